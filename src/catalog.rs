@@ -1,0 +1,1 @@
+//! Services, resource types and operations of the cloud, embedded.

@@ -1,0 +1,103 @@
+//! The command line: one file per command, this one names them.
+//!
+//! Exit codes: 0 good, 1 the thing asked about is bad, 2 usage or
+//! configuration, 3 the outside world failed.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+pub mod check;
+pub mod completions;
+pub mod delivery;
+pub mod demo;
+pub mod emulate;
+pub mod endpoint;
+pub mod healthcheck;
+pub mod init;
+pub mod run;
+pub mod status;
+pub mod test;
+pub mod traces;
+pub mod tracker;
+
+/// The thing asked about is bad: a rule test failed, problems were found.
+pub const BAD: u8 = 1;
+/// Wrong usage or configuration.
+pub const USAGE: u8 = 2;
+/// The outside world failed: network, disk, the cloud.
+pub const OUTSIDE: u8 = 3;
+
+/// Name of the configuration file where none is given.
+pub const CONFIG: &str = "tracebell.yaml";
+
+/// The bell on a cloud account's audit log.
+#[derive(Debug, Parser)]
+#[command(name = "tracebell", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show everything on this machine: emulator, bridge and inbox
+    Demo(demo::Args),
+    /// Watch the sources and deliver alerts
+    Run(run::Args),
+    /// Write a first configuration and the shipped rules
+    Init(init::Args),
+    /// Find every problem in configuration and rules
+    Check(check::Args),
+    /// Run the cases inside the rules
+    Test(test::Args),
+    /// Show the accounting, the lag and the endpoints
+    Status(status::Args),
+    /// List, show and retry deliveries
+    Delivery(delivery::Args),
+    /// Test an endpoint
+    Endpoint(endpoint::Args),
+    /// Ask a running Tracebell whether it is well
+    Healthcheck(healthcheck::Args),
+    /// The cloud's tracker: show, create, update, delete
+    Tracker(tracker::Args),
+    /// The cloud's trace list
+    Traces(traces::Args),
+    /// CTS and IAM on loopback, with scenarios and faults
+    Emulate(emulate::Args),
+    /// Completions for a shell
+    Completions(completions::Args),
+}
+
+/// `--output` of commands whose result programs read too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    Table,
+    Json,
+}
+
+/// `--config`, shared by the commands that read it.
+#[derive(Debug, clap::Args)]
+pub struct ConfigArg {
+    /// The configuration file
+    #[arg(long, short, default_value = CONFIG, env = "TRACEBELL_CONFIG")]
+    pub config: PathBuf,
+}
+
+pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Run(args) => run::run(args).await,
+        Command::Init(args) => init::run(args).await,
+        Command::Check(args) => check::run(args).await,
+        Command::Test(args) => test::run(args).await,
+        Command::Status(args) => status::run(args).await,
+        Command::Delivery(args) => delivery::run(args).await,
+        Command::Endpoint(args) => endpoint::run(args).await,
+        Command::Healthcheck(args) => healthcheck::run(args).await,
+        Command::Tracker(args) => tracker::run(args).await,
+        Command::Traces(args) => traces::run(args).await,
+        Command::Emulate(args) => emulate::run(args).await,
+        Command::Completions(args) => completions::run(args).await,
+    }
+}

@@ -1,0 +1,1 @@
+//! Claims due deliveries of one endpoint, attempts them, records the answers.

@@ -1,0 +1,87 @@
+//! Where notifications go. A closed set, so an enum rather than a trait.
+//!
+//! Sends frozen bodies and tells what the answer means; does not know the
+//! store, rules or rate limits.
+
+use std::time::Duration;
+
+use crate::{
+    clock::Timestamp,
+    delivery::{Delivery, Outcome, Rate},
+    render::Format,
+};
+
+pub mod answer;
+pub mod client;
+pub mod email;
+pub mod slack;
+pub mod webhook;
+
+/// One endpoint as configured.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub name: String,
+    pub kind: KindSettings,
+    pub rate: Option<Rate>,
+    /// Name of the endpoint that gets what this one cannot take.
+    pub fallback: Option<String>,
+    /// Whole attempt, connect and answer included. Default 15 s.
+    pub timeout: Duration,
+    /// A delivery older than this becomes a dead letter. Default 72 h.
+    pub give_up_after: Duration,
+    /// Deliveries under way at once. Slack 1 (keeps order), email 1, webhook 4.
+    pub concurrency: usize,
+}
+
+#[derive(Debug, Clone)]
+pub enum KindSettings {
+    Slack(slack::Settings),
+    Email(email::Settings),
+    Webhook(webhook::Settings),
+}
+
+/// A connected endpoint; cheap to clone.
+#[derive(Clone)]
+pub enum Endpoint {
+    Slack(slack::Slack),
+    Email(email::Email),
+    Webhook(webhook::Webhook),
+}
+
+/// The settings cannot work, whatever the other side says.
+#[derive(Debug, thiserror::Error)]
+#[error("endpoint `{name}`: {reason}")]
+pub struct InvalidEndpoint {
+    pub name: String,
+    pub reason: String,
+}
+
+impl Settings {
+    /// How notifications are rendered for this endpoint.
+    pub fn format(&self) -> Format {
+        match &self.kind {
+            KindSettings::Slack(_) => Format::Slack,
+            KindSettings::Email(email) => Format::Email(email.letterhead()),
+            KindSettings::Webhook(_) => Format::Webhook,
+        }
+    }
+}
+
+impl Endpoint {
+    pub fn new(settings: &Settings) -> Result<Self, InvalidEndpoint> {
+        match &settings.kind {
+            KindSettings::Slack(slack) => slack::Slack::new(settings, slack).map(Self::Slack),
+            KindSettings::Email(email) => email::Email::new(settings, email).map(Self::Email),
+            KindSettings::Webhook(webhook) => webhook::Webhook::new(settings, webhook).map(Self::Webhook),
+        }
+    }
+
+    /// One attempt. Never panics on what the other side says; bounded by the endpoint's timeout.
+    pub async fn send(&self, delivery: &Delivery, attempt: u32, now: Timestamp) -> Outcome {
+        match self {
+            Self::Slack(slack) => slack.send(delivery).await,
+            Self::Email(email) => email.send(delivery).await,
+            Self::Webhook(webhook) => webhook.send(delivery, attempt, now).await,
+        }
+    }
+}

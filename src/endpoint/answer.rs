@@ -1,0 +1,1 @@
+//! What an HTTP or SMTP answer means: delivered, later, never, paused.

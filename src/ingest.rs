@@ -1,0 +1,1 @@
+//! Reads windows of a source, page by page, and commits what they owe.

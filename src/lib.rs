@@ -1,0 +1,53 @@
+//! Tracebell: the bell on a cloud account's audit log.
+//!
+//! ```text
+//! source -> trace -> rule -> alert -> topic -> subscription -> outbox -> endpoint
+//! ```
+//!
+//! Traces are pulled from a source, decoded, matched by rules, folded into
+//! alerts, published to topics, and delivered through an outbox that shares a
+//! transaction with the checkpoint. Imports point down only:
+//!
+//! ```text
+//! rim    cli  app  config  http  telemetry
+//! loops  ingest  deliver  sweep
+//! ports  source  endpoint  store  emulator
+//! logic  rule  topic  render  catalog  document
+//! words  trace  alert  notification  delivery  checkpoint  clock  metrics  secret  id
+//! ```
+
+// rim: the only rooms that see the configuration file
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod telemetry;
+
+// loops: each with a `step` that tests call
+pub mod deliver;
+pub mod ingest;
+pub mod sweep;
+
+// ports: one outside party each, never each other
+pub mod emulator;
+pub mod endpoint;
+pub mod source;
+pub mod store;
+
+// logic: pure
+pub mod catalog;
+pub mod document;
+pub mod render;
+pub mod rule;
+pub mod topic;
+
+// words
+pub mod alert;
+pub mod checkpoint;
+pub mod clock;
+pub mod delivery;
+pub mod id;
+pub mod metrics;
+pub mod notification;
+pub mod secret;
+pub mod trace;

@@ -1,0 +1,129 @@
+//! The neutral content of one message, before any endpoint's format.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    alert::{Alert, Key, Severity},
+    clock::Timestamp,
+    trace::Trace,
+};
+
+/// What a recipient is told. Each endpoint renders it within its own limits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notification {
+    pub kind: Kind,
+    pub severity: Severity,
+    /// One sentence: who did what to which resource.
+    pub title: String,
+    pub why: Option<String>,
+    pub runbook: Option<String>,
+    /// The source the traces came from; empty for what Tracebell says about itself.
+    pub source: String,
+    pub alert: Option<AlertFacts>,
+    pub overflow: Option<Overflow>,
+    /// More lines in plain words, for notices: what was found, what to do.
+    pub lines: Vec<String>,
+    pub created_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The first match of an alert.
+    Opened,
+    /// An alert's window closed with more than one match.
+    Summary,
+    /// Many deliveries in one, because the endpoint's rate limit was hit.
+    Overflow,
+    /// Tracebell speaking about itself.
+    Notice,
+    /// A person asked for a test.
+    Test,
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Summary => "summary",
+            Self::Overflow => "overflow",
+            Self::Notice => "notice",
+            Self::Test => "test",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlertFacts {
+    pub id: String,
+    pub rule: String,
+    pub key: Key,
+    pub count: u64,
+    /// From the first match's time to the newest one's.
+    pub span: Duration,
+    /// The match that opened the alert.
+    pub trace: Trace,
+}
+
+/// What an overflow summary stands for. Lists are cut to the largest entries;
+/// `total` is always the full number, and the ledger names each one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overflow {
+    /// Alerts and repeats that this message stands for.
+    pub total: u64,
+    pub by_rule: Vec<(String, u64)>,
+    pub by_actor: Vec<(String, u64)>,
+    /// The first titles, worst severity first.
+    pub titles: Vec<String>,
+}
+
+impl Notification {
+    pub fn opened(alert: &Alert, now: Timestamp) -> Self {
+        Self::of_alert(Kind::Opened, alert, now)
+    }
+
+    /// What is sent when a window closes with `alert.count > 1`.
+    pub fn summary(alert: &Alert, now: Timestamp) -> Self {
+        Self::of_alert(Kind::Summary, alert, now)
+    }
+
+    /// Tracebell about itself; `lines` say what was found and what to do.
+    pub fn notice(severity: Severity, title: impl Into<String>, lines: Vec<String>, now: Timestamp) -> Self {
+        Self {
+            kind: Kind::Notice,
+            severity,
+            title: title.into(),
+            why: None,
+            runbook: None,
+            source: String::new(),
+            alert: None,
+            overflow: None,
+            lines,
+            created_at: now,
+        }
+    }
+
+    fn of_alert(kind: Kind, alert: &Alert, now: Timestamp) -> Self {
+        Self {
+            kind,
+            severity: alert.severity,
+            title: alert.title.clone(),
+            why: alert.why.clone(),
+            runbook: alert.runbook.clone(),
+            source: alert.source.clone(),
+            alert: Some(AlertFacts {
+                id: alert.id.clone(),
+                rule: alert.rule.clone(),
+                key: alert.key.clone(),
+                count: alert.count,
+                span: crate::clock::since(alert.first.time, alert.last_time),
+                trace: alert.first.clone(),
+            }),
+            overflow: None,
+            lines: Vec::new(),
+            created_at: now,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! What every format tells: who, what, where, when, in words.

@@ -1,0 +1,1 @@
+//! Makes text from traces harmless: control characters, bidi, length.

@@ -1,0 +1,5 @@
+//! TODO webhook
+use crate::notification::Notification;
+pub fn body(_notification: &Notification, _id: &str) -> Vec<u8> {
+    unimplemented!()
+}

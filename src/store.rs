@@ -1,0 +1,356 @@
+//! The durable state: what was seen, what is owed, what was answered.
+//!
+//! Four transactions, each taking one value. A trait because two databases
+//! ship; the contract suite in `tests/it/store.rs` runs against each.
+
+use std::{collections::HashSet, future::Future, time::Duration};
+
+use crate::{
+    alert::Alert,
+    checkpoint::{Checkpoint, Gap},
+    clock::Timestamp,
+    delivery::{Delivery, Leased, Outcome, Rate, State},
+};
+
+pub mod sqlite;
+
+pub use sqlite::Sqlite;
+
+/// T1, whole or not at all: one page's effects and, if it was the last page of
+/// a complete window, the checkpoint.
+#[derive(Debug, Clone, Default)]
+pub struct IngestBatch {
+    pub source: String,
+    pub now: Timestamp,
+    /// Trace ids not seen before. One of them known already is a [`StoreError::Conflict`].
+    pub seen: Vec<String>,
+    pub counts: IngestCounts,
+    /// Opened or changed alerts, whole; written by id.
+    pub alerts: Vec<Alert>,
+    /// For each newly opened alert, the subscriptions that get its summary.
+    pub subscribers: Vec<Subscriber>,
+    pub deliveries: Vec<Delivery>,
+    pub owed: Vec<Owed>,
+    pub ledger: Vec<LedgerRow>,
+    pub quarantine: Vec<Quarantined>,
+    pub checkpoint: Option<Checkpoint>,
+    pub gaps: Vec<Gap>,
+}
+
+/// fetched = duplicate + undecodable + evaluated; evaluated = unmatched + matched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IngestCounts {
+    pub fetched: u64,
+    pub duplicate: u64,
+    pub undecodable: u64,
+    pub evaluated: u64,
+    pub unmatched: u64,
+    pub matched: u64,
+}
+
+/// A subscription to which an alert was published when it opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscriber {
+    pub alert: String,
+    pub subscription: String,
+    pub endpoint: String,
+}
+
+/// Alerts and repeats newly owed to a subscription, and how many of them a reason suppressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owed {
+    pub subscription: String,
+    pub count: u64,
+    /// For example `shadow`.
+    pub suppressed: Option<&'static str>,
+}
+
+/// What became of one trace at one rule. Append-only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerRow {
+    pub trace: String,
+    pub time: Timestamp,
+    pub rule: String,
+    pub verdict: Verdict,
+    pub alert: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Opened the alert.
+    Opened,
+    /// Folded into the open alert.
+    Repeat,
+    /// The rule is in shadow mode: recorded, not sent.
+    Shadow,
+}
+
+impl Verdict {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Repeat => "repeat",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+/// A record that could not be decoded, kept for a person to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    pub source: String,
+    /// The record's own id, or a fingerprint of its bytes.
+    pub id: String,
+    pub reason: String,
+    /// As received, cut to 64 KiB.
+    pub raw: String,
+    pub at: Timestamp,
+}
+
+/// T2: lease due deliveries of one endpoint, worst severity first, then oldest.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub endpoint: String,
+    pub now: Timestamp,
+    pub lease_until: Timestamp,
+    pub limit: usize,
+    pub rate: Option<Rate>,
+    /// Only deliveries in the critical lane (used while an overflow summary was sent just now).
+    pub critical_only: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Claimed {
+    pub deliveries: Vec<Leased>,
+    /// When to ask again if nothing was leased: next due delivery, end of a
+    /// pause, or next permit; `None` if nothing waits.
+    pub next: Option<Timestamp>,
+}
+
+/// T3: what the endpoint answered, and what follows.
+#[derive(Debug, Clone)]
+pub struct AttemptRecord {
+    pub delivery: String,
+    pub endpoint: String,
+    pub token: i64,
+    pub attempt: u32,
+    pub started_at: Timestamp,
+    pub took: Duration,
+    pub outcome: Outcome,
+    pub next: Next,
+    /// Nothing of this endpoint is claimed before then (Retry-After, pause, breaker).
+    pub hold_endpoint_until: Option<Timestamp>,
+    /// Copies for the fallback endpoint and notices, written with the attempt.
+    pub deliveries: Vec<Delivery>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Delivered,
+    At(Timestamp),
+    Dead,
+}
+
+/// Waiting deliveries of one lane of one endpoint, summed up for an overflow summary.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Backlog {
+    /// Rows waiting, and the alerts and repeats they stand for.
+    pub deliveries: u64,
+    pub covers: u64,
+    /// Largest first, at most 10 each.
+    pub by_rule: Vec<(String, u64)>,
+    pub by_actor: Vec<(String, u64)>,
+    /// Worst first, at most 10.
+    pub titles: Vec<String>,
+    /// Bound for [`Fold`]: rows newer than this are not folded.
+    pub up_to: i64,
+    pub worst: Option<crate::alert::Severity>,
+}
+
+/// Part of T4: fold all ready rows of a lane into `summary` (a delivery with `covers` 0).
+#[derive(Debug, Clone)]
+pub struct Fold {
+    pub endpoint: String,
+    pub lane: Lane,
+    pub up_to: i64,
+    pub summary: Delivery,
+}
+
+/// `critical` has a lane of its own, which is served first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    Critical,
+    Normal,
+}
+
+/// T4: alerts whose window closed, and the summaries they owe.
+#[derive(Debug, Clone, Default)]
+pub struct SweepBatch {
+    pub now: Timestamp,
+    pub closed: Vec<String>,
+    pub deliveries: Vec<Delivery>,
+    /// Forget delivered rows, closed alerts and ledger rows older than this, and
+    /// seen ids older than nine days; never what is still owed.
+    pub prune_before: Option<Timestamp>,
+}
+
+/// An alert whose window is over, with those who get its summary.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Closing {
+    pub alert: Alert,
+    pub subscribers: Vec<Subscriber>,
+}
+
+/// The accounting identity, read in one transaction.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accounting {
+    pub sources: Vec<SourceAccount>,
+    pub subscriptions: Vec<SubscriptionAccount>,
+    pub quarantined: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceAccount {
+    pub source: String,
+    pub counts: IngestCounts,
+    pub checkpoint: Option<Checkpoint>,
+    pub gaps: u64,
+}
+
+/// owed = delivered + summarised + suppressed + pending + dead
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SubscriptionAccount {
+    pub subscription: String,
+    pub owed: u64,
+    pub delivered: u64,
+    /// Told by a delivered window or overflow summary.
+    pub summarised: u64,
+    pub suppressed: u64,
+    /// Ready, leased, folded into a summary still on its way, or a repeat in an open window.
+    pub pending: u64,
+    pub dead: u64,
+}
+
+impl SourceAccount {
+    pub fn balanced(&self) -> bool {
+        let c = &self.counts;
+        c.fetched == c.duplicate + c.undecodable + c.evaluated && c.evaluated == c.unmatched + c.matched
+    }
+}
+
+impl SubscriptionAccount {
+    pub fn balanced(&self) -> bool {
+        self.owed == self.delivered + self.summarised + self.suppressed + self.pending + self.dead
+    }
+}
+
+/// A delivery as people list it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveryRow {
+    pub delivery: Delivery,
+    pub state: State,
+    pub attempts: u32,
+    pub next_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub folded_into: Option<String>,
+    pub last_reason: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptRow {
+    pub attempt: u32,
+    pub started_at: Timestamp,
+    pub took: Duration,
+    pub outcome: String,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    pub endpoint: Option<String>,
+    pub state: Option<State>,
+    pub limit: usize,
+}
+
+/// Standing of an endpoint as the store knows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EndpointState {
+    pub endpoint: String,
+    pub ready: u64,
+    pub dead: u64,
+    /// Creation time of the oldest delivery still owed.
+    pub oldest: Option<Timestamp>,
+    pub hold_until: Option<Timestamp>,
+    /// Consecutive attempts that failed without a success between.
+    pub failures: u32,
+    pub last_reason: Option<String>,
+    /// When an overflow summary was last made for it.
+    pub overflow_at: Option<Timestamp>,
+}
+
+/// Split by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing was written; read again and repeat.
+    #[error("another writer was first")]
+    Conflict,
+    /// Nothing was written; repeat later. Disk full, locked, and the like.
+    #[error("the store cannot write now: {reason}")]
+    Unavailable { reason: String },
+    /// The file is not ours to use: another process holds it, or its schema is newer.
+    #[error("{reason}")]
+    Refused { reason: String },
+    /// A row's checksum does not match its content.
+    #[error("the store is damaged: {reason}")]
+    Damaged { reason: String },
+}
+
+/// The state of one Tracebell. All times are UTC with microseconds.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// Which of these trace ids of `source` were seen before.
+    fn seen(&self, source: &str, ids: &[String]) -> impl Future<Output = Result<HashSet<String>, StoreError>> + Send;
+    fn checkpoint(&self, source: &str) -> impl Future<Output = Result<Option<Checkpoint>, StoreError>> + Send;
+    /// Open alerts with these fingerprints, oldest first.
+    fn open_alerts(&self, fingerprints: &[String]) -> impl Future<Output = Result<Vec<Alert>, StoreError>> + Send;
+    /// T1.
+    fn commit_ingest(&self, batch: IngestBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// T2. A damaged row is set dead with its reason, never leased.
+    fn claim_deliveries(&self, claim: Claim) -> impl Future<Output = Result<Claimed, StoreError>> + Send;
+    /// T3. A success counts whatever the token; anything else only with the current one.
+    fn record_attempts(&self, attempts: Vec<AttemptRecord>) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// T4: puts expired leases back; returns how many.
+    fn release_expired(&self, now: Timestamp) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// T4, at shutdown: gives back leases that were not used, attempt uncounted.
+    fn release(&self, leased: &[(String, i64)]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Open alerts whose window is over at `now`, at most `limit`.
+    fn closing(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Closing>, StoreError>> + Send;
+    /// T4.
+    fn commit_sweep(&self, batch: SweepBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn backlog(&self, endpoint: &str, lane: Lane) -> impl Future<Output = Result<Backlog, StoreError>> + Send;
+    /// T4. Returns how many rows were folded.
+    fn fold(&self, fold: Fold) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// Writes deliveries that no trace caused (notices, tests); those whose id exists are left alone.
+    fn publish(&self, deliveries: Vec<Delivery>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    fn accounting(&self) -> impl Future<Output = Result<Accounting, StoreError>> + Send;
+    fn endpoints(&self) -> impl Future<Output = Result<Vec<EndpointState>, StoreError>> + Send;
+    /// Newest first.
+    fn deliveries(&self, filter: DeliveryFilter) -> impl Future<Output = Result<Vec<DeliveryRow>, StoreError>> + Send;
+    /// One delivery with its attempts, oldest first. The id may be shortened if unambiguous.
+    fn delivery(
+        &self,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<(DeliveryRow, Vec<AttemptRow>)>, StoreError>> + Send;
+    /// Dead deliveries (all of `endpoint`, or the one with `id`) become ready again; returns how many.
+    fn retry(&self, filter: RetryFilter, now: Timestamp) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    fn gaps(&self, source: &str) -> impl Future<Output = Result<Vec<Gap>, StoreError>> + Send;
+    /// Flushes and closes; the lock is given up.
+    fn close(&self) -> impl Future<Output = ()> + Send;
+}
+
+#[derive(Debug, Clone)]
+pub enum RetryFilter {
+    Id(String),
+    Endpoint(String),
+    All,
+}

@@ -1,0 +1,4 @@
+//! The store in one SQLite file.
+
+#[derive(Clone)]
+pub struct Sqlite {}

@@ -1,0 +1,1 @@
+//! Closes alert windows, puts expired leases back, forgets what is old.

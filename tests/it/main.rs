@@ -1,0 +1,17 @@
+//! One integration crate. Outside parties are real programs speaking real protocols.
+
+mod cli;
+mod customer;
+mod demo;
+mod emulator;
+mod endpoint;
+mod http;
+mod ingest;
+mod kill;
+mod rooms;
+mod rule;
+mod source;
+mod store;
+mod storm;
+mod trouble;
+mod world;

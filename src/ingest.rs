@@ -1,1 +1,321 @@
-//! Reads windows of a source, page by page, and commits what they owe.
+//! Reads one source, page by page, and commits what each page owes.
+//!
+//! A page's effects and, with the last page of a window, the checkpoint are one
+//! transaction. Whatever fails before it is read again; the trace ids that were
+//! seen make that harmless.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::{
+    checkpoint::{Checkpoint, Gap},
+    clock::{self, Timestamp},
+    generation::Generation,
+    health::Board,
+    metrics::{Metrics, SourceLabel},
+    source::{
+        Page, PageNext, Source, SourceError, Walk, Window,
+        plan::{Plan, Polling},
+    },
+    store::{IngestBatch, Store, StoreError},
+};
+
+mod effects;
+mod trouble;
+
+use trouble::Trouble;
+
+/// Pages that failed in a row before a walk is given up and planned anew.
+const FAILURES_PER_WALK: u32 = 3;
+/// Longest wait between two tries of a source that fails.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// A page that another writer raced is decided anew this often before the window is.
+const CONFLICTS_PER_PAGE: u32 = 3;
+
+/// One source on its way into the store.
+pub struct Ingest<S> {
+    name: String,
+    source: Source,
+    polling: Polling,
+    store: S,
+    generation: watch::Receiver<Arc<Generation>>,
+    /// Told after each commit, so that deliveries need not wait for a timer.
+    committed: watch::Sender<()>,
+    metrics: Metrics,
+    board: Board,
+    polled_at: Option<Timestamp>,
+    round: Option<Round>,
+    trouble: Trouble,
+    clock_offset: jiff::SignedDuration,
+}
+
+/// One planned window on its way: it may have been split because it was too full.
+struct Round {
+    window: Window,
+    walk: Walk,
+    rest: VecDeque<Window>,
+    failures: u32,
+}
+
+/// What one step came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A page was committed.
+    Page { fetched: usize, fresh: usize, complete: bool },
+    /// Nothing is due before then.
+    Idle { until: Timestamp },
+    /// The source or the store failed; try again then.
+    Failed { until: Timestamp },
+}
+
+impl<S: Store> Ingest<S> {
+    #[expect(clippy::too_many_arguments, reason = "the parts that app wires, each used by its own name")]
+    pub fn new(
+        name: String,
+        source: Source,
+        polling: Polling,
+        store: S,
+        generation: watch::Receiver<Arc<Generation>>,
+        committed: watch::Sender<()>,
+        metrics: Metrics,
+        board: Board,
+    ) -> Self {
+        let trouble = Trouble::new(&name);
+        let clock_offset = jiff::SignedDuration::ZERO;
+        let (polled_at, round) = (None, None);
+        Self { name, source, polling, store, generation, committed, metrics, board, polled_at, round, trouble, clock_offset }
+    }
+
+    /// The name under which this loop beats on the health board.
+    pub fn task(name: &str) -> String {
+        format!("source {name}")
+    }
+
+    /// Steps until told to stop; stops between pages.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let task = Self::task(&self.name);
+        while !stop.is_cancelled() {
+            let step = self.step(clock::now()).await;
+            let now = clock::now();
+            let until = match step {
+                Step::Page { .. } => {
+                    self.board.beat(&task, now);
+                    continue;
+                }
+                Step::Idle { until } => {
+                    self.board.beat(&task, now);
+                    until
+                }
+                Step::Failed { until } => until,
+            };
+            // Beats while it waits: a long poll interval is not a dead task.
+            let wait = clock::since(now, until).min(Duration::from_secs(10));
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = clock::sleep(wait.max(Duration::from_millis(5))) => {}
+            }
+        }
+        debug!(source = self.name, "source stopped");
+    }
+
+    /// Reads and commits at most one page.
+    pub async fn step(&mut self, now: Timestamp) -> Step {
+        match self.try_step(now).await {
+            Ok(step) => {
+                if let Step::Page { .. } = step {
+                    self.recover(now).await;
+                }
+                step
+            }
+            Err(failure) => self.fail(failure, now).await,
+        }
+    }
+
+    async fn try_step(&mut self, now: Timestamp) -> Result<Step, Failure> {
+        if let Some(until) = self.trouble.wait(now) {
+            return Ok(Step::Idle { until });
+        }
+        let checkpoint = match self.store.checkpoint(&self.name).await? {
+            Some(checkpoint) => checkpoint,
+            None => self.first_checkpoint(now).await?,
+        };
+        self.metrics
+            .source_lag_seconds
+            .get_or_create(&SourceLabel { source: self.name.clone() })
+            .set(clock::since(checkpoint.watermark, now).as_secs_f64());
+
+        // The cloud's clock decides what is in the past.
+        let cloud_now = now.checked_add(self.clock_offset).unwrap_or(now);
+        if self.round.is_none() {
+            match self.polling.plan(&checkpoint, self.polled_at, cloud_now) {
+                Plan::Wait { until } => return Ok(Step::Idle { until }),
+                Plan::Gap { from, to, checkpoint } => {
+                    let reason = "Tracebell did not run while the cloud still kept these traces".to_owned();
+                    self.record_gap(Gap { source: self.name.clone(), from, to, reason }, Some(checkpoint), now).await?;
+                    return Ok(Step::Page { fetched: 0, fresh: 0, complete: false });
+                }
+                Plan::Read(window) => {
+                    debug!(source = self.name, pass = ?window.pass, from = %window.from, to = %window.to, "reading");
+                    self.round =
+                        Some(Round { walk: Walk::new(window.clone()), window, rest: VecDeque::new(), failures: 0 });
+                }
+            }
+        }
+        let round = self.round.as_mut().expect("a round was planned above");
+        let page = self.source.page(&mut round.walk, now).await?;
+        self.clock_offset = page.clock_offset;
+        self.commit(page, &checkpoint, now).await
+    }
+
+    /// Decides what the page owes and commits it; the round moves on only after the commit.
+    async fn commit(&mut self, page: Page, checkpoint: &Checkpoint, now: Timestamp) -> Result<Step, Failure> {
+        let Page { records, next, .. } = page;
+        let round = self.round.as_mut().expect("a page belongs to a round");
+        let mut gaps = Vec::new();
+        let mut rest = round.rest.clone();
+        let next_walk = match next {
+            PageNext::More => None,
+            PageNext::Complete => Some(rest.pop_front()),
+            PageNext::Split(windows) => {
+                for window in windows.into_iter().rev() {
+                    rest.push_front(window);
+                }
+                Some(rest.pop_front())
+            }
+            PageNext::Unreadable { window, reason } => {
+                gaps.push(Gap { source: self.name.clone(), from: window.from, to: window.to, reason });
+                Some(rest.pop_front())
+            }
+        };
+        let complete = matches!(next_walk, Some(None));
+        let generation = self.generation.borrow().clone();
+        let fetched = records.len();
+        let records = Arc::new(records);
+        let mut conflicts = 0;
+        let fresh = loop {
+            let mut batch = effects::decide(&self.name, &self.store, &generation, records.clone(), now).await?;
+            batch.gaps.clone_from(&gaps);
+            let read_to = complete.then(|| self.polling.advance(checkpoint, &round.window, now));
+            batch.checkpoint = read_to;
+            for gap in &gaps {
+                batch.deliveries.extend(trouble::gap_notice(&generation, gap, now));
+            }
+            if batch.counts.undecodable > 0 {
+                batch.deliveries.extend(trouble::quarantine_notice(&generation, &batch, now));
+            }
+            let (fresh, opened) = (batch.seen.len(), opened(&batch));
+            let rings = !batch.deliveries.is_empty();
+            match self.store.commit_ingest(batch).await {
+                Ok(()) => {
+                    for label in opened {
+                        self.metrics.alerts.get_or_create(&label).inc();
+                    }
+                    if rings {
+                        self.committed.send_replace(());
+                    }
+                    break fresh;
+                }
+                Err(StoreError::Conflict) if conflicts < CONFLICTS_PER_PAGE => conflicts += 1,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        round.failures = 0;
+        match next_walk {
+            None => {}
+            Some(Some(window)) => {
+                round.rest = rest;
+                round.walk = Walk::new(window);
+            }
+            Some(None) => {
+                self.polled_at = Some(now);
+                self.round = None;
+            }
+        }
+        Ok(Step::Page { fetched, fresh, complete })
+    }
+
+    async fn first_checkpoint(&self, now: Timestamp) -> Result<Checkpoint, Failure> {
+        let checkpoint = self.polling.start(now);
+        info!(source = self.name, from = %checkpoint.watermark, "reading this source for the first time");
+        let batch = IngestBatch {
+            source: self.name.clone(),
+            now,
+            checkpoint: Some(checkpoint.clone()),
+            ..IngestBatch::default()
+        };
+        self.store.commit_ingest(batch).await?;
+        Ok(checkpoint)
+    }
+
+    async fn record_gap(&self, gap: Gap, checkpoint: Option<Checkpoint>, now: Timestamp) -> Result<(), Failure> {
+        warn!(source = self.name, from = %gap.from, to = %gap.to, "a stretch of the audit log cannot be read");
+        let generation = self.generation.borrow().clone();
+        let batch = IngestBatch {
+            source: self.name.clone(),
+            now,
+            deliveries: trouble::gap_notice(&generation, &gap, now),
+            gaps: vec![gap],
+            checkpoint,
+            ..IngestBatch::default()
+        };
+        self.store.commit_ingest(batch).await?;
+        self.committed.send_replace(());
+        Ok(())
+    }
+
+    async fn recover(&mut self, now: Timestamp) {
+        self.metrics.source_up.get_or_create(&SourceLabel { source: self.name.clone() }).set(1);
+        let generation = self.generation.borrow().clone();
+        if let Some(notices) = self.trouble.over(&generation, now) {
+            info!(source = self.name, "the source can be read again");
+            self.publish(notices).await;
+        }
+    }
+
+    async fn fail(&mut self, failure: Failure, now: Timestamp) -> Step {
+        if let Some(round) = &mut self.round {
+            round.failures += 1;
+            if round.failures >= FAILURES_PER_WALK {
+                self.round = None;
+            }
+        }
+        let label = SourceLabel { source: self.name.clone() };
+        self.metrics.source_up.get_or_create(&label).set(0);
+        self.metrics.source_failures.get_or_create(&label).inc();
+        let until = self.trouble.more(&failure, now);
+        warn!(source = self.name, reason = %failure, "cannot read traces now");
+        self.board.trouble(&Self::task(&self.name), &failure.to_string(), now);
+        let generation = self.generation.borrow().clone();
+        if let Some(notices) = self.trouble.blind(&generation, &failure, now) {
+            self.publish(notices).await;
+        }
+        Step::Failed { until }
+    }
+
+    async fn publish(&self, notices: Vec<crate::delivery::Delivery>) {
+        if let Err(error) = self.store.publish(notices).await {
+            warn!(source = self.name, %error, "a notice could not be stored");
+        }
+        self.committed.send_replace(());
+    }
+}
+
+fn opened(batch: &IngestBatch) -> Vec<crate::metrics::RuleLabel> {
+    let opened = batch.ledger.iter().filter(|row| row.verdict != crate::store::Verdict::Repeat);
+    opened
+        .filter_map(|row| batch.alerts.iter().find(|alert| alert.id == row.alert))
+        .map(|alert| crate::metrics::RuleLabel { rule: alert.rule.clone(), severity: alert.severity.as_str() })
+        .collect()
+}
+
+/// Why a step failed: the outside or the store.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

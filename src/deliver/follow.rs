@@ -1,0 +1,188 @@
+//! What follows from an answer: done, again later, or a dead letter; and whether
+//! the whole endpoint has to wait. Pure but for its own standing.
+
+use std::time::Duration;
+
+use crate::{
+    alert::Severity,
+    backoff,
+    clock::{self, Timestamp},
+    delivery::{Cause, Delivery, Leased, Outcome},
+    endpoint::Settings,
+    generation::Generation,
+    notification::Notification,
+    store::Next,
+};
+
+/// Retries are spread over up to 2 s, 4 s, 8 s, ... but never more than an hour.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+const LONGEST_RETRY: Duration = Duration::from_secs(3600);
+/// This many failures in a row open the breaker.
+const BREAKER_AFTER: u32 = 5;
+const BREAKER_FIRST: Duration = Duration::from_secs(30);
+/// A paused or broken endpoint is probed with its oldest delivery this often.
+const LONGEST_PROBE: Duration = Duration::from_secs(15 * 60);
+/// An endpoint that failed this long lets its fallback ring.
+const FALLBACK_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// How the endpoint stands with us.
+#[derive(Debug, Default)]
+pub struct Standing {
+    failures: u32,
+    failing_since: Option<Timestamp>,
+    /// Reason and fix, while it refuses everything.
+    paused: Option<(String, String)>,
+    last_reason: String,
+}
+
+/// What is written together with the attempt.
+pub struct Follow {
+    pub next: Next,
+    pub hold_until: Option<Timestamp>,
+    pub deliveries: Vec<Delivery>,
+}
+
+impl Standing {
+    /// Takes an answer in.
+    pub fn follow(
+        &mut self,
+        settings: &Settings,
+        generation: &Generation,
+        leased: &Leased,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Follow {
+        let delivery = &leased.delivery;
+        let too_old = clock::since(delivery.created_at, now) >= settings.give_up_after;
+        match outcome {
+            Outcome::Delivered { .. } => {
+                *self = Self::default();
+                Follow { next: Next::Delivered, hold_until: None, deliveries: Vec::new() }
+            }
+            Outcome::Refused { .. } => {
+                // The endpoint answers; only this body is at fault.
+                self.failures = 0;
+                self.failing_since = None;
+                let deliveries = fallback_copy(settings, generation, delivery, now).into_iter().collect();
+                Follow { next: Next::Dead, hold_until: None, deliveries }
+            }
+            Outcome::Retry { reason, retry_after } => {
+                self.failed(reason, now);
+                let hold_until = match retry_after {
+                    // A rate limit is not a failure of the endpoint.
+                    Some(wait) => {
+                        self.failures = 0;
+                        Some(clock::plus(now, *wait))
+                    }
+                    None => self.breaker(settings, now),
+                };
+                let (next, deliveries) = if too_old {
+                    (Next::Dead, fallback_copy(settings, generation, delivery, now).into_iter().collect())
+                } else {
+                    (Next::At(retry_at(leased, hold_until, now)), Vec::new())
+                };
+                Follow { next, hold_until, deliveries }
+            }
+            Outcome::Paused { reason, fix } => {
+                self.failed(reason, now);
+                let mut deliveries: Vec<Delivery> =
+                    fallback_copy(settings, generation, delivery, now).into_iter().collect();
+                if self.paused.is_none() {
+                    deliveries.extend(paused_notice(settings, generation, reason, fix, now));
+                }
+                self.paused = Some((reason.clone(), fix.clone()));
+                let hold_until = clock::plus(now, probe(self.failures, &settings.name, now));
+                let next = if too_old { Next::Dead } else { Next::At(hold_until) };
+                Follow { next, hold_until: Some(hold_until), deliveries }
+            }
+        }
+    }
+
+    /// True while what waits for this endpoint should ring elsewhere.
+    pub fn needs_fallback(&self, now: Timestamp) -> bool {
+        self.paused.is_some() || self.failing_since.is_some_and(|since| clock::since(since, now) >= FALLBACK_AFTER)
+    }
+
+    /// For the health board: nothing if all is well.
+    pub fn in_words(&self) -> Option<String> {
+        match &self.paused {
+            Some((reason, fix)) => Some(format!("paused: {reason}; {fix}")),
+            None if self.failures >= BREAKER_AFTER => Some(format!("failing: {}", self.last_reason)),
+            None => None,
+        }
+    }
+
+    fn failed(&mut self, reason: &str, now: Timestamp) {
+        self.failures += 1;
+        self.failing_since.get_or_insert(now);
+        reason.clone_into(&mut self.last_reason);
+    }
+
+    fn breaker(&self, settings: &Settings, now: Timestamp) -> Option<Timestamp> {
+        let over = self.failures.checked_sub(BREAKER_AFTER)?;
+        Some(clock::plus(now, probe(over, &settings.name, now)))
+    }
+}
+
+/// Time to the next probe: 30 s doubled with each failure up to 15 min, half of it jittered.
+fn probe(failures: u32, endpoint: &str, now: Timestamp) -> Duration {
+    let full = BREAKER_FIRST.saturating_mul(1 << failures.min(10)).min(LONGEST_PROBE);
+    full / 2 + (full / 2).mul_f64(backoff::jitter(&[endpoint, &now.to_string()]))
+}
+
+fn retry_at(leased: &Leased, hold_until: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let attempt = leased.attempt.to_string();
+    let parts = [leased.delivery.id.as_str(), &attempt];
+    let wait = backoff::full_jitter(FIRST_RETRY, LONGEST_RETRY, leased.attempt.saturating_sub(1), &parts);
+    let own = clock::plus(now, Duration::from_secs(1) + wait);
+    // The oldest one is the probe when a hold ends, so it must not wait beyond it.
+    hold_until.map_or(own, |hold| hold.max(own.min(hold)))
+}
+
+/// The same notification for the fallback endpoint; `None` without one, for
+/// what is a copy already, and for tests.
+pub fn fallback_copy(
+    settings: &Settings,
+    generation: &Generation,
+    delivery: &Delivery,
+    now: Timestamp,
+) -> Option<Delivery> {
+    let fallback = generation.fallbacks.get(&settings.name)?;
+    if matches!(delivery.cause, Cause::Fallback(_) | Cause::Test) {
+        return None;
+    }
+    let mut notification = delivery.notification.clone();
+    notification.lines.push(format!("Sent here because {} cannot take it now.", settings.name));
+    notification.created_at = now;
+    let cause = Cause::Fallback(delivery.id.clone());
+    let occasion = format!("fallback {}", delivery.id);
+    generation.topics.delivery(&notification, &occasion, &delivery.subscription, fallback, 0, cause)
+}
+
+/// Tells the fallback and the notices topic, once, what is wrong and how to mend it.
+fn paused_notice(
+    settings: &Settings,
+    generation: &Generation,
+    reason: &str,
+    fix: &str,
+    now: Timestamp,
+) -> Vec<Delivery> {
+    let lines = vec![
+        format!("What was found: {reason}"),
+        format!("What to do: {fix}"),
+        "What is owed to it waits; it is tried again every quarter of an hour, for 72 hours.".to_owned(),
+    ];
+    let title = format!("Endpoint {} refuses everything and is paused", settings.name);
+    let notice = Notification::notice(Severity::High, title, lines, now);
+    let occasion = format!("paused {} {now}", settings.name);
+    let topics = &generation.topics;
+    let mut deliveries = topics.notice(&notice, &occasion, false);
+    deliveries.retain(|delivery| delivery.endpoint != settings.name);
+    if let Some(fallback) = generation.fallbacks.get(&settings.name)
+        && !deliveries.iter().any(|delivery| delivery.endpoint == *fallback)
+    {
+        let subscription = format!("notice/{fallback}");
+        deliveries.extend(topics.delivery(&notice, &occasion, &subscription, fallback, 0, Cause::Notice));
+    }
+    deliveries
+}

@@ -1,0 +1,134 @@
+//! A source that fails: when to try again, and whom to tell.
+
+use std::time::Duration;
+
+use super::{Failure, LONGEST_RETRY};
+use crate::{
+    alert::Severity,
+    backoff,
+    checkpoint::Gap,
+    clock::{self, Timestamp},
+    delivery::Delivery,
+    generation::Generation,
+    notification::Notification,
+    source::SourceError,
+    store::{IngestBatch, StoreError},
+};
+
+/// Failing this long makes a source blind, and every topic hears of it.
+const BLIND_AFTER: Duration = Duration::from_secs(10 * 60);
+/// A refusal needs a person, so it is told at the second one.
+const REFUSALS_BEFORE_NOTICE: u32 = 2;
+
+/// The current run of failures, if any.
+#[derive(Debug)]
+pub struct Trouble {
+    source: String,
+    since: Option<Timestamp>,
+    failures: u32,
+    until: Option<Timestamp>,
+    told: bool,
+}
+
+impl Trouble {
+    pub fn new(source: &str) -> Self {
+        Self { source: source.to_owned(), since: None, failures: 0, until: None, told: false }
+    }
+
+    /// The end of the current wait, if it is not over.
+    pub fn wait(&self, now: Timestamp) -> Option<Timestamp> {
+        self.until.filter(|until| *until > now)
+    }
+
+    /// Counts a failure; says when to try again: full jitter, at most a minute,
+    /// or what the cloud asked for.
+    pub fn more(&mut self, failure: &Failure, now: Timestamp) -> Timestamp {
+        self.since.get_or_insert(now);
+        self.failures += 1;
+        let parts = [self.source.as_str(), &now.to_string()];
+        let spread = backoff::full_jitter(Duration::from_secs(1), LONGEST_RETRY, self.failures, &parts);
+        let own = Duration::from_millis(500) + spread;
+        let asked = match failure {
+            Failure::Source(SourceError::Transient { retry_after, .. }) => retry_after.unwrap_or_default(),
+            // A wrong password tried often locks the account.
+            Failure::Source(SourceError::Refused { .. }) => LONGEST_RETRY,
+            Failure::Store(_) => Duration::ZERO,
+        };
+        let until = clock::plus(now, own.max(asked));
+        self.until = Some(until);
+        until
+    }
+
+    /// Notices that the source is blind: once for each run of failures.
+    pub fn blind(&mut self, generation: &Generation, failure: &Failure, now: Timestamp) -> Option<Vec<Delivery>> {
+        let since = self.since?;
+        let refused = matches!(failure, Failure::Source(SourceError::Refused { .. }));
+        let long = clock::since(since, now) >= BLIND_AFTER;
+        if self.told || !(long || refused && self.failures >= REFUSALS_BEFORE_NOTICE) {
+            return None;
+        }
+        self.told = true;
+        let fix = match failure {
+            Failure::Source(SourceError::Refused { fix, .. }) => fix.clone(),
+            Failure::Source(SourceError::Transient { .. }) => {
+                "check that the cloud's API answers from this machine; reading goes on by itself when it does".into()
+            }
+            Failure::Store(StoreError::Unavailable { .. }) => "free space or unlock the state file".into(),
+            Failure::Store(_) => "look at the log of Tracebell".into(),
+        };
+        let lines = vec![
+            format!("Since {} no trace of source {} could be read.", stamp(since), self.source),
+            format!("What was found: {failure}"),
+            format!("What to do: {fix}"),
+            "Nothing is lost yet: the cloud keeps traces for seven days.".into(),
+        ];
+        let title = format!("Source {} is blind: alerts from it cannot ring", self.source);
+        let notice = Notification::notice(Severity::Critical, title, lines, now);
+        Some(generation.topics.notice(&notice, &format!("blind {} {since}", self.source), true))
+    }
+
+    /// Ends a run of failures; notices that the source sees again, if its blindness was told.
+    pub fn over(&mut self, generation: &Generation, now: Timestamp) -> Option<Vec<Delivery>> {
+        let since = self.since.take()?;
+        let told = std::mem::take(&mut self.told);
+        self.failures = 0;
+        self.until = None;
+        told.then(|| {
+            let lines = vec![format!(
+                "It was blind for {}; what happened meanwhile is being read now.",
+                clock::in_words(clock::since(since, now))
+            )];
+            let notice =
+                Notification::notice(Severity::Info, format!("Source {} can be read again", self.source), lines, now);
+            generation.topics.notice(&notice, &format!("seeing {} {since}", self.source), true)
+        })
+    }
+}
+
+/// A stretch that could not be read is told to everybody: it may hide an attack.
+pub fn gap_notice(generation: &Generation, gap: &Gap, now: Timestamp) -> Vec<Delivery> {
+    let lines = vec![
+        format!("From {} to {}: {}.", stamp(gap.from), stamp(gap.to), gap.reason),
+        "What to do: look at these hours in the tracker's bucket or the cloud's console.".into(),
+    ];
+    let title = format!("Part of the audit log of source {} could not be read", gap.source);
+    let notice = Notification::notice(Severity::High, title, lines, now);
+    generation.topics.notice(&notice, &format!("gap {} {} {}", gap.source, gap.from, gap.to), true)
+}
+
+/// Records that could not be decoded: told once a day for each source.
+pub fn quarantine_notice(generation: &Generation, batch: &IngestBatch, now: Timestamp) -> Vec<Delivery> {
+    let Some(first) = batch.quarantine.first() else { return Vec::new() };
+    let lines = vec![
+        format!("The first one is {}: {}.", first.id, first.reason),
+        "It is kept as it came; `tracebell status` counts them. This notice comes once a day.".into(),
+    ];
+    let title = format!("Source {} sent a record that could not be decoded", batch.source);
+    let notice = Notification::notice(Severity::Medium, title, lines, now);
+    let day = now.as_second() / 86_400;
+    generation.topics.notice(&notice, &format!("quarantine {} {day}", batch.source), false)
+}
+
+fn stamp(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}

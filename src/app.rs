@@ -1,1 +1,262 @@
 //! Wires the rooms: the only place that knows them all.
+//!
+//! Starts listeners and the store before it returns, then one task for each
+//! source, one for each endpoint, and the sweep. A task that ends by itself ends
+//! the process: a half-dead bridge is worse than a restarted one.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::{
+    clock::{self, Timestamp},
+    config::{self, Config, Loaded},
+    deliver::Deliver,
+    endpoint::{Endpoint, answer},
+    generation::Generation,
+    health::Board,
+    http,
+    ingest::Ingest,
+    metrics::Metrics,
+    rule::RuleSet,
+    source::{Source, cts::Cts},
+    store::{Sqlite, Store},
+    sweep::{self, Sweep},
+};
+
+mod gauges;
+mod reload;
+
+/// Time given to attempts under way when asked to stop.
+pub const GRACE: Duration = Duration::from_secs(25);
+/// A worker that has not beaten for this long makes the process unready.
+const BEAT_WITHIN: Duration = Duration::from_secs(90);
+/// Configuration and rules are compared with what runs this often.
+const LOOK_FOR_CHANGES: Duration = Duration::from_secs(5);
+
+/// A running Tracebell.
+pub struct App {
+    config: Config,
+    store: Sqlite,
+    metrics: Metrics,
+    board: Board,
+    generation: watch::Sender<Arc<Generation>>,
+    committed: watch::Sender<()>,
+    workers: JoinSet<()>,
+    stop_workers: CancellationToken,
+    http: tokio::task::JoinHandle<()>,
+    stop_http: CancellationToken,
+    addr: SocketAddr,
+}
+
+/// Why [`App::run`] returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Asked to, and done in time.
+    Stopped,
+    /// A worker ended by itself.
+    Broken,
+}
+
+impl App {
+    /// Opens the state, binds the listener, starts the workers.
+    pub async fn start(config: Config, rules: RuleSet) -> anyhow::Result<Self> {
+        let now = clock::now();
+        let store = Sqlite::open(&config.state, now)
+            .await
+            .with_context(|| format!("cannot use the state file `{}`", config.state.display()))?;
+        // This process alone holds the file, so every lease is a dead worker's.
+        store.release_expired(Timestamp::MAX).await?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {} (`http.listen`)", config.listen))?;
+        let addr = listener.local_addr()?;
+        let (metrics, registry) = Metrics::new();
+        let board = Board::default();
+        let (generation, _) = watch::channel(Arc::new(Generation::default()));
+        let (committed, _) = watch::channel(());
+        let (stop_workers, stop_http) = (CancellationToken::new(), CancellationToken::new());
+
+        let refresh = gauges::refresher(store.clone(), metrics.clone());
+        let router = http::router(board.clone(), Arc::new(registry), refresh);
+        let http = tokio::spawn(http::serve(listener, router, stop_http.clone()));
+
+        let workers = JoinSet::new();
+        board.beat(reload::TASK, now);
+        let mut app = Self {
+            config,
+            store,
+            metrics,
+            board,
+            generation,
+            committed,
+            workers,
+            stop_workers,
+            http,
+            stop_http,
+            addr,
+        };
+        app.put_in_force(rules);
+        app.spawn_workers()?;
+        info!(
+            sources = app.config.sources.len(),
+            endpoints = app.config.endpoints.len(),
+            rules = app.generation.borrow().rules.rules.len(),
+            "ready on http://{addr}"
+        );
+        Ok(app)
+    }
+
+    /// Where the HTTP side listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    pub fn store(&self) -> &Sqlite {
+        &self.store
+    }
+
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Serves until `stop`, reloading on each `hup` and when a file changed.
+    pub async fn run(
+        mut self,
+        config_path: &Path,
+        stop: CancellationToken,
+        mut hup: watch::Receiver<()>,
+    ) -> anyhow::Result<Ended> {
+        let mut digest = config::digest(config_path, &self.config.rules);
+        let ended = loop {
+            tokio::select! {
+                () = stop.cancelled() => break Ended::Stopped,
+                Some(ended) = self.workers.join_next() => {
+                    error!(panic = ?ended.err(), "a worker ended by itself; stopping so that a supervisor starts anew");
+                    break Ended::Broken;
+                }
+                Ok(()) = hup.changed() => {
+                    info!("reload asked for");
+                    digest = config::digest(config_path, &self.config.rules);
+                    self.reload(config_path).await?;
+                }
+                () = clock::sleep(LOOK_FOR_CHANGES) => {
+                    let found = config::digest(config_path, &self.config.rules);
+                    if found != digest {
+                        // Half-written files settle within a moment.
+                        clock::sleep(Duration::from_millis(500)).await;
+                        digest = config::digest(config_path, &self.config.rules);
+                        info!("a configuration or rule file changed");
+                        self.reload(config_path).await?;
+                    }
+                }
+            }
+        };
+        self.stop(GRACE).await;
+        Ok(ended)
+    }
+
+    /// Lets attempts under way finish, within `grace`, and closes the store.
+    pub async fn stop(mut self, grace: Duration) {
+        self.board.trouble("process", "stopping", clock::now());
+        self.drain(grace).await;
+        self.stop_http.cancel();
+        let _ = (&mut self.http).await;
+        self.store.close().await;
+        info!("stopped");
+    }
+
+    fn put_in_force(&mut self, rules: RuleSet) {
+        self.metrics.rules_loaded.set(i64::try_from(rules.rules.len()).unwrap_or(i64::MAX));
+        let fallbacks = self.config.endpoints.iter();
+        let fallbacks = fallbacks.filter_map(|(name, settings)| Some((name.clone(), settings.fallback.clone()?)));
+        self.generation.send_replace(Arc::new(Generation {
+            fallbacks: fallbacks.collect(),
+            topics: self.config.topics.clone(),
+            rules,
+        }));
+    }
+
+    fn spawn_workers(&mut self) -> anyhow::Result<()> {
+        let now = clock::now();
+        self.stop_workers = CancellationToken::new();
+        for settings in &self.config.sources {
+            let name = settings.name.clone();
+            let cts = Cts::new(settings).with_context(|| format!("source `{name}`"))?;
+            self.board.expect(&Ingest::<Sqlite>::task(&name), BEAT_WITHIN, now);
+            let ingest = Ingest::new(
+                name,
+                Source::Cts(Box::new(cts)),
+                settings.polling.clone(),
+                self.store.clone(),
+                self.generation.subscribe(),
+                self.committed.clone(),
+                self.metrics.clone(),
+                self.board.clone(),
+            );
+            self.workers.spawn(ingest.run(self.stop_workers.clone()));
+        }
+        for settings in self.config.endpoints.values() {
+            let endpoint = Endpoint::new(settings)?;
+            self.board.expect(&Deliver::<Sqlite>::task(&settings.name), BEAT_WITHIN, now);
+            let deliver = Deliver::new(
+                settings.clone(),
+                endpoint,
+                self.store.clone(),
+                self.generation.subscribe(),
+                self.metrics.clone(),
+                self.board.clone(),
+            );
+            self.workers.spawn(deliver.run(self.committed.subscribe(), self.stop_workers.clone()));
+        }
+        self.board.expect(sweep::TASK, BEAT_WITHIN, now);
+        let sweep = Sweep::new(
+            self.store.clone(),
+            self.generation.subscribe(),
+            self.committed.clone(),
+            self.board.clone(),
+        );
+        self.workers.spawn(sweep.run(self.stop_workers.clone()));
+        Ok(())
+    }
+
+    /// Stops all workers between steps; those that outlive the grace are cut.
+    async fn drain(&mut self, grace: Duration) {
+        self.stop_workers.cancel();
+        let all = async { while self.workers.join_next().await.is_some() {} };
+        tokio::select! {
+            () = all => return,
+            () = clock::sleep(grace) => {}
+        }
+        // Their leases run out and the deliveries are repeated with the same ids.
+        self.workers.shutdown().await;
+    }
+}
+
+/// Sends one test notification through an endpoint, outside the outbox, and says what came back.
+pub async fn test_endpoint(loaded: &Loaded, name: &str) -> anyhow::Result<(crate::delivery::Outcome, String)> {
+    let config = loaded.config.as_ref().context("the configuration has problems; `tracebell check` shows them")?;
+    let settings = config.endpoints.get(name).with_context(|| {
+        let known: Vec<&str> = config.endpoints.keys().map(String::as_str).collect();
+        format!("no endpoint `{name}`; configured are: {}", known.join(", "))
+    })?;
+    let now = clock::now();
+    let mut notification = crate::notification::Notification::notice(
+        crate::alert::Severity::Info,
+        format!("This is a test of endpoint {name}"),
+        vec!["If you can read this, alerts will arrive here.".to_owned()],
+        now,
+    );
+    notification.kind = crate::notification::Kind::Test;
+    let subscription = format!("test/{name}");
+    let delivery = config
+        .topics
+        .delivery(&notification, &now.to_string(), &subscription, name, 0, crate::delivery::Cause::Test)
+        .context("the endpoint has no format")?;
+    let outcome = Endpoint::new(settings)?.send(&delivery, 1, now).await;
+    let class = answer::class(&outcome);
+    Ok((outcome, class))
+}

@@ -136,7 +136,7 @@ impl<S: Store> Ingest<S> {
 
     async fn try_step(&mut self, now: Timestamp) -> Result<Step, Failure> {
         if let Some(until) = self.trouble.wait(now) {
-            return Ok(Step::Idle { until });
+            return Ok(Step::Failed { until });
         }
         let checkpoint = match self.store.checkpoint(&self.name).await? {
             Some(checkpoint) => checkpoint,

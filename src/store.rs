@@ -115,8 +115,6 @@ pub struct Claim {
     pub lease_until: Timestamp,
     pub limit: usize,
     pub rate: Option<Rate>,
-    /// Only deliveries in the critical lane (used while an overflow summary was sent just now).
-    pub critical_only: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -194,9 +192,9 @@ pub struct SweepBatch {
     pub prune_before: Option<Timestamp>,
 }
 
-/// An alert whose window is over, with those who get its summary.
+/// An alert whose window is open, with those who get its repeats.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Closing {
+pub struct OpenAlert {
     pub alert: Alert,
     pub subscribers: Vec<Subscriber>,
 }
@@ -310,8 +308,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Which of these trace ids of `source` were seen before.
     fn seen(&self, source: &str, ids: &[String]) -> impl Future<Output = Result<HashSet<String>, StoreError>> + Send;
     fn checkpoint(&self, source: &str) -> impl Future<Output = Result<Option<Checkpoint>, StoreError>> + Send;
-    /// Open alerts with these fingerprints, oldest first.
-    fn open_alerts(&self, fingerprints: &[String]) -> impl Future<Output = Result<Vec<Alert>, StoreError>> + Send;
+    /// Open alerts with these fingerprints and their subscribers, oldest first.
+    fn open_alerts(&self, fingerprints: &[String]) -> impl Future<Output = Result<Vec<OpenAlert>, StoreError>> + Send;
     /// T1.
     fn commit_ingest(&self, batch: IngestBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// T2. A damaged row is set dead with its reason, never leased.
@@ -323,7 +321,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// T4, at shutdown: gives back leases that were not used, attempt uncounted.
     fn release(&self, leased: &[(String, i64)]) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// Open alerts whose window is over at `now`, at most `limit`.
-    fn closing(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Closing>, StoreError>> + Send;
+    fn closing(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<OpenAlert>, StoreError>> + Send;
     /// T4.
     fn commit_sweep(&self, batch: SweepBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
     fn backlog(&self, endpoint: &str, lane: Lane) -> impl Future<Output = Result<Backlog, StoreError>> + Send;

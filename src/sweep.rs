@@ -13,7 +13,7 @@ use crate::{
     generation::Generation,
     health::Board,
     notification::Notification,
-    store::{Closing, Store, StoreError, SweepBatch},
+    store::{OpenAlert, Store, StoreError, SweepBatch},
 };
 
 /// Windows closed in one transaction.
@@ -102,7 +102,7 @@ impl<S: Store> Sweep<S> {
 /// One summary for each subscriber of a window with more than one match. An
 /// endpoint that is gone from the configuration still gets its row, as the
 /// accounting must hold; `status` names it.
-fn summaries(generation: &Generation, closing: &Closing, now: Timestamp) -> Vec<Delivery> {
+fn summaries(generation: &Generation, closing: &OpenAlert, now: Timestamp) -> Vec<Delivery> {
     let alert = &closing.alert;
     if alert.count < 2 || alert.shadow {
         return Vec::new();

@@ -136,7 +136,7 @@ fn retry_at(leased: &Leased, hold_until: Option<Timestamp>, now: Timestamp) -> T
     let wait = backoff::full_jitter(FIRST_RETRY, LONGEST_RETRY, leased.attempt.saturating_sub(1), &parts);
     let own = clock::plus(now, Duration::from_secs(1) + wait);
     // The oldest one is the probe when a hold ends, so it must not wait beyond it.
-    hold_until.map_or(own, |hold| hold.max(own.min(hold)))
+    hold_until.unwrap_or(own)
 }
 
 /// The same notification for the fallback endpoint; `None` without one, for

@@ -14,7 +14,7 @@ use crate::{
     notification::Notification,
     rule::{Match, Mode},
     source::Record,
-    store::{Closing, IngestBatch, LedgerRow, Owed, Quarantined, Store, StoreError, Subscriber, Verdict},
+    store::{OpenAlert, IngestBatch, LedgerRow, Owed, Quarantined, Store, StoreError, Subscriber, Verdict},
     trace::Trace,
 };
 
@@ -126,12 +126,12 @@ fn hit(source: &str, found: Match<'_>, at: usize) -> Hit {
 }
 
 /// Folds hits into open alerts or opens new ones.
-fn fold(generation: &Generation, records: &[Record], hits: Vec<Hit>, open: Vec<Closing>, batch: &mut IngestBatch) {
-    let mut open: Vec<(Closing, bool)> = open.into_iter().map(|alert| (alert, false)).collect();
+fn fold(generation: &Generation, records: &[Record], hits: Vec<Hit>, open: Vec<OpenAlert>, batch: &mut IngestBatch) {
+    let mut open: Vec<(OpenAlert, bool)> = open.into_iter().map(|alert| (alert, false)).collect();
     let mut owed: BTreeMap<(String, bool), u64> = BTreeMap::new();
     for hit in hits {
         let Some(trace) = trace_of(&records[hit.at]) else { continue };
-        let same = |entry: &&mut (Closing, bool)| {
+        let same = |entry: &&mut (OpenAlert, bool)| {
             let alert = &entry.0.alert;
             alert.fingerprint == hit.fingerprint && alert.shadow == hit.shadow && alert.takes(trace.time)
         };
@@ -164,7 +164,7 @@ fn fold(generation: &Generation, records: &[Record], hits: Vec<Hit>, open: Vec<C
 }
 
 /// Opens an alert: its subscribers and, unless it is a shadow, its deliveries go into the batch.
-fn opened(generation: &Generation, hit: &Hit, trace: &Trace, batch: &mut IngestBatch) -> Closing {
+fn opened(generation: &Generation, hit: &Hit, trace: &Trace, batch: &mut IngestBatch) -> OpenAlert {
     let now = batch.now;
     let alert = Alert {
         id: Alert::id(&hit.fingerprint, &trace.id),
@@ -200,7 +200,7 @@ fn opened(generation: &Generation, hit: &Hit, trace: &Trace, batch: &mut IngestB
         }
     }
     batch.subscribers.extend(subscribers.iter().cloned());
-    Closing { alert, subscribers }
+    OpenAlert { alert, subscribers }
 }
 
 fn id_of(record: &Record) -> &str {

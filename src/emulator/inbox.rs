@@ -1,0 +1,88 @@
+//! A place that shows what endpoints received: real HTTP and SMTP listeners on
+//! loopback, for the demo and for trying out.
+//!
+//! Accepts everything, checks nothing, keeps nothing: each thing received goes
+//! to whoever reads the channel. Shares no types with the endpoints.
+
+use std::{io, net::SocketAddr};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{Path, State},
+    http::HeaderMap,
+    routing::post,
+};
+use tokio::{
+    net::TcpListener,
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+};
+
+mod smtp;
+
+/// What arrived, as it arrived.
+#[derive(Debug, Clone)]
+pub enum Received {
+    Http { path: String, headers: Vec<(String, String)>, body: Vec<u8> },
+    Mail { from: String, to: Vec<String>, message: Vec<u8> },
+}
+
+/// The listeners; they end when this is dropped.
+#[derive(Debug)]
+pub struct Inbox {
+    pub http: SocketAddr,
+    pub smtp: SocketAddr,
+    tasks: Vec<AbortHandle>,
+}
+
+/// Received and not yet read; a reader that is slower than this slows the senders down.
+const WAITING: usize = 64;
+
+impl Inbox {
+    /// Binds both listeners on free loopback ports.
+    pub async fn start() -> io::Result<(Self, mpsc::Receiver<Received>)> {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let http_listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let smtp_listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let (http, smtp) = (http_listener.local_addr()?, smtp_listener.local_addr()?);
+        let router = Router::new().route("/{*path}", post(take)).with_state(sender.clone());
+        let web = tokio::spawn(async move {
+            // Ends with its task; an accept error is retried by axum.
+            let _ = axum::serve(http_listener, router).await;
+        });
+        let mail = tokio::spawn(async move {
+            let mut sessions = JoinSet::new();
+            while let Ok((stream, _)) = smtp_listener.accept().await {
+                sessions.spawn(smtp::session(stream, sender.clone()));
+                while sessions.try_join_next().is_some() {}
+            }
+        });
+        let tasks = vec![web.abort_handle(), mail.abort_handle()];
+        Ok((Self { http, smtp, tasks }, receiver))
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+async fn take(
+    State(sender): State<mpsc::Sender<Received>>,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> &'static str {
+    let headers = headers.iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        (name.as_str().to_owned(), value)
+    });
+    let received = Received::Http { path, headers: headers.collect(), body: body.to_vec() };
+    // Nobody reading any more is no reason to refuse.
+    let _ = sender.send(received).await;
+    "ok"
+}

@@ -1,0 +1,73 @@
+//! The top of the file.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use super::{Config, endpoints, secrets::Secrets, sources, topics};
+use crate::{document::Walk, id};
+
+/// Only this machine may read, unless configured otherwise.
+const LISTEN: &str = "127.0.0.1:8080";
+
+/// Reads everything; `None` if a part is missing without which the rest means nothing.
+pub fn read(walk: &Walk<'_>, folder: &Path) -> Option<Config> {
+    let secrets = Secrets::new(folder);
+    let mut fields = walk.fields()?;
+    let state = fields.optional("state").map_or_else(|| Some(folder.join("tracebell.db")), |walk| state(&walk, folder));
+    let listen = fields.optional("http").map_or_else(|| LISTEN.parse().ok(), |walk| http(&walk));
+    let rules = rule_paths(fields.list("rules"), folder);
+    let sources = fields.required("sources").map(|walk| sources::read(&walk));
+    let endpoints = fields.required("endpoints").map(|walk| endpoints::read(&walk, &secrets, folder));
+    let endpoints = endpoints.unwrap_or_default();
+    let (notices, topic_lists) = (fields.optional("notices"), fields.required("topics"));
+    let topics = topics::read(notices, topic_lists, &endpoints);
+    fields.finish();
+
+    let seen = secrets.seen();
+    let mut parts: Vec<&str> = vec![&walk.file.text];
+    parts.extend(seen.iter().map(String::as_str));
+    Some(Config {
+        state: state?,
+        listen: listen?,
+        rules,
+        sources: sources.unwrap_or_default(),
+        topics,
+        endpoints,
+        fingerprint: id::derive(&parts),
+    })
+}
+
+fn state(walk: &Walk<'_>, folder: &Path) -> Option<PathBuf> {
+    let mut fields = walk.fields()?;
+    fields.later("postgres", "this version keeps its state in SQLite: `sqlite: { path: ./tracebell.db }`");
+    let sqlite = fields.required("sqlite");
+    fields.finish();
+    let mut fields = sqlite?.fields()?;
+    let path = fields.required_text("path").map(|path| folder.join(path));
+    fields.finish();
+    path
+}
+
+fn http(walk: &Walk<'_>) -> Option<SocketAddr> {
+    let mut fields = walk.fields()?;
+    fields.later("tokens", "this version only answers health and metrics, which need none");
+    let listen = fields.optional("listen");
+    fields.finish();
+    let Some(listen) = listen else { return LISTEN.parse().ok() };
+    let text = listen.words()?;
+    let address = text.parse().ok();
+    if address.is_none() {
+        let hint = "write an address and a port, for example `127.0.0.1:8080` or `[::1]:8080`";
+        listen.fail_hint(format!("`{text}` is not an address with a port"), hint);
+    }
+    address
+}
+
+fn rule_paths(items: Vec<Walk<'_>>, folder: &Path) -> Vec<PathBuf> {
+    if items.is_empty() {
+        return vec![folder.join("rules")];
+    }
+    items.iter().filter_map(|item| item.words().map(|path| folder.join(path))).collect()
+}

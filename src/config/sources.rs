@@ -1,0 +1,69 @@
+//! `sources`: whose audit log is watched.
+
+use std::time::Duration;
+
+use crate::{
+    document::Walk,
+    source::{self, auth::NameOrId, clouds, plan::Polling},
+};
+
+/// The cloud shows traces after about a minute; asking more often than this finds nothing new.
+const SHORTEST_POLL: Duration = Duration::from_secs(1);
+const LONGEST_POLL: Duration = Duration::from_secs(3600);
+
+pub fn read(walk: &Walk<'_>) -> Vec<source::Settings> {
+    let entries = walk.entries().unwrap_or_default();
+    if entries.is_empty() {
+        walk.fail_hint("expected at least one source", "write `prod: { cts: { cloud: otc } }`");
+    }
+    entries.into_iter().flat_map(|(name, _, walk)| source(name, &walk).unwrap_or_default()).collect()
+}
+
+/// One entry gives a source for each of its projects.
+fn source(name: &str, walk: &Walk<'_>) -> Option<Vec<source::Settings>> {
+    let mut fields = walk.fields()?;
+    fields.later("smn", "this version pulls; write `cts: { cloud: ... }`");
+    let cts = fields.required("cts");
+    fields.finish();
+    let cts = cts?;
+    let mut fields = cts.fields()?;
+    let cloud = fields.optional("cloud");
+    let cloud_name = cloud.as_ref().and_then(|cloud| cloud.words());
+    let projects = fields.list("projects");
+    let tracker = fields.optional_text("tracker").unwrap_or("system").to_owned();
+    let defaults = Polling::default();
+    let poll_every = bounded(fields.optional("poll_every")).unwrap_or(defaults.poll_every);
+    let overlap = fields.optional_duration("overlap").unwrap_or(defaults.overlap);
+    fields.finish();
+    let credentials = match clouds::credentials(cloud_name) {
+        Ok(credentials) => credentials,
+        Err(reason) => {
+            cloud.as_ref().unwrap_or(&cts).fail_hint(reason, "clouds.yaml or the OS_* variables say who logs in where");
+            return None;
+        }
+    };
+    let polling = Polling { poll_every, overlap, ..defaults };
+    let mut settings = Vec::new();
+    let names: Vec<&str> = projects.iter().filter_map(|project| project.words()).collect();
+    for project in &names {
+        let mut credentials = credentials.clone();
+        credentials.project = Some(NameOrId::Name((*project).to_owned()));
+        let name = if names.len() == 1 { name.to_owned() } else { format!("{name}/{project}") };
+        let (tracker, polling) = (tracker.clone(), polling.clone());
+        settings.push(source::Settings { name, credentials, tracker, polling });
+    }
+    if settings.is_empty() && projects.is_empty() {
+        settings.push(source::Settings { name: name.to_owned(), credentials, tracker, polling });
+    }
+    Some(settings)
+}
+
+fn bounded(walk: Option<Walk<'_>>) -> Option<Duration> {
+    let walk = walk?;
+    let found = walk.duration()?;
+    if !(SHORTEST_POLL..=LONGEST_POLL).contains(&found) {
+        walk.fail("expected a duration from 1s to 1h");
+        return None;
+    }
+    Some(found)
+}

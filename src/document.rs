@@ -2,12 +2,36 @@
 //! problems found in it, drawn for people the way rustc draws them.
 //!
 //! Configuration and rules are both read through this, so that one walk can
-//! report every problem at once with file, line and column.
+//! report every problem at once with file, line and column:
+//!
+//! ```
+//! use tracebell::document::{self, File, Problems, Walk};
+//!
+//! let file = File { name: "a.yaml".into(), text: "name: x\npoll_every: 5 mins\nlabls: []\n".into() };
+//! let tree = document::parse(&file).expect("valid YAML");
+//! let problems = Problems::default();
+//! if let Some(mut fields) = Walk::new(&file, &tree, &problems).fields() {
+//!     let _name = fields.required_text("name");               // Some("x")
+//!     let _poll = fields.optional_duration("poll_every");     // None, and a problem
+//!     let _labels = fields.list("labels");                    // empty, no problem
+//!     fields.finish();                                        // `labls`: did you mean `labels`?
+//! }
+//! let problems = problems.into_vec();
+//! assert_eq!(problems.len(), 2);
+//! println!("{}", document::draw::draw(&problems, &[file], false));
+//! ```
+//!
+//! A reading function yields `None` after it reported what is wrong, so a
+//! caller reads everything first and gives up at the end.
 
+pub mod decode;
 pub mod draw;
 pub mod parse;
+pub mod walk;
 
+pub use decode::decode_bytes;
 pub use parse::parse;
+pub use walk::{Fields, Problems, Walk};
 
 /// A text with the name people know it by (a path, or `<embedded>/rules/iam.yaml`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +84,60 @@ pub struct Problem {
 pub enum Level {
     Error,
     Warning,
+}
+
+impl File {
+    /// Line and column of a byte, both from 1, columns in characters.
+    pub fn position(&self, byte: usize) -> (usize, usize) {
+        let before = &self.text[..self.text.floor_char_boundary(byte)];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+}
+
+impl Span {
+    /// A place without length.
+    pub fn at(byte: usize) -> Self {
+        Self { start: byte, end: byte }
+    }
+}
+
+impl Value {
+    /// What it is, for people: `a number`, `a list`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Bool(_) => "true or false",
+            Self::Int(_) | Self::Float(_) => "a number",
+            Self::Text(_) => "text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a map",
+        }
+    }
+}
+
+impl Node {
+    /// The value of `key`, if this is a map that holds it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        let Value::Map(entries) = &self.value else { return None };
+        entries.iter().find(|(name, _)| name.value == Value::Text(key.to_owned())).map(|(_, value)| value)
+    }
+
+    /// The part worth underlining: a scalar whole, of a map its first key, of a list its start.
+    pub fn head(&self) -> Span {
+        match &self.value {
+            Value::Map(entries) => entries.first().map_or(self.span, |(key, _)| key.head()),
+            Value::List(items) => items.first().map_or(self.span, Node::head),
+            _ => self.span,
+        }
+    }
+}
+
+impl Problem {
+    /// Line and column, both from 1, columns in characters. `file` is the one it names.
+    pub fn place(&self, file: &File) -> (usize, usize) {
+        file.position(self.span.start)
+    }
 }
 
 /// The nearest of `known` to `word`, if near enough to be a slip of the pen.

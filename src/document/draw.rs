@@ -1,13 +1,166 @@
 //! Problems as people read them: the line, a caret under the exact place, a hint.
 
-use super::{File, Problem};
+use annotate_snippets::{AnnotationKind, Group, Level as Tone, Renderer, Snippet, normalize_untrusted_str};
+
+use super::{File, Level, Problem};
+
+/// Longest line drawn whole; of longer ones only the place is named.
+const LINE_LIMIT: usize = 2_000;
 
 /// All problems, drawn with their lines; `color` for terminals only.
-pub fn draw(_problems: &[Problem], _files: &[File], _color: bool) -> String {
-    unimplemented!()
+pub fn draw(problems: &[Problem], files: &[File], color: bool) -> String {
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let drawn: Vec<String> = problems
+        .iter()
+        .map(|problem| {
+            let tone = match problem.level {
+                Level::Error => Tone::ERROR,
+                Level::Warning => Tone::WARNING,
+            };
+            let title = match problem.path.as_str() {
+                "" => problem.text.clone(),
+                path => format!("{path}: {}", problem.text),
+            };
+            let mut group = Group::with_title(tone.primary_title(normalize_untrusted_str(&title)));
+            match file_of(problem, files).and_then(|file| Excerpt::of(problem, file)) {
+                Some(excerpt) => {
+                    let marked = AnnotationKind::Primary.span(excerpt.start..excerpt.end);
+                    let snippet = Snippet::source(excerpt.text).line_start(excerpt.line).path(problem.file.clone());
+                    group = group.element(snippet.annotation(marked));
+                }
+                None => group = group.element(annotate_snippets::Origin::path(place(problem, files))),
+            }
+            if let Some(hint) = &problem.hint {
+                group = group.element(Tone::HELP.message(normalize_untrusted_str(hint)));
+            }
+            renderer.render(&[group])
+        })
+        .collect();
+    drawn.join("\n\n")
 }
 
 /// One line: `tracebell.yaml:31:19: topics.security[1].endpoint: no endpoint `ops-slak` (did you mean `ops-slack`?)`.
-pub fn line(_problem: &Problem, _files: &[File]) -> String {
-    unimplemented!()
+pub fn line(problem: &Problem, files: &[File]) -> String {
+    let mut line = format!("{}: ", place(problem, files));
+    if !problem.path.is_empty() {
+        line += &format!("{}: ", problem.path);
+    }
+    line += &problem.text;
+    if let Some(hint) = &problem.hint {
+        line += &format!(" ({hint})");
+    }
+    line.replace(|c: char| c.is_control(), " ")
+}
+
+fn file_of<'a>(problem: &Problem, files: &'a [File]) -> Option<&'a File> {
+    files.iter().find(|file| file.name == problem.file)
+}
+
+/// `file:line:column`, or the file alone if its text is not at hand.
+fn place(problem: &Problem, files: &[File]) -> String {
+    match file_of(problem, files) {
+        Some(file) => {
+            let (line, column) = problem.place(file);
+            format!("{}:{line}:{column}", problem.file)
+        }
+        None => problem.file.clone(),
+    }
+}
+
+/// The lines from the start of the span to its end, at most three.
+struct Excerpt {
+    text: String,
+    line: usize,
+    start: usize,
+    end: usize,
+}
+
+impl Excerpt {
+    fn of(problem: &Problem, file: &File) -> Option<Self> {
+        let text = &file.text;
+        let start = text.floor_char_boundary(problem.span.start.min(text.len()));
+        let first = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let last = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
+        if last - first > LINE_LIMIT || text.is_empty() {
+            return None;
+        }
+        // A span over several lines is underlined on its first one: that is where to look.
+        let end = text.floor_char_boundary(problem.span.end.clamp(start, last)).max(start);
+        let excerpt = text[first..last].trim_end_matches('\r');
+        let (line, _) = file.position(start);
+        let bound = |at: usize| (at - first).min(excerpt.len());
+        Some(Self { start: bound(start), end: bound(end), line, text: excerpt.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{Span, parse, walk::*};
+
+    fn problem(file: &File, at: &str, text: &str, hint: Option<&str>) -> Problem {
+        let start = file.text.find(at).expect("in the text");
+        let span = Span { start, end: start + at.len() };
+        let (text, hint) = (text.to_owned(), hint.map(str::to_owned));
+        Problem { level: Level::Error, file: file.name.clone(), span, path: "a.b".into(), text, hint }
+    }
+
+    #[test]
+    fn a_problem_is_drawn_under_its_place() {
+        let file = File { name: "x.yaml".into(), text: "a:\n  größe: { b: ops-slak }\nc: 1\n".into() };
+        let problem = problem(&file, "ops-slak", "no endpoint `ops-slak`", Some("did you mean `ops-slack`?"));
+        let files = [file];
+        assert_eq!(line(&problem, &files), "x.yaml:2:15: a.b: no endpoint `ops-slak` (did you mean `ops-slack`?)");
+        let drawn = draw(std::slice::from_ref(&problem), &files, false);
+        let expected = "error: a.b: no endpoint `ops-slak`
+ --> x.yaml:2:15
+  |
+2 |   größe: { b: ops-slak }
+  |               ^^^^^^^^
+  |
+  = help: did you mean `ops-slack`?";
+        assert_eq!(drawn, expected);
+        assert!(draw(&[problem], &files, true).contains("\u{1b}["));
+    }
+
+    #[test]
+    fn places_outside_the_text_do_not_panic() {
+        let file = File { name: "x.yaml".into(), text: "ä\n".into() };
+        for (start, end) in [(0, 0), (1, 1), (1, 2), (3, 3), (9, 4), (3, 99)] {
+            let span = Span { start, end };
+            let problem = Problem { span, ..problem(&file, "ä", "t", None) };
+            assert!(draw(std::slice::from_ref(&problem), std::slice::from_ref(&file), false).contains("x.yaml"));
+            assert!(line(&problem, std::slice::from_ref(&file)).starts_with("x.yaml:"));
+            assert_eq!(line(&problem, &[]), "x.yaml: a.b: t");
+        }
+    }
+
+    #[test]
+    fn a_walk_reports_everything_at_once() {
+        let text = "nmae: x\nenabled: yes\npoll_every: 5\nretries: 014\nlist: {}\nkind: emial\n";
+        let file = File { name: "x.yaml".into(), text: text.into() };
+        let tree = parse(&file).expect("valid");
+        let problems = Problems::default();
+        let mut fields = Walk::new(&file, &tree, &problems).fields().expect("a map");
+        assert_eq!(fields.required_text("name"), None);
+        assert_eq!(fields.optional_bool("enabled"), None);
+        assert_eq!(fields.optional_duration("poll_every"), None);
+        assert_eq!(fields.optional_whole("retries", 0, 9), None);
+        assert!(fields.list("list").is_empty());
+        assert_eq!(fields.optional("kind").and_then(|kind| kind.one_of(&[("email", 1), ("slack", 2)])), None);
+        fields.finish();
+        assert!(problems.has_errors());
+        let lines: Vec<String> = problems.into_vec().iter().map(|p| line(p, std::slice::from_ref(&file))).collect();
+        let expected = [
+            "x.yaml:1:1: the key `name` is missing",
+            "x.yaml:2:10: enabled: expected `true` or `false`, found `yes` (write `true`)",
+            "x.yaml:3:13: poll_every: expected a duration, found the number 5 without a unit \
+             (write a number and a unit: `30s`, `5m`, `1h30m`, `7d`)",
+            "x.yaml:4:10: retries: expected a whole number, found `014`",
+            "x.yaml:5:7: list: expected a list, found a map",
+            "x.yaml:6:7: kind: expected `email` or `slack`, found `emial` (did you mean `email`?)",
+            "x.yaml:1:1: unknown key `nmae` (did you mean `name`?)",
+        ];
+        assert_eq!(lines, expected);
+    }
 }

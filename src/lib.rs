@@ -13,7 +13,7 @@
 //! loops  ingest  deliver  sweep
 //! ports  source  endpoint  store  emulator
 //! logic  rule  topic  render  catalog  document
-//! words  trace  alert  notification  delivery  checkpoint  clock  metrics  secret  id
+//! words  trace  alert  notification  delivery  checkpoint  clock  health  metrics  secret  id
 //! ```
 
 // rim: the only rooms that see the configuration file
@@ -46,6 +46,7 @@ pub mod alert;
 pub mod checkpoint;
 pub mod clock;
 pub mod delivery;
+pub mod health;
 pub mod id;
 pub mod metrics;
 pub mod notification;

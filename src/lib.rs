@@ -12,7 +12,7 @@
 //! rim    cli  app  config  http  telemetry
 //! loops  ingest  deliver  sweep
 //! ports  source  endpoint  store  emulator
-//! logic  rule  topic  render  catalog  document
+//! logic  rule  topic  render  catalog  document  generation  backoff
 //! words  trace  alert  notification  delivery  checkpoint  clock  health  metrics  secret  id
 //! ```
 
@@ -35,8 +35,10 @@ pub mod source;
 pub mod store;
 
 // logic: pure
+pub mod backoff;
 pub mod catalog;
 pub mod document;
+pub mod generation;
 pub mod render;
 pub mod rule;
 pub mod topic;

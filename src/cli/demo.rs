@@ -1,10 +1,222 @@
-//! `tracebell demo`
+//! `tracebell demo`: everything on this machine. An emulated cloud with a
+//! scenario, the bridge with the shipped rules, and an inbox that shows what
+//! recipients see. Needs no network, no account and no configuration.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+
+use super::{BAD, run::signals, status};
+use crate::{
+    app::App,
+    clock::{self, Timestamp},
+    config::Config,
+    emulator::{
+        self, Emulator,
+        inbox::{Inbox, Received},
+    },
+    endpoint::{self, KindSettings},
+    rule,
+    secret::Secret,
+    source::{
+        self,
+        auth::{Credentials, Method, NameOrId},
+        plan::Polling,
+    },
+    store::{Accounting, Store, SubscriptionAccount},
+    telemetry,
+    topic::{Filter, Subscription, Topics},
+};
+
+mod show;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// End by itself after this long, for example 30s
+    #[arg(long = "for", value_parser = duration)]
+    run_for: Option<Duration>,
+    /// Another seed, another day in the cloud
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Ordinary traces per minute around the incidents
+    #[arg(long, default_value_t = 240)]
+    rate: u32,
+}
 
-pub async fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    unimplemented!()
+/// The demo looks again this often; the real cloud is asked every 30 s.
+const POLL: Duration = Duration::from_secs(1);
+/// Deliveries under way when the time is over get this long.
+const DRAIN: Duration = Duration::from_secs(10);
+
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    telemetry::init_quiet();
+    let folder = Folder::new()?;
+    let (inbox, received) = Inbox::start().await.context("cannot listen on this machine")?;
+    let settings = emulator::Settings {
+        seed: args.seed,
+        scenario: Some(emulator::ScenarioSettings { per_minute: args.rate, pace: emulator::Pace::Demo }),
+        ..emulator::Settings::default()
+    };
+    let emulator = Emulator::start(settings.clone()).await.context("cannot start the emulated cloud")?;
+    let files = rule::shipped();
+    let (rules, problems) = rule::load(&files);
+    anyhow::ensure!(problems.is_empty(), "the shipped rules have problems: {problems:?}");
+    show::introduction(&emulator.url(), rules.rules.len(), args.run_for);
+
+    let (stop, _) = signals()?;
+    let app = App::start(config(&settings, &emulator.url(), &inbox, &folder.0), rules).await?;
+    let store = app.store().clone();
+    let started = clock::now();
+    let mut screen = Screen { received, started, seen: BTreeMap::new() };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = clock::sleep(args.run_for.unwrap_or(Duration::MAX)) => {}
+        () = screen.watch() => {}
+    }
+    emulator.handle().pause_scenario();
+    let accounting = drain(&store, &mut screen).await?;
+    let endpoints = store.endpoints().await?;
+    app.stop(DRAIN).await;
+    emulator.shutdown().await;
+    show::farewell(&screen.seen, clock::since(started, clock::now()));
+    status::print(&accounting, &endpoints, clock::now());
+    let holds = accounting.sources.iter().all(crate::store::SourceAccount::balanced)
+        && accounting.subscriptions.iter().all(SubscriptionAccount::balanced);
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
+}
+
+/// Shows what arrives, as its recipient would see it.
+struct Screen {
+    received: mpsc::Receiver<Received>,
+    started: Timestamp,
+    seen: BTreeMap<&'static str, u64>,
+}
+
+impl Screen {
+    async fn watch(&mut self) {
+        while let Some(received) = self.received.recv().await {
+            self.show(&received);
+        }
+    }
+
+    fn show(&mut self, received: &Received) {
+        let kind = show::received(received, clock::since(self.started, clock::now()));
+        *self.seen.entry(kind).or_default() += 1;
+    }
+}
+
+/// Waits until what is ready has been delivered; repeats in open windows stay pending.
+async fn drain<S: Store>(store: &S, screen: &mut Screen) -> anyhow::Result<Accounting> {
+    let until = clock::plus(clock::now(), DRAIN);
+    loop {
+        while let Ok(received) = screen.received.try_recv() {
+            screen.show(&received);
+        }
+        let waiting: u64 = store.endpoints().await?.iter().map(|endpoint| endpoint.ready).sum();
+        if waiting == 0 || clock::now() >= until {
+            return Ok(store.accounting().await?);
+        }
+        clock::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::path::Path) -> Config {
+    let credentials = Credentials {
+        auth_url: format!("{url}/v3"),
+        method: Method::Password {
+            user: NameOrId::Name(cloud.user.clone()),
+            domain: Some(NameOrId::Name(cloud.domain.clone())),
+            password: Secret::new(cloud.password.clone()),
+        },
+        project: Some(NameOrId::Name(cloud.project.clone())),
+        region: Some("eu-de".to_owned()),
+        cts_endpoint_override: None,
+        ca: None,
+    };
+    let polling = Polling { poll_every: POLL, ..Polling::default() };
+    let source = source::Settings { name: "demo".to_owned(), credentials, tracker: "system".to_owned(), polling };
+    let web = |path: &str| Secret::new(format!("http://{}/{path}", inbox.http));
+    let email = endpoint::email::Settings {
+        host: inbox.smtp.ip().to_string(),
+        port: Some(inbox.smtp.port()),
+        tls: endpoint::email::Tls::None,
+        username: None,
+        password: None,
+        ca: None,
+        from: "Tracebell <bell@example.org>".to_owned(),
+        to: vec!["ops@example.org".to_owned()],
+    };
+    let webhook = endpoint::webhook::Settings {
+        url: web("soar"),
+        signing_secret: Some(Secret::new("whsec_dGhpcyBpcyBhIGRlbW8gc2VjcmV0IQ==")),
+        headers: Vec::new(),
+    };
+    let kinds = [
+        ("slack", KindSettings::Slack(endpoint::slack::Settings { webhook_url: web("slack") })),
+        ("mail", KindSettings::Email(email)),
+        ("webhook", KindSettings::Webhook(webhook)),
+    ];
+    let endpoints: BTreeMap<String, endpoint::Settings> = kinds
+        .into_iter()
+        .map(|(name, kind)| {
+            let settings = endpoint::Settings {
+                name: name.to_owned(),
+                kind,
+                rate: None,
+                fallback: None,
+                timeout: Duration::from_secs(5),
+                give_up_after: Duration::from_secs(3600),
+                concurrency: 1,
+            };
+            (name.to_owned(), settings)
+        })
+        .collect();
+    let subscriptions = |topic: &str| {
+        let subscription = |name: &String| Subscription {
+            id: format!("{topic}/{name}"),
+            endpoint: name.clone(),
+            filter: Filter::default(),
+        };
+        (topic.to_owned(), endpoints.keys().map(subscription).collect::<Vec<_>>())
+    };
+    let topics = Topics {
+        topics: ["security", "operations", crate::topic::DEFAULT].into_iter().map(subscriptions).collect(),
+        formats: endpoints.iter().map(|(name, settings)| (name.clone(), settings.format())).collect(),
+        notices: Some(crate::topic::DEFAULT.to_owned()),
+    };
+    Config {
+        state: folder.join("demo.db"),
+        listen: ([127, 0, 0, 1], 0).into(),
+        rules: Vec::new(),
+        sources: vec![source],
+        endpoints,
+        topics,
+        fingerprint: String::new(),
+    }
+}
+
+/// A folder for the demo's state, gone when the demo is.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> anyhow::Result<Self> {
+        let unique = format!("tracebell-demo-{}-{}", std::process::id(), clock::now().as_microsecond());
+        let path = std::env::temp_dir().join(unique);
+        std::fs::create_dir(&path).with_context(|| format!("cannot make the folder `{}`", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Left-overs in the temporary folder are the system's to clean.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: Option<jiff::SignedDuration> = text.parse().ok();
+    let positive = parsed.and_then(|duration| Duration::try_from(duration).ok()).filter(|d| !d.is_zero());
+    positive.ok_or_else(|| format!("`{text}` is not a duration; write a number and a unit, for example 30s or 2m"))
 }

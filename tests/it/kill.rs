@@ -1,1 +1,192 @@
+//! Killed at random moments: nothing owed is lost, nothing is invented, repeats are repeats.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use tracebell::{
+    clock,
+    emulator::inbox::{Inbox, Received},
+    store::Store,
+};
+
+use crate::world::{self, Bridge};
+
+const TRACES: usize = 100_000;
+const KILLS: usize = 50;
+/// Traces per batch that appears in the cloud while the bridge runs and dies.
+const BATCH: usize = 1000;
+
+const RULES: &str = r#"
+rules:
+  - id: server-deleted
+    title: "{{ actor.name }} deleted server {{ resource.name }}"
+    severity: high
+    match: { service: ECS, operation: deleteServer }
+    dedup: { by: [resource.id], for: 1h }
+    topics: [security]
+"#;
+
+fn config(url: &str) -> String {
+    format!(
+        "sources:\n  prod: {{ cts: {{ cloud: otc, poll_every: 1s, overlap: 30m }} }}\n\
+         endpoints:\n  soar: {{ webhook: {{ url: \"{url}\" }} }}\n\
+         topics:\n  security: [ {{ endpoint: soar }} ]\n\
+         http: {{ listen: \"127.0.0.1:0\" }}\n"
+    )
+}
+
+/// What the webhook got: for each delivery id its bodies; for each resource its ids.
+#[derive(Default)]
+struct Judge {
+    bodies: BTreeMap<String, BTreeSet<Vec<u8>>>,
+    ids: BTreeMap<String, BTreeSet<String>>,
+    requests: usize,
+}
+
+impl Judge {
+    fn take(&mut self, received: Received) {
+        let Received::Http { headers, body, .. } = received else { panic!("only HTTP is configured") };
+        let id = headers.iter().find(|(name, _)| name == "webhook-id").expect("an id").1.clone();
+        let payload: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        let resource = payload["alert"]["key"]["resource.id"].as_str().expect("a key").to_owned();
+        self.requests += 1;
+        self.bodies.entry(id.clone()).or_default().insert(body);
+        self.ids.entry(resource).or_default().insert(id);
+    }
+
+    fn told(&self) -> BTreeSet<String> {
+        self.ids.keys().cloned().collect()
+    }
+}
+
+/// The outcome of one run, so that the sabotaged build can be held against the same judge.
+struct Verdict {
+    lost: usize,
+    invented: usize,
+    changed: usize,
+    split: usize,
+    repeats: usize,
+    balanced: bool,
+}
+
+async fn run(program: &str, seed: u64) -> Verdict {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let cloud = world::cloud().await;
+    let (inbox, mut received) = Inbox::start().await.unwrap();
+    let mut bridge =
+        Bridge::new(&cloud.url(), &config(&format!("http://{}/hook", inbox.http)), RULES).program(program);
+    let judge = tokio::spawn(async move {
+        let mut judge = Judge::default();
+        while let Some(one) = received.recv().await {
+            judge.take(one);
+        }
+        judge
+    });
+
+    let mut owed = BTreeSet::new();
+    let mut added = 0;
+    let mut late = Vec::new();
+    for _ in 0..KILLS {
+        // More traces appear while it is down and while it runs.
+        for _ in 0..2 {
+            let now = clock::now();
+            let mut batch = std::mem::take(&mut late);
+            for _ in 0..BATCH {
+                let id = format!("t-{added:06}");
+                added += 1;
+                let matching = random.u32(0..100) < 5;
+                let operation = if matching { "deleteServer" } else { "startServer" };
+                let record_time = clock::minus(now, Duration::from_millis(random.u64(0..60_000)));
+                let trace = world::trace(&id, operation, record_time);
+                if random.u32(0..100) < 1 {
+                    // Served a second time, recorded a little later.
+                    batch.push(world::trace(&id, operation, clock::plus(record_time, Duration::from_millis(7))));
+                }
+                if matching {
+                    owed.insert(id);
+                }
+                if random.u32(0..100) < 1 { late.push(trace) } else { batch.push(trace) }
+            }
+            cloud.handle().add(batch);
+            if bridge.runs() {
+                pause(Duration::from_millis(random.u64(20..900))).await;
+                bridge.kill();
+            } else {
+                bridge.start();
+            }
+        }
+    }
+    cloud.handle().add(late);
+    assert_eq!(added, TRACES);
+    bridge.start();
+    bridge.address().await;
+    let store = bridge.store().await;
+    // Everything that can still come has come when the last read found nothing
+    // new and nothing waits.
+    let mut quiet = 0;
+    let mut last = 0;
+    world::until("the backlog to be read and delivered", Duration::from_secs(240), async || {
+        pause(Duration::from_millis(500)).await;
+        let accounting = store.accounting().await.ok()?;
+        let source = accounting.sources.first()?;
+        let evaluated = source.counts.evaluated;
+        let pending: u64 = accounting.subscriptions.iter().map(|account| account.pending).sum();
+        quiet = if evaluated == last && pending == 0 { quiet + 1 } else { 0 };
+        last = evaluated;
+        (quiet >= 8).then_some(())
+    })
+    .await;
+    let accounting = store.accounting().await.unwrap();
+    let balanced = accounting.sources.iter().all(|source| source.balanced())
+        && accounting.subscriptions.iter().all(|subscription| subscription.balanced());
+    bridge.kill();
+    drop(inbox);
+    let judge = judge.await.unwrap();
+    let told = judge.told();
+    let verdict = Verdict {
+        lost: owed.difference(&told).count(),
+        invented: told.difference(&owed).count(),
+        changed: judge.bodies.values().filter(|bodies| bodies.len() > 1).count(),
+        split: judge.ids.values().filter(|ids| ids.len() > 1).count(),
+        repeats: judge.requests - judge.bodies.len(),
+        balanced,
+    };
+    println!(
+        "{TRACES} traces, {KILLS} kills, seed {seed}: {} owed, {} told, {} lost, {} invented, {} requests, \
+         {} repeats, {} ids with two bodies, {} alerts with two ids, accounting {}",
+        owed.len(),
+        told.len(),
+        verdict.lost,
+        verdict.invented,
+        judge.requests,
+        verdict.repeats,
+        verdict.changed,
+        verdict.split,
+        if balanced { "holds" } else { "does not hold" },
+    );
+    verdict
+}
+
+#[expect(clippy::disallowed_methods, reason = "the moment of a kill is random by design")]
+async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_kills_lose_nothing_and_invent_nothing() {
+    let verdict = run(env!("CARGO_BIN_EXE_tracebell"), 20_261_121).await;
+    assert_eq!((verdict.lost, verdict.invented), (0, 0), "owed alerts lost, alerts invented");
+    assert_eq!((verdict.changed, verdict.split), (0, 0), "ids with two bodies, alerts with two ids");
+    assert!(verdict.balanced, "the accounting does not hold");
+}
+
+/// The same test must fail a build that commits the checkpoint before its effects.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_commits_the_checkpoint_first_is_caught() {
+    let program = std::env::var("TRACEBELL_SABOTAGED")
+        .expect("TRACEBELL_SABOTAGED names the sabotaged binary; tests/run builds it");
+    let verdict = run(&program, 20_261_121).await;
+    assert!(verdict.lost > 0, "the sabotaged build lost nothing, so this test sees nothing");
+}

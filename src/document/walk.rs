@@ -4,7 +4,10 @@ use std::{cell::RefCell, time::Duration};
 
 use super::{File, Level, Node, Problem, Span, Value, did_you_mean};
 
-/// Where a walk writes what it finds.
+/// Nobody reads more at once, and each costs a look through the file.
+pub const PROBLEM_LIMIT: usize = 200;
+
+/// Where a walk writes what it finds, up to [`PROBLEM_LIMIT`].
 #[derive(Debug, Default)]
 pub struct Problems(RefCell<Vec<Problem>>);
 
@@ -12,7 +15,10 @@ impl Problems {
     pub fn push(&self, problem: Problem) {
         let mut list = self.0.borrow_mut();
         // What an anchor holds is read once for every alias, and told once.
-        if !list.contains(&problem) {
+        if list.len() == PROBLEM_LIMIT - 1 {
+            let text = "more problems follow; they are shown once these are solved".to_owned();
+            list.push(Problem { text, hint: None, path: String::new(), ..problem });
+        } else if list.len() < PROBLEM_LIMIT && !list.contains(&problem) {
             list.push(problem);
         }
     }

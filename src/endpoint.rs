@@ -65,6 +65,10 @@ impl Settings {
             KindSettings::Webhook(_) => Format::Webhook,
         }
     }
+
+    fn invalid(&self, reason: impl Into<String>) -> InvalidEndpoint {
+        InvalidEndpoint { name: self.name.clone(), reason: reason.into() }
+    }
 }
 
 impl Endpoint {
@@ -79,8 +83,8 @@ impl Endpoint {
     /// One attempt. Never panics on what the other side says; bounded by the endpoint's timeout.
     pub async fn send(&self, delivery: &Delivery, attempt: u32, now: Timestamp) -> Outcome {
         match self {
-            Self::Slack(slack) => slack.send(delivery).await,
-            Self::Email(email) => email.send(delivery).await,
+            Self::Slack(slack) => slack.send(delivery, now).await,
+            Self::Email(email) => email.send(delivery, now).await,
             Self::Webhook(webhook) => webhook.send(delivery, attempt, now).await,
         }
     }

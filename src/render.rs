@@ -8,6 +8,7 @@ use crate::notification::Notification;
 pub mod email;
 pub mod facts;
 pub mod inert;
+pub mod link;
 pub mod slack;
 pub mod webhook;
 

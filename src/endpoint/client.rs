@@ -1,1 +1,183 @@
-//! The one HTTP client all endpoints share.
+//! The one HTTP client recipe of all endpoints, and one POST with it.
+//!
+//! No redirects: a receiver must not be able to point us elsewhere. No proxy
+//! from the environment: it would see signed bodies and secret addresses.
+//! There is no list of forbidden destinations: receivers at private addresses
+//! are normal on premises, and addresses come from the operator's own file.
+
+use std::{error::Error, time::Duration};
+
+use reqwest::{
+    Client, Url,
+    header::{HeaderMap, RETRY_AFTER},
+    redirect,
+};
+
+use super::answer::{self, Answer};
+use crate::{clock::Timestamp, delivery::Outcome, secret::Secret};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+// Receivers commonly drop idle connections after 60 s; closing first avoids racing them.
+const POOL_IDLE: Duration = Duration::from_secs(30);
+// What is read of an answer; the rest is dropped with the connection.
+const ANSWER_LIMIT: usize = 4096;
+
+/// Each endpoint makes its own, so that a slow receiver's connections are its own.
+pub fn new() -> Result<Client, String> {
+    // Fails if a provider is installed already, which is just as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .gzip(false)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE)
+        .user_agent(concat!("tracebell/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| format!("no HTTP client: {}", chain(&error)))
+}
+
+/// The address in a secret, or what is wrong with it. The text itself is never quoted.
+pub fn url(key: &str, secret: &Secret) -> Result<Url, String> {
+    let url = Url::parse(secret.expose().trim())
+        .map_err(|error| format!("`{key}` is not an address ({error}); expected `https://host/path`"))?;
+    let wrong = if !matches!(url.scheme(), "http" | "https") {
+        format!("begins with `{}:`", url.scheme())
+    } else if url.host_str().is_none_or(str::is_empty) {
+        "names no host".to_owned()
+    } else if !url.username().is_empty() || url.password().is_some() {
+        "holds a user name or password, which belong into a header".to_owned()
+    } else if url.fragment().is_some() {
+        "holds a `#` part, which is never sent".to_owned()
+    } else {
+        return Ok(url);
+    };
+    Err(format!("`{key}` {wrong}; expected `https://host/path`"))
+}
+
+/// What one POST needs.
+pub struct Post<'a> {
+    pub url: &'a Url,
+    pub headers: HeaderMap,
+    pub body: &'a [u8],
+    /// The whole exchange, connect and answer included.
+    pub timeout: Duration,
+    pub now: Timestamp,
+}
+
+/// Posts JSON once and lets `judge` tell what the answer means.
+pub async fn post(client: &Client, post: Post<'_>, judge: fn(Answer<'_>) -> Outcome) -> Outcome {
+    match tokio::time::timeout(post.timeout, exchange(client, &post, judge)).await {
+        Ok(outcome) => outcome,
+        Err(_) => answer::timed_out(post.timeout),
+    }
+}
+
+async fn exchange(client: &Client, post: &Post<'_>, judge: fn(Answer<'_>) -> Outcome) -> Outcome {
+    let request = client.post(post.url.clone()).headers(post.headers.clone()).body(post.body.to_vec());
+    let mut response = match request.send().await {
+        Ok(response) => response,
+        Err(error) => return failed(error),
+    };
+    let waits = response.headers().get_all(RETRY_AFTER);
+    let retry_after = waits.iter().filter_map(|header| answer::retry_after(header.as_bytes(), post.now)).max();
+    let status = response.status().as_u16();
+    // The status has been said; a body that breaks off does not unsay it.
+    let mut body = Vec::new();
+    while body.len() < ANSWER_LIMIT {
+        match response.chunk().await {
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk[..chunk.len().min(ANSWER_LIMIT - body.len())]),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    let body = redact(&String::from_utf8_lossy(&body), post.url);
+    judge(Answer { status, retry_after, body: &body })
+}
+
+/// Error pages like to repeat the address they were asked for, and ours is a secret.
+fn redact(body: &str, url: &Url) -> String {
+    let mut body = body.replace(url.as_str(), "***");
+    for part in [url.path(), url.query().unwrap_or_default()] {
+        if part.len() > 1 {
+            body = body.replace(part, "***");
+        }
+    }
+    body
+}
+
+fn failed(error: reqwest::Error) -> Outcome {
+    let error = error.without_url();
+    let text = chain(&error);
+    let class = if error.is_timeout() {
+        "timeout"
+    } else if causes(&error).any(is_tls) {
+        "tls"
+    } else if text.contains("dns error") {
+        "dns"
+    } else if error.is_connect() {
+        "connect"
+    } else {
+        "io"
+    };
+    answer::retry(class, &text)
+}
+
+fn is_tls(cause: &(dyn Error + 'static)) -> bool {
+    cause.is::<rustls::Error>()
+        || cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(|io| io.get_ref())
+            .is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// The innermost cause says most, the outer ones say where: all, without repeats.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    for cause in causes(error).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text += if text.is_empty() { "" } else { ": " };
+            text += &cause;
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_checked_and_never_quoted() {
+        for (text, wrong) in [
+            ("https://hooks.example.org/s/SECRET", ""),
+            ("http://10.0.0.7:8080/s/SECRET?x=1", ""),
+            ("ftp://hooks.example.org/s/SECRET", "begins with `ftp:`"),
+            ("file:///s/SECRET", "begins with `file:`"),
+            ("https://SECRET@example.org/", "holds a user name"),
+            ("https://ok:SECRET@example.org/", "holds a user name"),
+            ("https://example.org/#SECRET", "holds a `#` part"),
+            ("SECRET", "is not an address"),
+            ("https://", "is not an address"),
+            ("", "is not an address"),
+        ] {
+            match url("url", &Secret::new(text)) {
+                Ok(_) => assert_eq!(wrong, "", "{text}"),
+                Err(found) => {
+                    assert!(!wrong.is_empty() && found.contains(wrong), "{text}: {found}");
+                    assert!(!found.contains("SECRET"), "{found}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn answers_do_not_repeat_our_address() {
+        let url = Url::parse("https://hooks.example.org/s/SECRET?key=SECRET2").unwrap();
+        let body = "nothing at /s/SECRET of https://hooks.example.org/s/SECRET?key=SECRET2 (key=SECRET2)";
+        assert_eq!(redact(body, &url), "nothing at *** of *** (***)");
+    }
+}

@@ -1,7 +1,15 @@
 //! Slack incoming webhooks.
 
-use super::InvalidEndpoint;
+use std::time::Duration;
+
+use reqwest::{
+    Client, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+
+use super::{InvalidEndpoint, answer, client};
 use crate::{
+    clock::Timestamp,
     delivery::{Delivery, Outcome},
     secret::Secret,
 };
@@ -12,14 +20,23 @@ pub struct Settings {
 }
 
 #[derive(Clone)]
-pub struct Slack {}
+pub struct Slack {
+    client: Client,
+    url: Url,
+    timeout: Duration,
+}
 
 impl Slack {
-    pub fn new(_endpoint: &super::Settings, _settings: &Settings) -> Result<Self, InvalidEndpoint> {
-        unimplemented!()
+    pub fn new(endpoint: &super::Settings, settings: &Settings) -> Result<Self, InvalidEndpoint> {
+        let url = client::url("webhook_url", &settings.webhook_url).map_err(|reason| endpoint.invalid(reason))?;
+        let client = client::new().map_err(|reason| endpoint.invalid(reason))?;
+        Ok(Self { client, url, timeout: endpoint.timeout })
     }
 
-    pub async fn send(&self, _delivery: &Delivery) -> Outcome {
-        unimplemented!()
+    pub async fn send(&self, delivery: &Delivery, now: Timestamp) -> Outcome {
+        let headers =
+            HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"))]);
+        let post = client::Post { url: &self.url, headers, body: &delivery.body, timeout: self.timeout, now };
+        client::post(&self.client, post, answer::slack).await
     }
 }

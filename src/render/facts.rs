@@ -1,1 +1,229 @@
 //! What every format tells: who, what, where, when, in words.
+
+use crate::{
+    clock::{Timestamp, in_words},
+    notification::{AlertFacts, Kind, Notification},
+    render::{inert, link::Link},
+    trace::{ActorKind, Origin, Outcome, Trace},
+};
+
+/// One line of a table: a label and harmless text, never empty.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Fact {
+    pub label: &'static str,
+    pub value: String,
+}
+
+/// A heading and lines below it, all harmless text.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Listing {
+    pub heading: &'static str,
+    pub lines: Vec<String>,
+}
+
+// Long enough for any name the cloud allows, short enough for a phone.
+const VALUE: usize = 300;
+const NAME: usize = 120;
+const TITLE: usize = 200;
+const PARAGRAPH: usize = 1500;
+const LINES: usize = 20;
+
+/// The sentence that comes first.
+pub fn title(notification: &Notification) -> String {
+    inert::line(&notification.title, TITLE)
+}
+
+/// How often and for how long, if the alert took more than one match.
+pub fn repeats(notification: &Notification) -> Option<String> {
+    let alert = notification.alert.as_ref()?;
+    (alert.count > 1).then(|| match alert.span.as_secs() {
+        0 => format!("{} times within a second", alert.count),
+        _ => format!("{} times in {}", alert.count, in_words(alert.span)),
+    })
+}
+
+/// The sentence in one line for lists, subjects and lock screens: `[critical] alice deleted ...`.
+pub fn headline(notification: &Notification) -> String {
+    let repeats = if notification.kind == Kind::Summary { repeats(notification) } else { None };
+    let tail = repeats.map(|words| format!(" ({words})")).unwrap_or_default();
+    let head = format!("[{}] ", notification.severity);
+    let room = TITLE.saturating_sub(head.len() + tail.len());
+    format!("{head}{}{tail}", inert::line(&notification.title, room))
+}
+
+/// Who did what to which resource, from where and when.
+pub fn facts(notification: &Notification) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if let Some(alert) = &notification.alert {
+        let trace = &alert.trace;
+        add(&mut facts, "Who", who(trace));
+        add(&mut facts, "What", what(trace));
+        add(&mut facts, "Resource", resource(trace));
+        add(&mut facts, "From", from(trace));
+        add(&mut facts, "Project", project(trace));
+        let first = if alert.count > 1 { "First" } else { "When" };
+        add(&mut facts, first, when(trace.time));
+        add(&mut facts, "Count", repeats(notification).unwrap_or_default());
+        // What made the repeats one alert, where the lines above do not say it.
+        add(&mut facts, "Grouped by", if alert.count > 1 { key(alert) } else { String::new() });
+    }
+    if Link::runbook(notification).is_none() {
+        add(&mut facts, "Runbook", notification.runbook.clone().unwrap_or_default());
+    }
+    facts
+}
+
+/// Names by which to find the alert again: rule, severity, ids.
+pub fn references(notification: &Notification, delivery: &str) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if let Some(alert) = &notification.alert {
+        add(&mut facts, "Rule", alert.rule.clone());
+    }
+    add(&mut facts, "Severity", notification.severity.to_string());
+    add(&mut facts, "Source", notification.source.clone());
+    if let Some(alert) = &notification.alert {
+        add(&mut facts, "Trace", alert.trace.id.clone());
+        add(&mut facts, "Alert", alert.id.clone());
+    } else {
+        add(&mut facts, "Sent", when(notification.created_at));
+    }
+    add(&mut facts, "Delivery", delivery.to_owned());
+    facts
+}
+
+/// Why it matters, in the rule author's words.
+pub fn why(notification: &Notification) -> Option<String> {
+    let why = inert::line(notification.why.as_deref()?, PARAGRAPH);
+    (!why.trim().is_empty()).then(|| why.trim().to_owned())
+}
+
+/// The lines of a notice and the parts of an overflow summary.
+pub fn listings(notification: &Notification) -> Vec<Listing> {
+    let mut listings = Vec::new();
+    if !notification.lines.is_empty() {
+        let mut lines: Vec<_> =
+            notification.lines.iter().take(LINES).map(|line| inert::line(line, 2 * VALUE)).collect();
+        lines.extend(more(notification.lines.len() as u64, lines.len() as u64));
+        listings.push(Listing { heading: "", lines });
+    }
+    if let Some(overflow) = &notification.overflow {
+        let total = overflow.total;
+        listings.push(counted("By rule", &overflow.by_rule, total));
+        listings.push(counted("By actor", &overflow.by_actor, total));
+        let mut lines: Vec<_> = overflow.titles.iter().take(LINES).map(|title| inert::line(title, TITLE)).collect();
+        lines.extend(more(total, lines.len() as u64));
+        listings.push(Listing { heading: "The first", lines });
+    }
+    listings.retain(|listing| !listing.lines.is_empty());
+    listings
+}
+
+/// `Alerts` and its number for an overflow summary.
+pub fn total(notification: &Notification) -> Option<String> {
+    let total = notification.overflow.as_ref()?.total;
+    Some(format!(
+        "{total} {} told in this one notification",
+        if total == 1 { "alert or repeat" } else { "alerts and repeats" }
+    ))
+}
+
+/// `2026-01-15 08:30:00 UTC`
+pub fn when(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+fn counted(heading: &'static str, counts: &[(String, u64)], total: u64) -> Listing {
+    let shown = &counts[..counts.len().min(LINES / 2)];
+    let mut lines: Vec<_> =
+        shown.iter().map(|(name, count)| format!("{count} × {}", inert::line(name, NAME))).collect();
+    if !lines.is_empty() {
+        let told = shown.iter().fold(0u64, |sum, (_, count)| sum.saturating_add(*count));
+        lines.extend(more(total, told));
+    }
+    Listing { heading, lines }
+}
+
+fn more(total: u64, told: u64) -> Option<String> {
+    (total > told).then(|| format!("+{} more", total - told))
+}
+
+fn add(facts: &mut Vec<Fact>, label: &'static str, value: String) {
+    let value = inert::line(value.trim(), VALUE);
+    if !value.trim().is_empty() {
+        facts.push(Fact { label, value });
+    }
+}
+
+/// `name (detail, detail)`; the details that are missing are left out.
+fn with_details(name: &str, details: &[Option<String>]) -> String {
+    let details: Vec<&str> = details.iter().flatten().map(String::as_str).collect();
+    if details.is_empty() { name.to_owned() } else { format!("{name} ({})", details.join(", ")) }
+}
+
+fn short(text: &Option<String>) -> Option<String> {
+    text.as_deref().map(|text| inert::line(text.trim(), NAME)).filter(|text| !text.is_empty())
+}
+
+fn who(trace: &Trace) -> String {
+    let actor = &trace.actor;
+    let kind = match trace.actor_kind() {
+        ActorKind::AccountOwner => Some("account owner".to_owned()),
+        ActorKind::User => Some("user".to_owned()),
+        ActorKind::Agency => Some("agency".to_owned()),
+        ActorKind::System => actor.name.is_some().then(|| "system".to_owned()),
+    };
+    let used_by = short(&actor.assumed_by).map(|name| format!("used by {name}"));
+    let account = short(&actor.domain).map(|name| format!("account {name}"));
+    with_details(&inert::line(trace.actor_label(), NAME), &[kind, used_by, account])
+}
+
+fn what(trace: &Trace) -> String {
+    let service = inert::line(&trace.service, NAME);
+    let operation = inert::line(&trace.operation, NAME);
+    let outcome = match trace.outcome() {
+        Outcome::Succeeded => "succeeded".to_owned(),
+        Outcome::Failed => match short(&trace.code) {
+            Some(code) => format!("failed with code {code}"),
+            None => "failed".to_owned(),
+        },
+        Outcome::Incident => "incident".to_owned(),
+        Outcome::Unknown => format!("rated {}", inert::line(trace.rating.as_str(), NAME)),
+    };
+    [service, operation].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ") + ", " + &outcome
+}
+
+fn resource(trace: &Trace) -> String {
+    let resource = &trace.resource;
+    let (kind, name, id) = (short(&resource.kind), short(&resource.name), short(&resource.id));
+    match (name, id) {
+        (Some(name), id) => with_details(&name, &[kind, id.filter(|id| *id != name).map(|id| format!("id {id}"))]),
+        (None, Some(id)) => with_details(&id, &[kind]),
+        (None, None) => kind.unwrap_or_default(),
+    }
+}
+
+fn from(trace: &Trace) -> String {
+    let by = match trace.origin() {
+        Origin::Console => Some("console".to_owned()),
+        Origin::Api => Some("API".to_owned()),
+        Origin::System => Some("the platform itself".to_owned()),
+        Origin::Other => None,
+    };
+    match short(&trace.source_ip) {
+        Some(address) => with_details(&address, &[by]),
+        None => by.unwrap_or_default(),
+    }
+}
+
+fn project(trace: &Trace) -> String {
+    let name = short(&trace.project_name).or_else(|| short(&trace.project_id));
+    match (name, short(&trace.region)) {
+        (Some(name), region) => with_details(&name, &[region]),
+        (None, region) => region.unwrap_or_default(),
+    }
+}
+
+fn key(alert: &AlertFacts) -> String {
+    let parts = alert.key.iter().filter(|(_, value)| !value.is_empty());
+    parts.map(|(name, value)| format!("{name} {}", inert::line(value, NAME))).collect::<Vec<_>>().join(", ")
+}

@@ -13,10 +13,19 @@ const VARIABLE: &str = "TRACEBELL_LOG";
 
 /// Starts logging for the process. A second call changes nothing.
 pub fn init() {
-    let (filter, problem) = match filter(env::var(VARIABLE).ok().as_deref()) {
+    init_from(DEFAULT);
+}
+
+/// The same for commands whose terminal belongs to their result: errors only, unless asked for more.
+pub fn init_quiet() {
+    init_from("error");
+}
+
+fn init_from(default: &str) {
+    let (filter, problem) = match filter(env::var(VARIABLE).ok().as_deref(), default) {
         Ok(filter) => (filter, None),
         // A typing error in a variable is no reason to stop watching, but is told.
-        Err(problem) => (EnvFilter::new(DEFAULT), Some(problem)),
+        Err(problem) => (EnvFilter::new(default), Some(problem)),
     };
     let registry = tracing_subscriber::registry().with(filter);
     // An error only says that someone was first, which is what is wanted.
@@ -27,12 +36,12 @@ pub fn init() {
         registry.with(layer.with_writer(io::stderr)).try_init()
     };
     if let Some(problem) = problem {
-        tracing::warn!("{problem}; logging `{DEFAULT}`");
+        tracing::warn!("{problem}; logging `{default}`");
     }
 }
 
-fn filter(directives: Option<&str>) -> Result<EnvFilter, String> {
-    let directives = directives.map(str::trim).filter(|text| !text.is_empty()).unwrap_or(DEFAULT);
+fn filter(directives: Option<&str>, default: &str) -> Result<EnvFilter, String> {
+    let directives = directives.map(str::trim).filter(|text| !text.is_empty()).unwrap_or(default);
     EnvFilter::try_new(directives).map_err(|error| {
         format!("`{VARIABLE}` is `{directives}`, expected directives such as `tracebell=debug,warn`: {error}")
     })
@@ -49,10 +58,10 @@ mod tests {
 
     #[test]
     fn the_filter_has_a_default_and_names_what_is_wrong() {
-        assert_eq!(filter(None).unwrap().to_string(), "tracebell=info,warn");
-        assert_eq!(filter(Some(" ")).unwrap().to_string(), "tracebell=info,warn");
-        assert_eq!(filter(Some("debug")).unwrap().to_string(), "debug");
-        let error = filter(Some("tracebell=lots")).unwrap_err();
+        assert_eq!(filter(None, DEFAULT).unwrap().to_string(), "tracebell=info,warn");
+        assert_eq!(filter(Some(" "), DEFAULT).unwrap().to_string(), "tracebell=info,warn");
+        assert_eq!(filter(Some("debug"), DEFAULT).unwrap().to_string(), "debug");
+        let error = filter(Some("tracebell=lots"), DEFAULT).unwrap_err();
         assert!(error.starts_with("`TRACEBELL_LOG` is `tracebell=lots`, expected"), "{error}");
     }
 }

@@ -1,1 +1,289 @@
+//! From the cloud into the outbox, step by step, with the clock in the test's hand.
 
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tracebell::{
+    clock::{self, Timestamp},
+    delivery::State,
+    document::File,
+    emulator::Emulator,
+    generation::Generation,
+    health::Board,
+    ingest::{Ingest, Step},
+    metrics::Metrics,
+    notification::Kind,
+    render::Format,
+    rule,
+    secret::Secret,
+    source::{
+        Settings, Source,
+        auth::{Credentials, Method, NameOrId},
+        cts::Cts,
+        plan::Polling,
+    },
+    store::{Accounting, DeliveryFilter, DeliveryRow, Sqlite, Store},
+    sweep::Sweep,
+    topic::{Filter, Subscription, Topics},
+};
+
+use crate::world;
+
+const RULES: &str = r#"
+rules:
+  - id: server-deleted
+    title: "{{ actor.name }} deleted server {{ resource.name }}"
+    severity: high
+    match: { operation: deleteServer }
+    dedup: { by: [actor.name], for: 10m }
+    topics: [security]
+  - id: server-started
+    title: "{{ actor.name }} started a server"
+    severity: info
+    mode: shadow
+    match: { operation: startServer }
+    topics: [security]
+"#;
+
+/// An emulated cloud, a store, and one source between them.
+struct Scene {
+    cloud: Emulator,
+    store: Sqlite,
+    folder: tempfile::TempDir,
+    ingest: Ingest<Sqlite>,
+    generation: watch::Sender<Arc<Generation>>,
+    password: &'static str,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        Self::with_password("secret").await
+    }
+
+    async fn with_password(password: &'static str) -> Self {
+        let cloud = world::cloud().await;
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("state.db"), clock::now()).await.unwrap();
+        let (generation, _) = watch::channel(Arc::new(generation()));
+        let ingest = source(&cloud, &store, &generation, password);
+        Self { cloud, store, folder, ingest, generation, password }
+    }
+
+    /// A new process with the same state.
+    async fn restart(&mut self) {
+        self.store.close().await;
+        self.store = Sqlite::open(&self.folder.path().join("state.db"), clock::now()).await.unwrap();
+        self.ingest = source(&self.cloud, &self.store, &self.generation, self.password);
+    }
+
+    /// Steps at `now` until nothing is due.
+    async fn read_all(&mut self, now: Timestamp) {
+        for _ in 0..10_000 {
+            match self.ingest.step(now).await {
+                Step::Page { .. } => {}
+                Step::Idle { .. } => return,
+                Step::Failed { until } => panic!("failed until {until}"),
+            }
+        }
+        panic!("it never came to an end");
+    }
+
+    async fn deliveries(&self) -> Vec<DeliveryRow> {
+        let mut rows = self.store.deliveries(DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap();
+        rows.reverse();
+        rows
+    }
+
+    async fn accounting(&self) -> Accounting {
+        let accounting = self.store.accounting().await.unwrap();
+        assert!(accounting.sources.iter().all(|source| source.balanced()), "{accounting:?}");
+        assert!(accounting.subscriptions.iter().all(|subscription| subscription.balanced()), "{accounting:?}");
+        accounting
+    }
+}
+
+fn generation() -> Generation {
+    let (rules, problems) = rule::load(&[File { name: "test.yaml".into(), text: RULES.into() }]);
+    assert!(problems.is_empty(), "{problems:?}");
+    let subscription =
+        Subscription { id: "security/soar".into(), endpoint: "soar".into(), filter: Filter::default() };
+    let topics = Topics {
+        topics: [("security".to_owned(), vec![subscription])].into(),
+        formats: [("soar".to_owned(), Format::Webhook)].into(),
+        notices: None,
+    };
+    Generation { rules, topics, fallbacks: Default::default() }
+}
+
+fn source(
+    cloud: &Emulator,
+    store: &Sqlite,
+    generation: &watch::Sender<Arc<Generation>>,
+    password: &str,
+) -> Ingest<Sqlite> {
+    let credentials = Credentials {
+        auth_url: format!("{}/v3", cloud.url()),
+        method: Method::Password {
+            user: NameOrId::Name("alice".into()),
+            domain: Some(NameOrId::Name("OTC00000000001000000001".into())),
+            password: Secret::new(password),
+        },
+        project: Some(NameOrId::Name("eu-de".into())),
+        region: Some("eu-de".into()),
+        cts_endpoint_override: None,
+        ca: None,
+    };
+    let settings = Settings {
+        name: "prod".into(),
+        credentials,
+        tracker: "system".into(),
+        polling: Polling { poll_every: Duration::from_secs(1), ..Polling::default() },
+    };
+    let cts = Cts::new(&settings).unwrap();
+    let (metrics, _) = Metrics::new();
+    let (committed, _) = watch::channel(());
+    Ingest::new(
+        "prod".into(),
+        Source::Cts(Box::new(cts)),
+        settings.polling,
+        store.clone(),
+        generation.subscribe(),
+        committed,
+        metrics,
+        Board::default(),
+    )
+}
+
+fn after(now: Timestamp, seconds: u64) -> Timestamp {
+    clock::plus(now, Duration::from_secs(seconds))
+}
+
+#[tokio::test]
+async fn repeats_fold_and_are_summed_up_when_the_window_closes() {
+    let mut scene = Scene::new().await;
+    let now = clock::now();
+    scene.read_all(now).await;
+    let deleted = |i: u64| world::trace(&format!("d{i}"), "deleteServer", clock::minus(now, Duration::from_secs(i)));
+    scene.cloud.handle().add((1..=5).map(deleted));
+    scene.read_all(after(now, 2)).await;
+
+    let rows = scene.deliveries().await;
+    assert_eq!(rows.len(), 1, "one message for five repeats");
+    assert_eq!(rows[0].delivery.notification.kind, Kind::Opened);
+    let accounting = scene.accounting().await;
+    assert_eq!((accounting.subscriptions[0].owed, accounting.subscriptions[0].pending), (5, 5));
+
+    let (committed, _) = watch::channel(());
+    let mut sweep = Sweep::new(scene.store.clone(), scene.generation.subscribe(), committed, Board::default());
+    assert_eq!(sweep.step(after(now, 300)).await.unwrap().windows_closed, 0);
+    assert_eq!(sweep.step(after(now, 3000)).await.unwrap().windows_closed, 1);
+    let rows = scene.deliveries().await;
+    assert_eq!(rows.len(), 2);
+    assert_eq!((rows[1].delivery.notification.kind, rows[1].delivery.covers), (Kind::Summary, 4));
+    scene.accounting().await;
+}
+
+#[tokio::test]
+async fn a_restart_in_the_middle_of_a_window_loses_and_repeats_nothing() {
+    let mut scene = Scene::new().await;
+    let now = clock::now();
+    scene.read_all(now).await;
+    let traces: Vec<_> = (0..1000u64)
+        .map(|i| {
+            let mut trace = world::trace(&format!("m{i}"), "deleteServer", clock::minus(now, Duration::from_millis(i)));
+            trace["user"]["name"] = format!("user-{i}").into();
+            trace
+        })
+        .collect();
+    scene.cloud.handle().add(traces);
+    for _ in 0..2 {
+        assert!(matches!(scene.ingest.step(after(now, 2)).await, Step::Page { complete: false, .. }));
+    }
+    scene.restart().await;
+    scene.read_all(after(now, 4)).await;
+    let accounting = scene.accounting().await;
+    assert_eq!(accounting.sources[0].counts.matched, 1000);
+    assert_eq!(accounting.subscriptions[0].owed, 1000);
+    assert_eq!(scene.deliveries().await.len(), 1000);
+}
+
+#[tokio::test]
+async fn late_and_duplicate_traces_count_once() {
+    let mut scene = Scene::new().await;
+    let now = clock::now();
+    scene.read_all(now).await;
+    let time = clock::minus(now, Duration::from_secs(60));
+    scene.cloud.handle().add([world::trace("x", "deleteServer", time)]);
+    scene.read_all(after(now, 2)).await;
+    // The same id once more, and one that the cloud recorded late.
+    scene.cloud.handle().add([
+        world::trace("x", "deleteServer", clock::plus(time, Duration::from_millis(5))),
+        world::trace("late", "deleteServer", clock::minus(now, Duration::from_secs(240))),
+    ]);
+    scene.read_all(after(now, 4)).await;
+    let accounting = scene.accounting().await;
+    assert_eq!(accounting.sources[0].counts.matched, 2);
+    assert!(accounting.sources[0].counts.duplicate >= 1);
+}
+
+#[tokio::test]
+async fn a_shadow_rule_is_counted_and_not_sent() {
+    let mut scene = Scene::new().await;
+    let now = clock::now();
+    scene.read_all(now).await;
+    scene.cloud.handle().add([world::trace("s", "startServer", now)]);
+    scene.read_all(after(now, 2)).await;
+    assert!(scene.deliveries().await.is_empty());
+    let accounting = scene.accounting().await;
+    assert_eq!((accounting.subscriptions[0].owed, accounting.subscriptions[0].suppressed), (1, 1));
+}
+
+#[tokio::test]
+async fn an_outage_longer_than_the_clouds_memory_is_a_gap_that_is_told() {
+    let mut scene = Scene::new().await;
+    let now = clock::now();
+    let long_ago = clock::minus(now, Duration::from_secs(9 * 86_400));
+    let _ = scene.ingest.step(long_ago).await;
+    scene.restart().await;
+    scene.read_all(now).await;
+    let gaps = scene.store.gaps("prod").await.unwrap();
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    let told = scene.deliveries().await;
+    let gap = told.iter().find(|row| row.delivery.notification.kind == Kind::Notice).expect("a notice");
+    assert!(gap.delivery.notification.title.contains("could not be read"), "{}", gap.delivery.notification.title);
+    assert_eq!(gap.state, State::Ready);
+}
+
+#[tokio::test]
+async fn an_outage_of_a_day_is_caught_up_oldest_first() {
+    let mut scene = Scene::new().await;
+    let now = clock::now();
+    let yesterday = clock::minus(now, Duration::from_secs(86_400));
+    scene.read_all(yesterday).await;
+    let hours = 1..24u64;
+    let at = |hour: u64| clock::plus(yesterday, Duration::from_secs(hour * 3600));
+    scene.cloud.handle().add(hours.clone().map(|hour| world::trace(&format!("h{hour}"), "deleteServer", at(hour))));
+    scene.restart().await;
+    scene.read_all(now).await;
+    let accounting = scene.accounting().await;
+    assert_eq!(accounting.sources[0].counts.matched, hours.count() as u64);
+    let rows = scene.deliveries().await;
+    let times: Vec<Timestamp> =
+        rows.iter().filter_map(|row| row.delivery.notification.alert.as_ref()).map(|alert| alert.trace.time).collect();
+    assert!(times.is_sorted(), "not oldest first: {times:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_makes_the_source_blind_and_every_topic_hears_of_it_once() {
+    let mut scene = Scene::with_password("wrong").await;
+    let mut now = clock::now();
+    for _ in 0..5 {
+        let Step::Failed { until } = scene.ingest.step(now).await else { panic!("a wrong password got in") };
+        now = after(until, 61);
+    }
+    let rows = scene.deliveries().await;
+    assert_eq!(rows.len(), 1, "told once, not at each failure");
+    let notification = &rows[0].delivery.notification;
+    assert!(notification.title.contains("blind"), "{}", notification.title);
+    assert!(!format!("{notification:?}").contains("wrong\""), "the password is in the notice");
+}

@@ -12,6 +12,7 @@ use crate::{
     delivery::{Delivery, Leased, Outcome, Rate, State},
 };
 
+mod gcra;
 pub mod sqlite;
 
 pub use sqlite::Sqlite;

@@ -1,4 +1,170 @@
-//! The store in one SQLite file.
+//! The store in one SQLite file: WAL, `synchronous=FULL`, one writing connection.
+//!
+//! A commit is on the disk when its function returns. Writers queue for the
+//! one connection, so a transaction never meets another of this process.
 
+use std::{collections::HashSet, fs::File, path::Path, sync::Arc};
+
+use sqlx::SqlitePool;
+
+use super::{
+    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, Closing, DeliveryFilter, DeliveryRow,
+    EndpointState, Fold, IngestBatch, Lane, RetryFilter, Store, StoreError, SweepBatch,
+};
+use crate::{
+    alert::Alert,
+    checkpoint::{Checkpoint, Gap},
+    clock::Timestamp,
+    delivery::Delivery,
+};
+
+mod account;
+mod attempt;
+mod claim;
+mod fault;
+mod fold;
+mod ingest;
+mod list;
+mod open;
+mod row;
+mod sweep;
+
+/// An open database; clones share its connections.
 #[derive(Clone)]
-pub struct Sqlite {}
+pub struct Sqlite {
+    write: SqlitePool,
+    read: SqlitePool,
+    /// The lock of the owning process; `None` for those who look or lend a hand beside it.
+    lock: Option<Arc<File>>,
+}
+
+/// A transaction that holds the write lock from its start, so it never fails halfway to get it.
+type Transaction = sqlx::Transaction<'static, sqlx::Sqlite>;
+
+impl Sqlite {
+    /// Opens the state for the one process that runs on it, creating or migrating the file.
+    /// Leases of the process before are given back: the lock proves that it is gone.
+    pub async fn open(path: &Path, now: Timestamp) -> Result<Self, StoreError> {
+        open::owner(path, now).await
+    }
+
+    /// Opens for reading, beside a process that may hold the lock.
+    pub async fn open_read(path: &Path) -> Result<Self, StoreError> {
+        open::reader(path).await
+    }
+
+    /// Opens for small writes beside the process that holds the lock. SQLite lets one
+    /// writer in at a time and each transaction here is whole, so both stay correct;
+    /// the lock guards only against a second one that polls and delivers.
+    pub async fn open_beside(path: &Path) -> Result<Self, StoreError> {
+        open::beside(path).await
+    }
+
+    async fn begin(&self) -> Result<Transaction, StoreError> {
+        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+impl Store for Sqlite {
+    async fn seen(&self, source: &str, ids: &[String]) -> Result<HashSet<String>, StoreError> {
+        ingest::seen(&self.read, source, ids).await
+    }
+
+    async fn checkpoint(&self, source: &str) -> Result<Option<Checkpoint>, StoreError> {
+        ingest::checkpoint(&self.read, source).await
+    }
+
+    async fn open_alerts(&self, fingerprints: &[String]) -> Result<Vec<Alert>, StoreError> {
+        ingest::open_alerts(&self.read, fingerprints).await
+    }
+
+    async fn commit_ingest(&self, batch: IngestBatch) -> Result<(), StoreError> {
+        ingest::commit(self, batch).await
+    }
+
+    async fn claim_deliveries(&self, claim: Claim) -> Result<Claimed, StoreError> {
+        claim::claim(self.begin().await?, claim).await
+    }
+
+    async fn record_attempts(&self, attempts: Vec<AttemptRecord>) -> Result<(), StoreError> {
+        attempt::record(self.begin().await?, attempts).await
+    }
+
+    async fn release_expired(&self, now: Timestamp) -> Result<u64, StoreError> {
+        attempt::release_expired(self.begin().await?, now).await
+    }
+
+    async fn release(&self, leased: &[(String, i64)]) -> Result<(), StoreError> {
+        attempt::release(self.begin().await?, leased).await
+    }
+
+    async fn closing(&self, now: Timestamp, limit: usize) -> Result<Vec<Closing>, StoreError> {
+        sweep::closing(self, now, limit).await
+    }
+
+    async fn commit_sweep(&self, batch: SweepBatch) -> Result<(), StoreError> {
+        sweep::commit(self, batch).await
+    }
+
+    async fn backlog(&self, endpoint: &str, lane: Lane) -> Result<Backlog, StoreError> {
+        fold::backlog(&self.read, endpoint, lane).await
+    }
+
+    async fn fold(&self, fold: Fold) -> Result<u64, StoreError> {
+        fold::fold(self.begin().await?, fold).await
+    }
+
+    async fn publish(&self, deliveries: Vec<Delivery>) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        for delivery in &deliveries {
+            row::insert(&mut tx, delivery).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    async fn accounting(&self) -> Result<Accounting, StoreError> {
+        account::accounting(&self.read).await
+    }
+
+    async fn endpoints(&self) -> Result<Vec<EndpointState>, StoreError> {
+        account::endpoints(&self.read).await
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
+        list::deliveries(&self.read, filter).await
+    }
+
+    async fn delivery(&self, id: &str) -> Result<Option<(DeliveryRow, Vec<AttemptRow>)>, StoreError> {
+        list::delivery(&self.read, id).await
+    }
+
+    async fn retry(&self, filter: RetryFilter, now: Timestamp) -> Result<u64, StoreError> {
+        list::retry(self.begin().await?, filter, now).await
+    }
+
+    async fn gaps(&self, source: &str) -> Result<Vec<Gap>, StoreError> {
+        list::gaps(&self.read, source).await
+    }
+
+    async fn close(&self) {
+        self.read.close().await;
+        if self.lock.is_some() {
+            // Folds the write-ahead log into the file; what fails here is done at the next start.
+            let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.write).await;
+        }
+        self.write.close().await;
+        if let Some(lock) = &self.lock {
+            let _ = lock.unlock();
+        }
+    }
+}
+
+/// A time as it is stored.
+fn micros(time: Timestamp) -> i64 {
+    time.as_microsecond()
+}
+
+/// A stored time; one out of range (a damaged file) is held at the end of time.
+fn moment(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,181 @@
+//! T3: answers; and leases given back, used or not.
+
+use serde_json::json;
+use sqlx::SqliteConnection;
+
+use super::{Transaction, micros, row};
+use crate::{
+    clock::{self, Timestamp},
+    store::{AttemptRecord, Next, StoreError},
+};
+
+/// A delivery whose leases keep ending without an answer takes the process down with
+/// it, most likely. This many, then a person must look at it.
+const LOST_LEASES: i64 = 20;
+
+/// No lease is longer, so one that seems to be was written before the clock was stepped back.
+const LONGEST_LEASE: i64 = 3600 * 1_000_000;
+
+pub(super) async fn record(mut tx: Transaction, attempts: Vec<AttemptRecord>) -> Result<(), StoreError> {
+    for attempt in &attempts {
+        record_one(&mut tx, attempt).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+async fn record_one(tx: &mut SqliteConnection, attempt: &AttemptRecord) -> Result<(), StoreError> {
+    append(tx, attempt).await?;
+    let ended = clock::plus(attempt.started_at, attempt.took);
+    let counted = match attempt.next {
+        Next::Delivered => delivered(tx, attempt, ended).await?,
+        Next::At(time) => settle(tx, attempt, "ready", Some(time), None).await?,
+        Next::Dead => settle(tx, attempt, "dead", None, Some(ended)).await?,
+    };
+    write_endpoint(tx, attempt, ended, counted).await?;
+    if counted {
+        for delivery in &attempt.deliveries {
+            row::insert(tx, delivery).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Every answer is kept, also one that comes too late to matter.
+async fn append(tx: &mut SqliteConnection, attempt: &AttemptRecord) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO attempts (delivery, token, attempt, started_at, took, outcome, reason) \
+         SELECT seq, ?2, ?3, ?4, ?5, ?6, ?7 FROM deliveries WHERE id = ?1",
+    )
+    .bind(&attempt.delivery)
+    .bind(attempt.token)
+    .bind(attempt.attempt)
+    .bind(micros(attempt.started_at))
+    .bind(i64::try_from(attempt.took.as_micros()).unwrap_or(i64::MAX))
+    .bind(attempt.outcome.as_str())
+    .bind(attempt.outcome.reason())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// What was received was received, whoever holds the lease now.
+async fn delivered(tx: &mut SqliteConnection, attempt: &AttemptRecord, ended: Timestamp) -> Result<bool, StoreError> {
+    let changed = sqlx::query(
+        "UPDATE deliveries SET state = 'delivered', lost = 0, lease_until = NULL, finished_at = ?2, \
+         folded_into = NULL, last_reason = NULL WHERE id = ?1 AND state <> 'delivered'",
+    )
+    .bind(&attempt.delivery)
+    .bind(micros(ended))
+    .execute(tx)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
+/// A failure counts only from the one who holds the lease; returns whether it did.
+async fn settle(
+    tx: &mut SqliteConnection,
+    attempt: &AttemptRecord,
+    state: &str,
+    next_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+) -> Result<bool, StoreError> {
+    let changed = sqlx::query(
+        "UPDATE deliveries SET state = ?3, lost = 0, lease_until = NULL, next_at = coalesce(?4, next_at), \
+         finished_at = ?5, last_reason = ?6 WHERE id = ?1 AND token = ?2 AND state = 'leased'",
+    )
+    .bind(&attempt.delivery)
+    .bind(attempt.token)
+    .bind(state)
+    .bind(next_at.map(micros))
+    .bind(finished_at.map(micros))
+    .bind(attempt.outcome.reason())
+    .execute(tx)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
+async fn write_endpoint(
+    tx: &mut SqliteConnection,
+    attempt: &AttemptRecord,
+    ended: Timestamp,
+    counted: bool,
+) -> Result<(), StoreError> {
+    if attempt.next == Next::Delivered {
+        // A hold asked for while this attempt was under way stays: the endpoint's
+        // newer word is to wait.
+        sqlx::query(
+            "INSERT INTO endpoints (endpoint) VALUES (?1) ON CONFLICT (endpoint) DO UPDATE SET failures = 0, \
+             last_reason = NULL, hold_until = CASE WHEN held_at > ?2 THEN hold_until END",
+        )
+        .bind(&attempt.endpoint)
+        .bind(micros(attempt.started_at))
+        .execute(&mut *tx)
+        .await?;
+    } else if counted {
+        sqlx::query(
+            "INSERT INTO endpoints (endpoint, failures, last_reason) VALUES (?1, 1, ?2) \
+             ON CONFLICT (endpoint) DO UPDATE SET failures = failures + 1, last_reason = ?2",
+        )
+        .bind(&attempt.endpoint)
+        .bind(attempt.outcome.reason())
+        .execute(&mut *tx)
+        .await?;
+    }
+    // The wish to be left alone holds even if the lease was lost meanwhile.
+    if let Some(until) = attempt.hold_endpoint_until {
+        sqlx::query(
+            "INSERT INTO endpoints (endpoint, hold_until, held_at) VALUES (?1, ?2, ?3) ON CONFLICT (endpoint) \
+             DO UPDATE SET hold_until = max(coalesce(hold_until, 0), ?2), held_at = max(coalesce(held_at, 0), ?3)",
+        )
+        .bind(&attempt.endpoint)
+        .bind(micros(until))
+        .bind(micros(ended))
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn release_expired(tx: Transaction, now: Timestamp) -> Result<u64, StoreError> {
+    let now = micros(now);
+    expire(tx, now, now, now.saturating_add(LONGEST_LEASE)).await
+}
+
+/// At start: the process that held these is gone.
+pub(super) async fn release_all(tx: Transaction, now: Timestamp) -> Result<u64, StoreError> {
+    expire(tx, micros(now), i64::MAX, i64::MAX).await
+}
+
+/// Takes back leases that end before `before` or after `after`.
+async fn expire(mut tx: Transaction, now: i64, before: i64, after: i64) -> Result<u64, StoreError> {
+    let changed = sqlx::query(
+        "UPDATE deliveries SET lost = lost + 1, lease_until = NULL, \
+         state = CASE WHEN lost + 1 >= ?4 THEN 'dead' ELSE 'ready' END, \
+         next_at = CASE WHEN next_at > ?1 THEN ?1 ELSE next_at END, \
+         finished_at = CASE WHEN lost + 1 >= ?4 THEN ?1 END, \
+         last_reason = CASE WHEN lost + 1 >= ?4 THEN 'attempts kept crashing' ELSE last_reason END \
+         WHERE state = 'leased' AND (lease_until < ?2 OR lease_until > ?3)",
+    )
+    .bind(now)
+    .bind(before)
+    .bind(after)
+    .bind(LOST_LEASES)
+    .execute(&mut *tx)
+    .await?;
+    if changed.rows_affected() > 0 {
+        tx.commit().await?;
+    }
+    Ok(changed.rows_affected())
+}
+
+/// Leases that were not used: as if they had not been taken, but for the token.
+pub(super) async fn release(mut tx: Transaction, leased: &[(String, i64)]) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE deliveries SET state = 'ready', lease_until = NULL, attempts = attempts - 1 \
+         WHERE state = 'leased' AND (id, token) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))",
+    )
+    .bind(json!(leased).to_string())
+    .execute(&mut *tx)
+    .await?;
+    Ok(tx.commit().await?)
+}

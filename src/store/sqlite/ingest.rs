@@ -1,0 +1,264 @@
+//! T1: one page's effects, whole or not at all; and what ingest reads before.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde_json::json;
+use sqlx::{Row, SqliteConnection, SqlitePool};
+
+use super::{
+    Sqlite, fault, micros, moment,
+    row::{self, count, damaged},
+};
+use crate::{
+    alert::Alert,
+    checkpoint::Checkpoint,
+    delivery::Delivery,
+    id,
+    store::{IngestBatch, IngestCounts, StoreError},
+};
+
+pub(super) async fn seen(pool: &SqlitePool, source: &str, ids: &[String]) -> Result<HashSet<String>, StoreError> {
+    let by_key: HashMap<String, &String> = ids.iter().map(|id| (seen_key(source, id), id)).collect();
+    let keys = json!(by_key.keys().collect::<Vec<_>>()).to_string();
+    // The cross join keeps the planner from walking the whole table to find a page's worth of keys.
+    let found: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT seen.key FROM json_each(?1) AS one CROSS JOIN seen ON seen.key = unhex(one.value)")
+            .bind(keys)
+            .fetch_all(pool)
+            .await?;
+    Ok(found.iter().filter_map(|key| by_key.get(&hex::encode(key))).map(|&id| id.clone()).collect())
+}
+
+pub(super) async fn checkpoint(pool: &SqlitePool, source: &str) -> Result<Option<Checkpoint>, StoreError> {
+    let row = sqlx::query("SELECT watermark, warm_at, cold_at, deep_at FROM checkpoints WHERE source = ?1")
+        .bind(source)
+        .fetch_optional(pool)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Checkpoint {
+        watermark: moment(row.try_get(0)?),
+        warm_at: moment(row.try_get(1)?),
+        cold_at: moment(row.try_get(2)?),
+        deep_at: moment(row.try_get(3)?),
+    }))
+}
+
+pub(super) async fn open_alerts(pool: &SqlitePool, fingerprints: &[String]) -> Result<Vec<Alert>, StoreError> {
+    let facts: Vec<String> = sqlx::query_scalar(
+        "SELECT facts FROM alerts WHERE closed_at IS NULL AND fingerprint IN (SELECT value FROM json_each(?1)) \
+         ORDER BY opened_at, id",
+    )
+    .bind(json!(fingerprints).to_string())
+    .fetch_all(pool)
+    .await?;
+    facts.iter().map(|facts| alert(facts)).collect()
+}
+
+pub(super) async fn commit(store: &Sqlite, batch: IngestBatch) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    position(&mut tx, &batch).await?;
+    // The deliberately broken build: position and effects in two transactions. The
+    // kill test must catch it, which proves that it can see a loss.
+    #[cfg(feature = "sabotage")]
+    {
+        tx.commit().await?;
+        tokio::task::yield_now().await;
+        crate::clock::sleep(std::time::Duration::from_millis(5)).await;
+        tx = store.begin().await?;
+    }
+    effects(&mut tx, &batch).await?;
+    Ok(tx.commit().await?)
+}
+
+/// What says that the page was read.
+async fn position(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), StoreError> {
+    let keys: Vec<String> = batch.seen.iter().map(|id| seen_key(&batch.source, id)).collect();
+    sqlx::query("INSERT INTO seen (key, at) SELECT unhex(value), ?2 FROM json_each(?1)")
+        .bind(json!(keys).to_string())
+        .bind(micros(batch.now))
+        .execute(&mut *tx)
+        .await
+        .map_err(fault::conflict)?;
+    let IngestCounts { fetched, duplicate, undecodable, evaluated, unmatched, matched } = batch.counts;
+    for (name, value) in [
+        ("fetched", fetched),
+        ("duplicate", duplicate),
+        ("undecodable", undecodable),
+        ("evaluated", evaluated),
+        ("unmatched", unmatched),
+        ("matched", matched),
+    ] {
+        raise(tx, "source", &batch.source, name, count(value)).await?;
+    }
+    if let Some(checkpoint) = &batch.checkpoint {
+        sqlx::query(
+            "INSERT INTO checkpoints (source, watermark, warm_at, cold_at, deep_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (source) DO UPDATE SET watermark = excluded.watermark, warm_at = excluded.warm_at, \
+             cold_at = excluded.cold_at, deep_at = excluded.deep_at",
+        )
+        .bind(&batch.source)
+        .bind(micros(checkpoint.watermark))
+        .bind(micros(checkpoint.warm_at))
+        .bind(micros(checkpoint.cold_at))
+        .bind(micros(checkpoint.deep_at))
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// What follows from the page.
+async fn effects(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), StoreError> {
+    write_alerts(tx, &batch.alerts).await?;
+    for subscriber in &batch.subscribers {
+        sqlx::query("INSERT OR IGNORE INTO alert_subscribers (alert, subscription, endpoint) VALUES (?1, ?2, ?3)")
+            .bind(&subscriber.alert)
+            .bind(&subscriber.subscription)
+            .bind(&subscriber.endpoint)
+            .execute(&mut *tx)
+            .await?;
+    }
+    let known = write_deliveries(tx, &batch.deliveries).await?;
+    write_owed(tx, batch, known).await?;
+    write_ledger(tx, batch).await?;
+    for record in &batch.quarantine {
+        sqlx::query("INSERT OR IGNORE INTO quarantine (source, id, reason, raw, at) VALUES (?1, ?2, ?3, ?4, ?5)")
+            .bind(&record.source)
+            .bind(&record.id)
+            .bind(&record.reason)
+            .bind(&record.raw)
+            .bind(micros(record.at))
+            .execute(&mut *tx)
+            .await?;
+    }
+    for gap in &batch.gaps {
+        sqlx::query(
+            "INSERT OR IGNORE INTO gaps (source, from_at, to_at, reason, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
+        .bind(&gap.source)
+        .bind(micros(gap.from))
+        .bind(micros(gap.to))
+        .bind(&gap.reason)
+        .bind(micros(batch.now))
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn write_alerts(tx: &mut SqliteConnection, alerts: &[Alert]) -> Result<(), StoreError> {
+    for alert in alerts {
+        let written = sqlx::query(
+            "INSERT INTO alerts (id, fingerprint, source, rule, severity, shadow, count, opened_at, closes_at, facts) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+             ON CONFLICT (id) DO UPDATE SET severity = excluded.severity, shadow = excluded.shadow, \
+             count = excluded.count, opened_at = excluded.opened_at, closes_at = excluded.closes_at, \
+             closed_at = NULL, closing = NULL, facts = excluded.facts \
+             WHERE CASE WHEN alerts.closed_at IS NULL THEN alerts.count <= excluded.count \
+                        ELSE alerts.opened_at <> excluded.opened_at END",
+        )
+        .bind(&alert.id)
+        .bind(&alert.fingerprint)
+        .bind(&alert.source)
+        .bind(&alert.rule)
+        .bind(row::rank(alert.severity))
+        .bind(alert.shadow)
+        .bind(count(alert.count))
+        .bind(micros(alert.opened_at))
+        .bind(micros(alert.closes_at))
+        .bind(row::json(alert))
+        .execute(&mut *tx)
+        .await?;
+        // Its window was closed (or it was changed) after it was read, so a repeat
+        // written into it would never be told. One that is opened anew, after a
+        // total re-read, has another opening time and replaces the closed one.
+        if written.rows_affected() == 0 {
+            return Err(StoreError::Conflict);
+        }
+    }
+    Ok(())
+}
+
+/// Returns what those that were written before stand for, by subscription.
+async fn write_deliveries<'a>(
+    tx: &mut SqliteConnection,
+    deliveries: &'a [Delivery],
+) -> Result<BTreeMap<&'a str, i64>, StoreError> {
+    let mut known = BTreeMap::new();
+    for delivery in deliveries {
+        if !row::insert(tx, delivery).await? {
+            *known.entry(delivery.subscription.as_str()).or_default() += count(delivery.covers);
+        }
+    }
+    Ok(known)
+}
+
+/// A delivery that was owed before, by the same id, is not owed twice.
+async fn write_owed(
+    tx: &mut SqliteConnection,
+    batch: &IngestBatch,
+    known: BTreeMap<&str, i64>,
+) -> Result<(), StoreError> {
+    for owed in &batch.owed {
+        raise(tx, "owed", &owed.subscription, "", count(owed.count)).await?;
+        if let Some(reason) = owed.suppressed {
+            raise(tx, "suppressed", &owed.subscription, reason, count(owed.count)).await?;
+        }
+    }
+    for (subscription, covers) in known {
+        raise(tx, "owed", subscription, "", -covers).await?;
+    }
+    Ok(())
+}
+
+async fn write_ledger(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), StoreError> {
+    if batch.ledger.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = batch
+        .ledger
+        .iter()
+        .map(|row| json!([row.trace, micros(row.time), row.rule, row.verdict.as_str(), row.alert]))
+        .collect();
+    sqlx::query(
+        "INSERT INTO ledger (source, at, trace, time, rule, verdict, alert) \
+         SELECT ?2, ?3, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1) \
+         ORDER BY key",
+    )
+    .bind(json!(rows).to_string())
+    .bind(&batch.source)
+    .bind(micros(batch.now))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Adds to a counter; zero makes it appear, so that a quiet source is listed too.
+pub(super) async fn raise(
+    tx: &mut SqliteConnection,
+    kind: &str,
+    scope: &str,
+    name: &str,
+    by: i64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO counters (kind, scope, name, value) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (kind, scope, name) DO UPDATE SET value = value + excluded.value",
+    )
+    .bind(kind)
+    .bind(scope)
+    .bind(name)
+    .bind(by)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) fn alert(facts: &str) -> Result<Alert, StoreError> {
+    serde_json::from_str(facts).map_err(|error| damaged(&format!("a stored alert cannot be read: {error}")))
+}
+
+/// Sixteen bytes tell two of 10^10 ids apart with odds of 10^18 to one.
+fn seen_key(source: &str, trace: &str) -> String {
+    hex::encode(&id::hash(&[source, trace])[..16])
+}

@@ -1,0 +1,104 @@
+//! What people look at, and dead deliveries sent once more.
+
+use std::time::Duration;
+
+use sqlx::{Row, SqliteConnection, SqlitePool};
+
+use super::{Transaction, micros, moment, row};
+use crate::{
+    checkpoint::Gap,
+    clock::Timestamp,
+    delivery::State,
+    store::{AttemptRow, DeliveryFilter, DeliveryRow, RetryFilter, StoreError},
+};
+
+pub(super) async fn deliveries(pool: &SqlitePool, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
+    let sql = format!(
+        "SELECT {} FROM deliveries WHERE (?1 IS NULL OR endpoint = ?1) AND (?2 IS NULL OR state = ?2) \
+         ORDER BY seq DESC LIMIT ?3",
+        row::COLUMNS
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(filter.endpoint)
+        .bind(filter.state.map(State::as_str))
+        .bind(i64::try_from(filter.limit).unwrap_or(i64::MAX))
+        .fetch_all(pool)
+        .await?;
+    rows.iter().map(row::listed).collect()
+}
+
+pub(super) async fn delivery(
+    pool: &SqlitePool,
+    id: &str,
+) -> Result<Option<(DeliveryRow, Vec<AttemptRow>)>, StoreError> {
+    let mut tx = pool.begin().await?;
+    let Some(seq) = find(&mut tx, id).await? else { return Ok(None) };
+    let sql = format!("SELECT {} FROM deliveries WHERE seq = ?1", row::COLUMNS);
+    let delivery = row::listed(&sqlx::query(sqlx::AssertSqlSafe(sql)).bind(seq).fetch_one(&mut *tx).await?)?;
+    let rows = sqlx::query(
+        "SELECT attempt, started_at, took, outcome, reason FROM attempts WHERE delivery = ?1 ORDER BY started_at, seq",
+    )
+    .bind(seq)
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut attempts = Vec::with_capacity(rows.len());
+    for row in &rows {
+        attempts.push(AttemptRow {
+            attempt: row.try_get(0)?,
+            started_at: moment(row.try_get(1)?),
+            took: Duration::from_micros(u64::try_from(row.try_get::<i64, _>(2)?).unwrap_or(0)),
+            outcome: row.try_get(3)?,
+            reason: row.try_get(4)?,
+        });
+    }
+    Ok(Some((delivery, attempts)))
+}
+
+/// The one delivery whose id is, or begins with, `id`; `msg_` may be left out.
+async fn find(tx: &mut SqliteConnection, id: &str) -> Result<Option<i64>, StoreError> {
+    let id = if id.starts_with("msg_") { id.to_owned() } else { format!("msg_{id}") };
+    let found: Vec<(i64, String)> = sqlx::query_as(
+        "SELECT seq, id FROM deliveries WHERE id >= ?1 AND id < ?1 || char(1114111) ORDER BY id LIMIT 2",
+    )
+    .bind(&id)
+    .fetch_all(tx)
+    .await?;
+    Ok(match found.as_slice() {
+        [(seq, _)] => Some(*seq),
+        [(seq, first), ..] if *first == id => Some(*seq),
+        _ => None,
+    })
+}
+
+/// The same id and body, so a receiver can recognise the repeat. A damaged one stays dead.
+pub(super) async fn retry(mut tx: Transaction, filter: RetryFilter, now: Timestamp) -> Result<u64, StoreError> {
+    let (seq, endpoint) = match filter {
+        RetryFilter::Id(id) => match find(&mut tx, &id).await? {
+            Some(seq) => (Some(seq), None),
+            None => return Ok(0),
+        },
+        RetryFilter::Endpoint(endpoint) => (None, Some(endpoint)),
+        RetryFilter::All => (None, None),
+    };
+    let changed = sqlx::query(
+        "UPDATE deliveries SET state = 'ready', attempts = 0, lost = 0, next_at = ?3, finished_at = NULL \
+         WHERE state = 'dead' AND NOT damaged AND (?1 IS NULL OR seq = ?1) AND (?2 IS NULL OR endpoint = ?2)",
+    )
+    .bind(seq)
+    .bind(endpoint)
+    .bind(micros(now))
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(changed.rows_affected())
+}
+
+pub(super) async fn gaps(pool: &SqlitePool, source: &str) -> Result<Vec<Gap>, StoreError> {
+    let rows: Vec<(i64, i64, String)> =
+        sqlx::query_as("SELECT from_at, to_at, reason FROM gaps WHERE source = ?1 ORDER BY from_at, seq")
+            .bind(source)
+            .fetch_all(pool)
+            .await?;
+    let gap = |(from, to, reason)| Gap { source: source.to_owned(), from: moment(from), to: moment(to), reason };
+    Ok(rows.into_iter().map(gap).collect())
+}

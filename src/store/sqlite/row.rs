@@ -1,0 +1,173 @@
+//! A delivery as a row, and back. What is frozen carries a checksum.
+
+use sha2::{Digest, Sha256};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::{micros, moment};
+use crate::{
+    alert::Severity,
+    clock::Timestamp,
+    delivery::{Cause, Delivery, State},
+    notification::{Kind, Notification},
+    store::{DeliveryRow, StoreError},
+};
+
+/// Columns that [`delivery`] and [`listed`] read.
+pub(super) const COLUMNS: &str = "seq, id, subscription, endpoint, severity, cause, cause_id, title, covers, \
+    notification, body, checksum, state, token, attempts, next_at, created_at, finished_at, folded_into, last_reason";
+
+/// Writes a delivery as ready; false if its id exists already, which is left alone.
+pub(super) async fn insert(tx: &mut SqliteConnection, delivery: &Delivery) -> Result<bool, StoreError> {
+    let notification = json(&delivery.notification);
+    let facts = delivery.notification.alert.as_ref();
+    let (cause, cause_id) = cause_columns(&delivery.cause);
+    let result = sqlx::query(
+        "INSERT INTO deliveries (id, subscription, endpoint, severity, cause, cause_id, rule, actor, title, covers, \
+         tells, notification, body, checksum, state, next_at, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 'ready', ?15, ?15) \
+         ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(&delivery.id)
+    .bind(&delivery.subscription)
+    .bind(&delivery.endpoint)
+    .bind(rank(delivery.notification.severity))
+    .bind(cause)
+    .bind(cause_id)
+    .bind(facts.map_or("", |facts| facts.rule.as_str()))
+    .bind(facts.map_or("", |facts| facts.trace.actor_label()))
+    .bind(&delivery.notification.title)
+    .bind(count(delivery.covers))
+    .bind(count(tells(delivery)))
+    .bind(&notification)
+    .bind(&delivery.body)
+    .bind(
+        checksum(
+            [&delivery.id, &delivery.subscription, &delivery.endpoint, cause, cause_id.unwrap_or(""), &notification],
+            &delivery.body,
+        )
+        .as_slice(),
+    )
+    .bind(micros(delivery.created_at))
+    .execute(tx)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// The delivery of a row, or what is wrong with it.
+pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, StoreError> {
+    let (id, notification, body): (String, String, Vec<u8>) =
+        (row.try_get("id")?, row.try_get("notification")?, row.try_get("body")?);
+    let (subscription, endpoint): (String, String) = (row.try_get("subscription")?, row.try_get("endpoint")?);
+    let (word, cause_id): (String, Option<String>) = (row.try_get("cause")?, row.try_get("cause_id")?);
+    let kept: Vec<u8> = row.try_get("checksum")?;
+    let found =
+        checksum([&id, &subscription, &endpoint, &word, cause_id.as_deref().unwrap_or(""), &notification], &body);
+    if kept != found {
+        return Err(damaged("the stored delivery is not what was written: its checksum differs"));
+    }
+    let notification = serde_json::from_str(&notification)
+        .map_err(|error| damaged(&format!("the stored notification cannot be read: {error}")))?;
+    let cause = cause(&word, cause_id).ok_or_else(|| damaged(&format!("`{word}` is no cause of a delivery")))?;
+    let covers = u64::try_from(row.try_get::<i64, _>("covers")?).unwrap_or(0);
+    let created_at = moment(row.try_get("created_at")?);
+    Ok(Delivery { id, subscription, endpoint, notification, body, covers, cause, created_at })
+}
+
+/// A row for a list. A damaged one is shown as such rather than hiding the others.
+pub(super) fn listed(row: &SqliteRow) -> Result<DeliveryRow, StoreError> {
+    let delivery = match delivery(row) {
+        Ok(delivery) => delivery,
+        Err(StoreError::Damaged { reason }) => stand_in(row, reason)?,
+        Err(error) => return Err(error),
+    };
+    let word: String = row.try_get("state")?;
+    Ok(DeliveryRow {
+        delivery,
+        state: State::parse(&word).ok_or_else(|| damaged(&format!("`{word}` is no state of a delivery")))?,
+        attempts: row.try_get("attempts")?,
+        next_at: (word == State::Ready.as_str()).then_some(moment(row.try_get("next_at")?)),
+        finished_at: row.try_get::<Option<i64>, _>("finished_at")?.map(moment),
+        folded_into: row.try_get("folded_into")?,
+        last_reason: row.try_get("last_reason")?,
+    })
+}
+
+fn stand_in(row: &SqliteRow, reason: String) -> Result<Delivery, StoreError> {
+    let created_at: Timestamp = moment(row.try_get("created_at")?);
+    let text = |column: &str| row.try_get::<String, _>(column).unwrap_or_default();
+    let severity = severity(row.try_get("severity")?);
+    Ok(Delivery {
+        id: text("id"),
+        subscription: text("subscription"),
+        endpoint: text("endpoint"),
+        notification: Notification::notice(severity, text("title"), vec![reason], created_at),
+        body: Vec::new(),
+        covers: u64::try_from(row.try_get::<i64, _>("covers")?).unwrap_or(0),
+        cause: cause(&text("cause"), row.try_get("cause_id").unwrap_or_default()).unwrap_or(Cause::Notice),
+        created_at,
+    })
+}
+
+/// How many alerts and repeats a reader learns of from this delivery; a copy tells what its original told.
+fn tells(delivery: &Delivery) -> u64 {
+    let notification = &delivery.notification;
+    match notification.kind {
+        _ if delivery.covers > 0 => delivery.covers,
+        Kind::Summary => notification.alert.as_ref().map_or(1, |facts| facts.count.saturating_sub(1)),
+        Kind::Overflow => notification.overflow.as_ref().map_or(1, |overflow| overflow.total),
+        Kind::Opened | Kind::Notice | Kind::Test => 1,
+    }
+}
+
+fn checksum(texts: [&str; 6], body: &[u8]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in texts.iter().map(|text| text.as_bytes()).chain([body]) {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+fn cause_columns(cause: &Cause) -> (&'static str, Option<&str>) {
+    match cause {
+        Cause::Alert(alert) => ("alert", Some(alert)),
+        Cause::WindowClosed(alert) => ("window_closed", Some(alert)),
+        Cause::Fallback(delivery) => ("fallback", Some(delivery)),
+        Cause::Overflow => ("overflow", None),
+        Cause::Notice => ("notice", None),
+        Cause::Test => ("test", None),
+    }
+}
+
+fn cause(word: &str, id: Option<String>) -> Option<Cause> {
+    Some(match (word, id) {
+        ("alert", Some(id)) => Cause::Alert(id),
+        ("window_closed", Some(id)) => Cause::WindowClosed(id),
+        ("fallback", Some(id)) => Cause::Fallback(id),
+        ("overflow", _) => Cause::Overflow,
+        ("notice", _) => Cause::Notice,
+        ("test", _) => Cause::Test,
+        _ => return None,
+    })
+}
+
+pub(super) fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("these types have string keys and no failing serializers")
+}
+
+pub(super) fn rank(severity: Severity) -> i64 {
+    severity as i64
+}
+
+pub(super) fn severity(rank: i64) -> Severity {
+    Severity::ALL.into_iter().find(|&severity| self::rank(severity) == rank).unwrap_or(Severity::Info)
+}
+
+/// SQLite's integers are signed.
+pub(super) fn count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+pub(super) fn damaged(reason: &str) -> StoreError {
+    StoreError::Damaged { reason: reason.to_owned() }
+}

@@ -168,3 +168,29 @@ fn micros(time: Timestamp) -> i64 {
 fn moment(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    /// SQLite rolls back by itself when there is no room, of which the driver learns
+    /// nothing; the next transaction must not end up inside one that is no more.
+    #[tokio::test]
+    async fn a_full_disk_is_unavailable_and_recovers() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&home.path().join("state.db"), clock::now()).await.unwrap();
+        let batch = || IngestBatch {
+            source: "prod".into(),
+            seen: (0..10_000).map(|n| n.to_string()).collect(),
+            ..IngestBatch::default()
+        };
+        sqlx::query("PRAGMA max_page_count = 1").execute(&store.write).await.unwrap();
+        let full = store.commit_ingest(batch()).await;
+        assert!(matches!(&full, Err(StoreError::Unavailable { reason }) if reason.contains("full")), "{full:?}");
+        assert!(store.seen("prod", &["7".into()]).await.unwrap().is_empty());
+        sqlx::query("PRAGMA max_page_count = 100000").execute(&store.write).await.unwrap();
+        store.commit_ingest(batch()).await.unwrap();
+        assert_eq!(store.seen("prod", &["7".into()]).await.unwrap().len(), 1);
+    }
+}

@@ -1,1 +1,261 @@
+//! The contract of `Store`, in pieces that take any implementation, and what is SQLite's own.
 
+use std::{path::PathBuf, time::Duration};
+
+use tracebell::{
+    alert::{Alert, Key, Severity},
+    clock::{self, Timestamp},
+    delivery::{Cause, Delivery, Leased, Outcome},
+    notification::{Kind, Notification},
+    store::{
+        AttemptRecord, Claim, IngestBatch, IngestCounts, Next, Owed, Sqlite, Store, Subscriber, SubscriptionAccount,
+        SweepBatch,
+    },
+    trace::{Actor, Rating, Resource, Trace},
+};
+
+mod contract;
+mod random;
+mod sqlite;
+
+/// Runs every piece of the contract against one database; `$open` yields a store and what keeps it alive.
+macro_rules! contract {
+    ($open:path: $($piece:ident)*) => {
+        $(#[tokio::test]
+        async fn $piece() {
+            contract::$piece($open).await;
+        })*
+    };
+}
+
+contract! { fresh_sqlite:
+    a_page_is_whole_or_not_at_all
+    a_known_trace_is_a_conflict
+    an_alert_opened_again_is_not_owed_twice
+    a_window_that_closed_meanwhile_is_a_conflict
+    claims_go_critical_first_then_oldest
+    the_rate_limit_holds_across_claims
+    a_hold_binds_the_endpoint
+    a_stale_failure_changes_nothing
+    a_late_success_counts
+    a_success_lifts_only_an_older_hold
+    expired_leases_come_back
+    a_delivery_that_keeps_crashing_dies
+    unused_leases_are_given_back_uncounted
+    a_clock_stepped_back_freezes_nothing
+    folding_spares_critical_and_notices
+    a_folded_delivery_fares_as_its_summary
+    a_window_closes_with_its_summary
+    a_window_that_grew_meanwhile_stays_open
+    forgetting_keeps_the_accounts
+    dead_deliveries_are_retried_unchanged
+    deliveries_are_found_by_the_start_of_their_id
+}
+
+#[tokio::test]
+async fn accounts_hold_after_any_sequence() {
+    random::accounts_hold_after_any_sequence(fresh_sqlite).await;
+}
+
+/// A file that goes with the test. In memory where possible: what is tested is logic, and fsync is slow.
+struct Home {
+    folder: tempfile::TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        let memory = std::path::Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        Self { folder: folder.unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("state.db")
+    }
+}
+
+async fn fresh_sqlite() -> (Sqlite, Home) {
+    let home = Home::new();
+    (Sqlite::open(&home.path(), at(0)).await.unwrap(), home)
+}
+
+/// Seconds after a fixed moment.
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_780_000_000 + seconds).unwrap()
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn trace(id: &str, time: Timestamp) -> Trace {
+    Trace {
+        id: id.into(),
+        time,
+        record_time: time,
+        service: "IAM".into(),
+        operation: "deleteUser".into(),
+        rating: Rating::Normal,
+        trace_type: None,
+        actor: Actor { name: Some("alice".into()), ..Actor::default() },
+        resource: Resource::default(),
+        source_ip: None,
+        code: None,
+        api_version: None,
+        request: None,
+        response: None,
+        message: None,
+        project_id: None,
+        project_name: None,
+        region: None,
+        console_url: None,
+        extra: serde_json::Map::new(),
+        truncated: false,
+    }
+}
+
+/// An alert `name` opened at `now` with `count` matches, closing ten minutes later.
+fn alert(name: &str, severity: Severity, count: u64, now: Timestamp) -> Alert {
+    let window = Duration::from_secs(600);
+    Alert {
+        id: format!("alr_{name}"),
+        source: "prod".into(),
+        rule: "user-deleted".into(),
+        fingerprint: format!("print-{name}"),
+        key: Key::new(),
+        severity,
+        title: format!("alice deleted {name}"),
+        why: None,
+        runbook: None,
+        first: trace(name, now),
+        last_time: now,
+        count,
+        opened_at: now,
+        closes_at: clock::plus(now, window),
+        window,
+        shadow: false,
+    }
+}
+
+fn delivery(id: &str, endpoint: &str, notification: Notification, covers: u64, cause: Cause) -> Delivery {
+    Delivery {
+        id: format!("msg_{id}"),
+        subscription: format!("security/{endpoint}"),
+        endpoint: endpoint.into(),
+        body: format!("{{\"id\":\"{id}\",\"title\":\"{}\"}}", notification.title).into_bytes(),
+        created_at: notification.created_at,
+        notification,
+        covers,
+        cause,
+    }
+}
+
+/// The first message about an alert.
+fn opened(alert: &Alert, endpoint: &str) -> Delivery {
+    let id = format!("{}.{endpoint}", alert.id);
+    delivery(&id, endpoint, Notification::opened(alert, alert.opened_at), 1, Cause::Alert(alert.id.clone()))
+}
+
+/// The message when its window closes.
+fn summary(alert: &Alert, endpoint: &str, now: Timestamp) -> Delivery {
+    let id = format!("{}.{endpoint}.summary", alert.id);
+    let cause = Cause::WindowClosed(alert.id.clone());
+    delivery(&id, endpoint, Notification::summary(alert, now), alert.count - 1, cause)
+}
+
+fn overflow(id: &str, endpoint: &str, now: Timestamp) -> Delivery {
+    let mut notification = Notification::notice(Severity::High, "many", vec![], now);
+    notification.kind = Kind::Overflow;
+    delivery(id, endpoint, notification, 0, Cause::Overflow)
+}
+
+/// A page with these newly opened alerts, each owed to `endpoint`.
+fn page(seen: &[&str], alerts: &[Alert], endpoint: &str, now: Timestamp) -> IngestBatch {
+    let matched = alerts.iter().map(|alert| alert.count).sum();
+    IngestBatch {
+        source: "prod".into(),
+        now,
+        seen: seen.iter().map(|&id| id.to_owned()).collect(),
+        counts: IngestCounts { fetched: matched, evaluated: matched, matched, ..IngestCounts::default() },
+        alerts: alerts.to_vec(),
+        subscribers: alerts.iter().map(|alert| subscriber(alert, endpoint)).collect(),
+        deliveries: alerts.iter().map(|alert| opened(alert, endpoint)).collect(),
+        owed: vec![Owed { subscription: format!("security/{endpoint}"), count: matched, suppressed: None }],
+        ..IngestBatch::default()
+    }
+}
+
+fn subscriber(alert: &Alert, endpoint: &str) -> Subscriber {
+    Subscriber { alert: alert.id.clone(), subscription: format!("security/{endpoint}"), endpoint: endpoint.into() }
+}
+
+fn claim(endpoint: &str, now: Timestamp) -> Claim {
+    Claim {
+        endpoint: endpoint.into(),
+        now,
+        lease_until: clock::plus(now, Duration::from_secs(60)),
+        limit: 100,
+        rate: None,
+        critical_only: false,
+    }
+}
+
+fn record(leased: &Leased, outcome: Outcome, next: Next, now: Timestamp) -> AttemptRecord {
+    AttemptRecord {
+        delivery: leased.delivery.id.clone(),
+        endpoint: leased.delivery.endpoint.clone(),
+        token: leased.token,
+        attempt: leased.attempt,
+        started_at: now,
+        took: Duration::from_millis(20),
+        outcome,
+        next,
+        hold_endpoint_until: None,
+        deliveries: vec![],
+    }
+}
+
+fn success(leased: &Leased, now: Timestamp) -> AttemptRecord {
+    record(leased, Outcome::Delivered { answer: "200".into() }, Next::Delivered, now)
+}
+
+fn failure(leased: &Leased, next: Next, now: Timestamp) -> AttemptRecord {
+    record(leased, Outcome::Retry { reason: "503".into(), retry_after: None }, next, now)
+}
+
+/// Claims everything due and delivers it.
+async fn deliver_all(store: &impl Store, endpoint: &str, now: Timestamp) -> usize {
+    let claimed = store.claim_deliveries(claim(endpoint, now)).await.unwrap().deliveries;
+    let records = claimed.iter().map(|leased| success(leased, now)).collect();
+    store.record_attempts(records).await.unwrap();
+    claimed.len()
+}
+
+/// The account of `security/<endpoint>`, which must balance, as
+/// `[owed, delivered, summarised, suppressed, pending, dead]`.
+#[track_caller]
+fn numbers(accounts: &[SubscriptionAccount], endpoint: &str) -> [u64; 6] {
+    let id = format!("security/{endpoint}");
+    let Some(account) = accounts.iter().find(|account| account.subscription == id) else { return [0; 6] };
+    assert!(account.balanced(), "{account:?}");
+    let SubscriptionAccount { owed, delivered, summarised, suppressed, pending, dead, .. } = *account;
+    [owed, delivered, summarised, suppressed, pending, dead]
+}
+
+async fn account(store: &impl Store, endpoint: &str) -> [u64; 6] {
+    numbers(&store.accounting().await.unwrap().subscriptions, endpoint)
+}
+
+async fn close_windows(store: &impl Store, now: Timestamp) -> usize {
+    let closing = store.closing(now, 100).await.unwrap();
+    let batch = SweepBatch {
+        now,
+        closed: closing.iter().map(|closing| closing.alert.id.clone()).collect(),
+        deliveries: closing
+            .iter()
+            .filter(|closing| closing.alert.count > 1)
+            .flat_map(|closing| closing.subscribers.iter().map(|by| summary(&closing.alert, &by.endpoint, now)))
+            .collect(),
+        prune_before: None,
+    };
+    store.commit_sweep(batch).await.unwrap();
+    closing.len()
+}

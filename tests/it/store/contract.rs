@@ -1,0 +1,439 @@
+//! What every database must do.
+
+use tracebell::{
+    checkpoint::{Checkpoint, Gap},
+    delivery::{Rate, State},
+    store::{DeliveryFilter, Fold, Lane, LedgerRow, Quarantined, RetryFilter, StoreError, Verdict},
+};
+
+use super::*;
+
+fn checkpoint(seconds: i64) -> Checkpoint {
+    Checkpoint { watermark: at(seconds), warm_at: at(1), cold_at: at(2), deep_at: at(3) }
+}
+
+pub async fn a_page_is_whole_or_not_at_all<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let opened = alert("a", Severity::High, 3, at(0));
+    let mut batch = page(&["t1", "t2", "t3"], &[opened.clone()], "slack", at(0));
+    batch.checkpoint = Some(checkpoint(100));
+    batch.gaps = vec![Gap { source: "prod".into(), from: at(-9), to: at(-5), reason: "seven days".into() }];
+    batch.ledger = vec![LedgerRow {
+        trace: "t1".into(),
+        time: at(0),
+        rule: "r".into(),
+        verdict: Verdict::Opened,
+        alert: "a".into(),
+    }];
+    batch.quarantine =
+        vec![Quarantined { source: "prod".into(), id: "q".into(), reason: "no id".into(), raw: "{".into(), at: at(0) }];
+    store.commit_ingest(batch).await.unwrap();
+
+    let seen = store.seen("prod", &["t1".into(), "t2".into(), "t9".into()]).await.unwrap();
+    assert_eq!(seen, ["t1".to_owned(), "t2".to_owned()].into());
+    assert!(store.seen("other", &["t1".into()]).await.unwrap().is_empty());
+    assert_eq!(store.checkpoint("prod").await.unwrap(), Some(checkpoint(100)));
+    assert_eq!(store.open_alerts(std::slice::from_ref(&opened.fingerprint)).await.unwrap(), [opened]);
+    assert_eq!(store.gaps("prod").await.unwrap().len(), 1);
+    let accounting = store.accounting().await.unwrap();
+    let source = &accounting.sources[0];
+    assert_eq!((source.counts.matched, source.gaps, accounting.quarantined), (3, 1, 1));
+    assert!(source.balanced());
+    assert_eq!(account(&store, "slack").await, [3, 0, 0, 0, 3, 0]);
+
+    // The second page fails at its last alert: nothing of it may be there.
+    let mut batch = page(
+        &["t4", "t5"],
+        &[alert("b", Severity::Low, 1, at(9)), alert("a", Severity::High, 2, at(0))],
+        "slack",
+        at(9),
+    );
+    batch.checkpoint = Some(checkpoint(200));
+    assert!(matches!(store.commit_ingest(batch).await, Err(StoreError::Conflict)));
+    assert!(store.seen("prod", &["t4".into()]).await.unwrap().is_empty());
+    assert_eq!(store.checkpoint("prod").await.unwrap(), Some(checkpoint(100)));
+    assert_eq!(account(&store, "slack").await, [3, 0, 0, 0, 3, 0]);
+    assert_eq!(store.deliveries(DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap().len(), 1);
+}
+
+pub async fn a_known_trace_is_a_conflict<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    store.commit_ingest(page(&["t1"], &[], "slack", at(0))).await.unwrap();
+    let batch = page(&["t2", "t1"], &[alert("a", Severity::Low, 1, at(1))], "slack", at(1));
+    assert!(matches!(store.commit_ingest(batch).await, Err(StoreError::Conflict)));
+    assert_eq!(account(&store, "slack").await, [0; 6]);
+    assert_eq!(deliver_all(&store, "slack", at(2)).await, 0);
+}
+
+pub async fn an_alert_opened_again_is_not_owed_twice<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    store.commit_ingest(page(&["t1"], &[alert("a", Severity::Low, 1, at(0))], "slack", at(0))).await.unwrap();
+    deliver_all(&store, "slack", at(1)).await;
+    assert_eq!(close_windows(&store, at(1000)).await, 1);
+    // The ids were forgotten, so the same trace opens the same alert again, with a repeat this time.
+    store
+        .commit_ingest(page(&["x1", "x2"], &[alert("a", Severity::Low, 2, at(2000))], "slack", at(2000)))
+        .await
+        .unwrap();
+    assert_eq!(account(&store, "slack").await, [2, 1, 0, 0, 1, 0]);
+    assert_eq!(close_windows(&store, at(3000)).await, 1);
+    assert_eq!(deliver_all(&store, "slack", at(3001)).await, 1);
+    assert_eq!(account(&store, "slack").await, [2, 1, 1, 0, 0, 0]);
+    // And once more: now its summary is known too.
+    store
+        .commit_ingest(page(&["y1", "y2"], &[alert("a", Severity::Low, 2, at(4000))], "slack", at(4000)))
+        .await
+        .unwrap();
+    assert_eq!(close_windows(&store, at(5000)).await, 1);
+    assert_eq!(account(&store, "slack").await, [3, 1, 1, 1, 0, 0]);
+}
+
+pub async fn a_window_that_closed_meanwhile_is_a_conflict<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    store.commit_ingest(page(&["t1"], &[alert("a", Severity::Low, 1, at(0))], "slack", at(0))).await.unwrap();
+    close_windows(&store, at(600)).await;
+    let mut repeat = page(&["t2"], &[alert("a", Severity::Low, 2, at(0))], "slack", at(601));
+    repeat.deliveries.clear();
+    assert!(matches!(store.commit_ingest(repeat).await, Err(StoreError::Conflict)));
+    assert_eq!(account(&store, "slack").await, [1, 0, 0, 0, 1, 0]);
+}
+
+pub async fn claims_go_critical_first_then_oldest<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let severities = [Severity::Low, Severity::Critical, Severity::High, Severity::Critical, Severity::Low];
+    let names = ["a", "b", "c", "d", "e"];
+    let alerts: Vec<_> = names.iter().zip(severities).map(|(name, severity)| alert(name, severity, 1, at(0))).collect();
+    store.commit_ingest(page(&[], &alerts, "slack", at(0))).await.unwrap();
+    store.commit_ingest(page(&[], &[alert("z", Severity::Critical, 1, at(0))], "mail", at(0))).await.unwrap();
+
+    let critical = Claim { critical_only: true, limit: 1, ..claim("slack", at(1)) };
+    let first = store.claim_deliveries(critical.clone()).await.unwrap();
+    assert_eq!(order(&first.deliveries), ["msg_alr_b.slack"]);
+    assert_eq!(first.deliveries[0].delivery, opened(&alerts[1], "slack"));
+    assert_eq!((first.deliveries[0].token, first.deliveries[0].attempt), (1, 1));
+    let rest = store.claim_deliveries(claim("slack", at(1))).await.unwrap();
+    assert_eq!(order(&rest.deliveries), ["msg_alr_d.slack", "msg_alr_c.slack", "msg_alr_a.slack", "msg_alr_e.slack"]);
+    let none = store.claim_deliveries(claim("slack", at(1))).await.unwrap();
+    assert_eq!((none.deliveries.len(), none.next), (0, None));
+
+    store.record_attempts(vec![failure(&rest.deliveries[2], Next::At(at(30)), at(1))]).await.unwrap();
+    assert_eq!(store.claim_deliveries(claim("slack", at(29))).await.unwrap().next, Some(at(30)));
+    assert_eq!(store.claim_deliveries(Claim { now: at(29), ..critical }).await.unwrap().next, None);
+    let again = store.claim_deliveries(claim("slack", at(30))).await.unwrap().deliveries;
+    assert_eq!((again[0].token, again[0].attempt), (2, 2));
+}
+
+fn order(leased: &[Leased]) -> Vec<&str> {
+    leased.iter().map(|leased| leased.delivery.id.as_str()).collect()
+}
+
+pub async fn the_rate_limit_holds_across_claims<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let alerts: Vec<_> = (0..9).map(|n| alert(&n.to_string(), Severity::Low, 1, at(0))).collect();
+    store.commit_ingest(page(&[], &alerts, "slack", at(0))).await.unwrap();
+    let limited = |seconds| Claim {
+        rate: Some(Rate { interval: Duration::from_secs(10), burst: 3 }),
+        ..claim("slack", at(seconds))
+    };
+    assert_eq!(store.claim_deliveries(limited(0)).await.unwrap().deliveries.len(), 3);
+    let wait = store.claim_deliveries(limited(1)).await.unwrap();
+    assert_eq!((wait.deliveries.len(), wait.next), (0, Some(at(10))));
+    assert_eq!(store.claim_deliveries(limited(10)).await.unwrap().deliveries.len(), 1);
+    assert_eq!(store.claim_deliveries(limited(30)).await.unwrap().deliveries.len(), 2);
+    assert_eq!(store.claim_deliveries(limited(900)).await.unwrap().deliveries.len(), 3);
+    assert_eq!(store.claim_deliveries(limited(900)).await.unwrap().next, None);
+}
+
+pub async fn a_hold_binds_the_endpoint<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let alerts = [alert("a", Severity::Critical, 1, at(0)), alert("b", Severity::Low, 1, at(0))];
+    store.commit_ingest(page(&[], &alerts, "slack", at(0))).await.unwrap();
+    let one = store.claim_deliveries(Claim { limit: 1, ..claim("slack", at(0)) }).await.unwrap().deliveries;
+    let mut refused = failure(&one[0], Next::At(at(5)), at(0));
+    refused.hold_endpoint_until = Some(at(50));
+    store.record_attempts(vec![refused]).await.unwrap();
+
+    let held = store.claim_deliveries(claim("slack", at(49))).await.unwrap();
+    assert_eq!((held.deliveries.len(), held.next), (0, Some(at(50))));
+    let state = store.endpoints().await.unwrap().remove(0);
+    assert_eq!((state.ready, state.failures, state.hold_until), (2, 1, Some(at(50))));
+    assert_eq!(state.last_reason.as_deref(), Some("503"));
+    assert_eq!(deliver_all(&store, "slack", at(50)).await, 2);
+    let state = store.endpoints().await.unwrap().remove(0);
+    assert_eq!((state.ready, state.failures, state.hold_until, state.last_reason), (0, 0, None, None));
+}
+
+async fn one_leased<S: Store>(store: &S) -> Leased {
+    store.commit_ingest(page(&[], &[alert("a", Severity::Low, 1, at(0))], "slack", at(0))).await.unwrap();
+    store.claim_deliveries(claim("slack", at(0))).await.unwrap().deliveries.remove(0)
+}
+
+pub async fn a_stale_failure_changes_nothing<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let stale = one_leased(&store).await;
+    assert_eq!(store.release_expired(at(100)).await.unwrap(), 1);
+    let current = store.claim_deliveries(claim("slack", at(100))).await.unwrap().deliveries.remove(0);
+    let mut late = failure(&stale, Next::Dead, at(100));
+    late.deliveries = vec![overflow("extra", "mail", at(100))];
+    store.record_attempts(vec![late]).await.unwrap();
+    let (row, attempts) = store.delivery("msg_alr_a.slack").await.unwrap().unwrap();
+    assert_eq!((row.state, attempts.len()), (State::Leased, 1));
+    assert_eq!(store.endpoints().await.unwrap().len(), 1, "no copy for the fallback");
+    store.record_attempts(vec![failure(&current, Next::Dead, at(101))]).await.unwrap();
+    assert_eq!(account(&store, "slack").await, [1, 0, 0, 0, 0, 1]);
+}
+
+pub async fn a_late_success_counts<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let stale = one_leased(&store).await;
+    store.release_expired(at(100)).await.unwrap();
+    let current = store.claim_deliveries(claim("slack", at(100))).await.unwrap().deliveries.remove(0);
+    store.record_attempts(vec![success(&stale, at(101))]).await.unwrap();
+    assert_eq!(account(&store, "slack").await, [1, 1, 0, 0, 0, 0]);
+    store
+        .record_attempts(vec![failure(&current, Next::At(at(200)), at(102)), success(&current, at(103))])
+        .await
+        .unwrap();
+    assert_eq!(account(&store, "slack").await, [1, 1, 0, 0, 0, 0]);
+    assert_eq!(deliver_all(&store, "slack", at(300)).await, 0);
+    // Even one given up.
+    store.commit_ingest(page(&[], &[alert("b", Severity::Low, 1, at(0))], "mail", at(0))).await.unwrap();
+    let given_up = store.claim_deliveries(claim("mail", at(300))).await.unwrap().deliveries.remove(0);
+    store.record_attempts(vec![failure(&given_up, Next::Dead, at(300))]).await.unwrap();
+    store.record_attempts(vec![success(&given_up, at(301))]).await.unwrap();
+    assert_eq!(account(&store, "mail").await, [1, 1, 0, 0, 0, 0]);
+}
+
+pub async fn a_success_lifts_only_an_older_hold<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let alerts = ["a", "b", "c"].map(|name| alert(name, Severity::Low, 1, at(0)));
+    store.commit_ingest(page(&[], &alerts, "hook", at(0))).await.unwrap();
+    let leased = store.claim_deliveries(Claim { limit: 2, ..claim("hook", at(0)) }).await.unwrap().deliveries;
+    let mut refused = failure(&leased[0], Next::At(at(1)), at(0));
+    refused.hold_endpoint_until = Some(at(60));
+    // The other one was under way when the endpoint asked to be left alone.
+    store.record_attempts(vec![refused, success(&leased[1], at(0))]).await.unwrap();
+    assert_eq!(store.claim_deliveries(claim("hook", at(10))).await.unwrap().next, Some(at(60)));
+}
+
+pub async fn expired_leases_come_back<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    one_leased(&store).await;
+    assert_eq!(store.release_expired(at(60)).await.unwrap(), 0);
+    assert_eq!(account(&store, "slack").await, [1, 0, 0, 0, 1, 0]);
+    assert_eq!(store.release_expired(at(61)).await.unwrap(), 1);
+    let again = store.claim_deliveries(claim("slack", at(61))).await.unwrap().deliveries;
+    assert_eq!((again[0].token, again[0].attempt), (2, 2));
+}
+
+pub async fn a_delivery_that_keeps_crashing_dies<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    one_leased(&store).await;
+    for round in 1..20 {
+        assert_eq!(store.release_expired(at(round * 100)).await.unwrap(), 1);
+        assert_eq!(store.claim_deliveries(claim("slack", at(round * 100))).await.unwrap().deliveries.len(), 1);
+    }
+    store.release_expired(at(9000)).await.unwrap();
+    let (row, _) = store.delivery("alr_a").await.unwrap().unwrap();
+    assert_eq!((row.state, row.last_reason.as_deref()), (State::Dead, Some("attempts kept crashing")));
+    assert_eq!(account(&store, "slack").await, [1, 0, 0, 0, 0, 1]);
+}
+
+pub async fn unused_leases_are_given_back_uncounted<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let leased = one_leased(&store).await;
+    store.release(&[(leased.delivery.id.clone(), leased.token + 1)]).await.unwrap();
+    assert_eq!(store.claim_deliveries(claim("slack", at(1))).await.unwrap().deliveries.len(), 0);
+    store.release(&[(leased.delivery.id.clone(), leased.token)]).await.unwrap();
+    let again = store.claim_deliveries(claim("slack", at(1))).await.unwrap().deliveries;
+    assert_eq!((again[0].token, again[0].attempt), (2, 1));
+}
+
+pub async fn a_clock_stepped_back_freezes_nothing<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let month = 30 * 86_400;
+    let alerts = ["a", "b"].map(|name| alert(name, Severity::Low, 1, at(month)));
+    store.commit_ingest(page(&[], &alerts, "slack", at(month))).await.unwrap();
+    let limited = |seconds| Claim {
+        rate: Some(Rate { interval: Duration::from_secs(10), burst: 2 }),
+        ..claim("slack", at(seconds))
+    };
+    let leased = store.claim_deliveries(limited(month)).await.unwrap().deliveries;
+    let mut refused = failure(&leased[0], Next::At(at(month + 60)), at(month));
+    refused.hold_endpoint_until = Some(at(month + 60));
+    store.record_attempts(vec![refused]).await.unwrap();
+    // Now the clock says it is a month ago.
+    assert_eq!(store.release_expired(at(0)).await.unwrap(), 1);
+    assert_eq!(store.claim_deliveries(limited(0)).await.unwrap().next, Some(at(10)));
+    assert_eq!(store.claim_deliveries(claim("slack", at(0))).await.unwrap().deliveries.len(), 2);
+}
+
+pub async fn folding_spares_critical_and_notices<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let mut alerts = vec![alert("c", Severity::Critical, 1, at(0)), alert("h", Severity::High, 4, at(0))];
+    alerts.extend((0..12).map(|n| alert(&n.to_string(), Severity::Low, 1, at(0))));
+    alerts[5].rule = "other".into();
+    store.commit_ingest(page(&[], &alerts, "slack", at(0))).await.unwrap();
+    let notice = Notification::notice(Severity::High, "blind", vec![], at(0));
+    store.publish(vec![delivery("n", "slack", notice, 0, Cause::Notice)]).await.unwrap();
+
+    let backlog = store.backlog("slack", Lane::Normal).await.unwrap();
+    assert_eq!((backlog.deliveries, backlog.covers, backlog.worst), (13, 13, Some(Severity::High)));
+    assert_eq!(backlog.by_rule, [("user-deleted".to_owned(), 12), ("other".to_owned(), 1)]);
+    assert_eq!(backlog.by_actor, [("alice".to_owned(), 13)]);
+    assert_eq!((backlog.titles.len(), backlog.titles[0].as_str()), (10, "alice deleted h"));
+
+    store.commit_ingest(page(&[], &[alert("newer", Severity::Low, 1, at(1))], "slack", at(1))).await.unwrap();
+    let fold = Fold {
+        endpoint: "slack".into(),
+        lane: Lane::Normal,
+        up_to: backlog.up_to,
+        summary: overflow("sum", "slack", at(2)),
+    };
+    assert_eq!(store.fold(fold.clone()).await.unwrap(), 13);
+    assert_eq!(store.endpoints().await.unwrap()[0].overflow_at, Some(at(2)));
+    let left = store.claim_deliveries(claim("slack", at(3))).await.unwrap().deliveries;
+    assert_eq!(order(&left), ["msg_alr_c.slack", "msg_n", "msg_sum", "msg_alr_newer.slack"]);
+    assert!(matches!(store.fold(fold.clone()).await, Err(StoreError::Conflict)));
+    let nothing = Fold { summary: overflow("more", "slack", at(3)), ..fold };
+    assert_eq!(store.fold(nothing).await.unwrap(), 0);
+    assert!(store.delivery("msg_more").await.unwrap().is_none());
+}
+
+pub async fn a_folded_delivery_fares_as_its_summary<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let alerts = ["a", "b"].map(|name| alert(name, Severity::Low, 1, at(0)));
+    store.commit_ingest(page(&[], &alerts, "slack", at(0))).await.unwrap();
+    let up_to = store.backlog("slack", Lane::Normal).await.unwrap().up_to;
+    let summary = overflow("sum", "slack", at(1));
+    store.fold(Fold { endpoint: "slack".into(), lane: Lane::Normal, up_to, summary }).await.unwrap();
+    assert_eq!(account(&store, "slack").await, [2, 0, 0, 0, 2, 0]);
+    let carrier = store.claim_deliveries(claim("slack", at(2))).await.unwrap().deliveries.remove(0);
+    assert_eq!(account(&store, "slack").await, [2, 0, 0, 0, 2, 0]);
+    store.record_attempts(vec![failure(&carrier, Next::Dead, at(2))]).await.unwrap();
+    assert_eq!(account(&store, "slack").await, [2, 0, 0, 0, 0, 2]);
+    assert_eq!(store.retry(RetryFilter::Endpoint("slack".into()), at(3)).await.unwrap(), 1);
+    assert_eq!(account(&store, "slack").await, [2, 0, 0, 0, 2, 0]);
+    assert_eq!(deliver_all(&store, "slack", at(3)).await, 1);
+    assert_eq!(account(&store, "slack").await, [2, 0, 2, 0, 0, 0]);
+    let (row, _) = store.delivery("alr_a").await.unwrap().unwrap();
+    assert_eq!((row.state, row.folded_into.as_deref()), (State::Folded, Some("msg_sum")));
+}
+
+pub async fn a_window_closes_with_its_summary<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let mut quiet = alert("shadow", Severity::Low, 5, at(0));
+    quiet.shadow = true;
+    let mut batch =
+        page(&[], &[alert("a", Severity::Low, 4, at(0)), alert("b", Severity::Low, 1, at(0))], "slack", at(0));
+    batch.subscribers.push(subscriber(&quiet, "slack"));
+    batch.alerts.push(quiet);
+    batch.owed.push(Owed { subscription: "security/slack".into(), count: 5, suppressed: Some("shadow") });
+    // Somebody who is gone from the configuration when the window closes.
+    batch.subscribers.push(Subscriber {
+        alert: "alr_a".into(),
+        subscription: "security/gone".into(),
+        endpoint: "gone".into(),
+    });
+    batch.owed.push(Owed { subscription: "security/gone".into(), count: 3, suppressed: None });
+    store.commit_ingest(batch).await.unwrap();
+    assert_eq!(account(&store, "slack").await, [10, 0, 0, 5, 5, 0]);
+    assert_eq!(account(&store, "gone").await, [3, 0, 0, 0, 3, 0]);
+
+    assert!(store.closing(at(599), 10).await.unwrap().is_empty());
+    assert_eq!(store.closing(at(600), 2).await.unwrap().len(), 2);
+    let closing = store.closing(at(600), 10).await.unwrap();
+    assert_eq!(closing.len(), 3);
+    let first = closing.iter().find(|closing| closing.alert.id == "alr_a").unwrap();
+    assert_eq!(first.subscribers.len(), 2);
+    let batch = SweepBatch {
+        now: at(600),
+        closed: closing.iter().map(|closing| closing.alert.id.clone()).collect(),
+        deliveries: vec![summary(&first.alert, "slack", at(600))],
+        prune_before: None,
+    };
+    store.commit_sweep(batch.clone()).await.unwrap();
+    store.commit_sweep(batch).await.unwrap();
+    assert!(store.closing(at(9999), 10).await.unwrap().is_empty());
+    assert!(store.open_alerts(&["print-a".into()]).await.unwrap().is_empty());
+    assert_eq!(account(&store, "slack").await, [10, 0, 0, 5, 5, 0]);
+    assert_eq!(account(&store, "gone").await, [3, 0, 0, 3, 0, 0]);
+    assert_eq!(deliver_all(&store, "slack", at(601)).await, 3);
+    assert_eq!(account(&store, "slack").await, [10, 2, 3, 5, 0, 0]);
+}
+
+pub async fn a_window_that_grew_meanwhile_stays_open<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    store.commit_ingest(page(&["t1"], &[alert("a", Severity::Low, 2, at(0))], "slack", at(0))).await.unwrap();
+    let stale = store.closing(at(600), 10).await.unwrap().remove(0);
+    let mut repeat = page(&["t3"], &[alert("a", Severity::Low, 3, at(0))], "slack", at(600));
+    repeat.deliveries.clear();
+    repeat.owed[0].count = 1;
+    store.commit_ingest(repeat).await.unwrap();
+    let batch = SweepBatch {
+        now: at(600),
+        closed: vec!["alr_a".into()],
+        deliveries: vec![summary(&stale.alert, "slack", at(600))],
+        prune_before: None,
+    };
+    store.commit_sweep(batch).await.unwrap();
+    assert_eq!(account(&store, "slack").await, [3, 0, 0, 0, 3, 0]);
+    assert!(store.delivery("alr_a.slack.summary").await.unwrap().is_none());
+    assert_eq!(close_windows(&store, at(601)).await, 1);
+    deliver_all(&store, "slack", at(602)).await;
+    assert_eq!(account(&store, "slack").await, [3, 1, 2, 0, 0, 0]);
+}
+
+pub async fn forgetting_keeps_the_accounts<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let names: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+    let alerts: Vec<_> = names.iter().map(|name| alert(name, Severity::Low, 2, at(0))).collect();
+    let seen: Vec<&str> = names.iter().map(String::as_str).collect();
+    store.commit_ingest(page(&seen, &alerts, "slack", at(0))).await.unwrap();
+    // Of the first messages: ten told one by one, one dead, the rest in a summary; then the windows close.
+    let leased = store.claim_deliveries(Claim { limit: 11, ..claim("slack", at(1)) }).await.unwrap().deliveries;
+    let mut records: Vec<_> = leased[1..].iter().map(|leased| success(leased, at(1))).collect();
+    records.push(failure(&leased[0], Next::Dead, at(1)));
+    store.record_attempts(records).await.unwrap();
+    let up_to = store.backlog("slack", Lane::Normal).await.unwrap().up_to;
+    let summary = overflow("sum", "slack", at(2));
+    store.fold(Fold { endpoint: "slack".into(), lane: Lane::Normal, up_to, summary }).await.unwrap();
+    deliver_all(&store, "slack", at(3)).await;
+    assert_eq!(account(&store, "slack").await, [80, 10, 29, 0, 40, 1]);
+    close_windows(&store, at(700)).await;
+    deliver_all(&store, "slack", at(86_400)).await;
+
+    let prune = |now, before| SweepBatch { now, prune_before: Some(before), ..SweepBatch::default() };
+    store.commit_sweep(prune(at(1000), at(1000))).await.unwrap();
+    let all = DeliveryFilter { limit: 100, ..DeliveryFilter::default() };
+    assert_eq!(store.deliveries(all.clone()).await.unwrap().len(), 41, "summaries of windows, and the dead one");
+    assert_eq!(account(&store, "slack").await, [80, 10, 69, 0, 0, 1]);
+    assert_eq!(store.seen("prod", &names).await.unwrap().len(), 40);
+    store.commit_sweep(prune(at(10 * 86_400), at(10 * 86_400))).await.unwrap();
+    assert_eq!(store.deliveries(all).await.unwrap().len(), 1, "what is owed is never forgotten");
+    assert_eq!(account(&store, "slack").await, [80, 10, 69, 0, 0, 1]);
+    assert!(store.seen("prod", &names).await.unwrap().is_empty());
+}
+
+pub async fn dead_deliveries_are_retried_unchanged<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let first = one_leased(&store).await;
+    store.record_attempts(vec![failure(&first, Next::Dead, at(1))]).await.unwrap();
+    assert_eq!(store.retry(RetryFilter::Endpoint("mail".into()), at(2)).await.unwrap(), 0);
+    assert_eq!(store.retry(RetryFilter::Id("msg_alr_a".into()), at(2)).await.unwrap(), 1);
+    assert_eq!(store.retry(RetryFilter::All, at(2)).await.unwrap(), 0);
+    let again = store.claim_deliveries(claim("slack", at(2))).await.unwrap().deliveries.remove(0);
+    assert_eq!((again.delivery, again.token, again.attempt), (first.delivery, 2, 1));
+}
+
+pub async fn deliveries_are_found_by_the_start_of_their_id<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let alerts = ["ab", "abc", "x"].map(|name| alert(name, Severity::Low, 1, at(0)));
+    store.commit_ingest(page(&[], &alerts, "s", at(0))).await.unwrap();
+    let found = async |id: &str| store.delivery(id).await.unwrap().map(|(row, _)| row.delivery.id);
+    assert_eq!(found("msg_alr_x").await.as_deref(), Some("msg_alr_x.s"));
+    assert_eq!(found("alr_abc").await.as_deref(), Some("msg_alr_abc.s"));
+    assert_eq!(found("msg_alr_ab").await, None, "two begin like this");
+    assert_eq!(found("msg_alr_ab.s").await.as_deref(), Some("msg_alr_ab.s"));
+    assert_eq!(found("%").await, None);
+}

@@ -1,0 +1,168 @@
+//! What is true of the SQLite file alone.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use tracebell::{
+    delivery::State,
+    store::{DeliveryFilter, RetryFilter, StoreError},
+};
+
+use super::*;
+
+/// A second program at the same file.
+async fn shell(home: &Home) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(home.path()).connect().await.unwrap()
+}
+
+#[track_caller]
+fn check_refused<T>(result: Result<T, StoreError>, words: &[&str]) {
+    let Err(StoreError::Refused { reason }) = result else { panic!("not refused") };
+    for word in words {
+        assert!(reason.contains(word), "`{word}` is not in: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_file_is_for_its_owner_only_and_survives_reopening() {
+    let (store, home) = fresh_sqlite().await;
+    assert_eq!(fs::metadata(home.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    store.commit_ingest(page(&["t"], &[alert("a", Severity::Low, 1, at(0))], "slack", at(0))).await.unwrap();
+    store.claim_deliveries(claim("slack", at(1))).await.unwrap();
+    store.close().await;
+    let store = Sqlite::open(&home.path(), at(2)).await.unwrap();
+    assert_eq!(store.seen("prod", &["t".into()]).await.unwrap().len(), 1);
+    assert_eq!(deliver_all(&store, "slack", at(2)).await, 1, "the lease of a process that is gone is free at once");
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_until_the_first_is_gone() {
+    let (store, home) = fresh_sqlite().await;
+    check_refused(Sqlite::open(&home.path(), at(0)).await, &["state.db", "state.db.lock", "in use", "stop that one"]);
+    store.close().await;
+    Sqlite::open(&home.path(), at(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn others_read_and_retry_beside_the_owner() {
+    let home = Home::new();
+    check_refused(Sqlite::open_read(&home.path()).await, &["no state at", "tracebell run"]);
+    let store = Sqlite::open(&home.path(), at(0)).await.unwrap();
+    store.commit_ingest(page(&["t"], &[alert("a", Severity::Low, 1, at(0))], "slack", at(0))).await.unwrap();
+    let leased = store.claim_deliveries(claim("slack", at(0))).await.unwrap().deliveries.remove(0);
+    store.record_attempts(vec![failure(&leased, Next::Dead, at(0))]).await.unwrap();
+
+    let reader = Sqlite::open_read(&home.path()).await.unwrap();
+    assert_eq!(account(&reader, "slack").await, [1, 0, 0, 0, 0, 1]);
+    let refused = reader.retry(RetryFilter::All, at(1)).await;
+    assert!(matches!(&refused, Err(StoreError::Unavailable { reason }) if reason.contains("read-only")), "{refused:?}");
+    let beside = Sqlite::open_beside(&home.path()).await.unwrap();
+    assert_eq!(beside.retry(RetryFilter::All, at(1)).await.unwrap(), 1);
+    beside.close().await;
+    reader.close().await;
+    assert_eq!(deliver_all(&store, "slack", at(1)).await, 1);
+    store.close().await;
+    // And when nobody owns it.
+    let reader = Sqlite::open_read(&home.path()).await.unwrap();
+    assert_eq!(account(&reader, "slack").await, [1, 1, 0, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_ours_is_refused_and_left_alone() {
+    for (content, words) in [("", "is empty"), ("hello, I am your thesis", "not a SQLite database")] {
+        let home = Home::new();
+        fs::write(home.path(), content).unwrap();
+        check_refused(Sqlite::open(&home.path(), at(0)).await, &["state.db", words, "move it away"]);
+        check_refused(Sqlite::open_read(&home.path()).await, &[words]);
+        assert_eq!(fs::read_to_string(home.path()).unwrap(), content);
+    }
+    let home = Home::new();
+    let options = SqliteConnectOptions::new().filename(home.path()).create_if_missing(true);
+    let mut other = options.connect().await.unwrap();
+    sqlx::query("CREATE TABLE photos (name)").execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+    let before = fs::read(home.path()).unwrap();
+    check_refused(Sqlite::open(&home.path(), at(0)).await, &["not one of tracebell's"]);
+    assert_eq!(fs::read(home.path()).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused() {
+    let (store, home) = fresh_sqlite().await;
+    let alerts: Vec<_> = (0..200).map(|n| alert(&n.to_string(), Severity::Low, 1, at(0))).collect();
+    store.commit_ingest(page(&[], &alerts, "slack", at(0))).await.unwrap();
+    store.close().await;
+    let mut content = fs::read(home.path()).unwrap();
+    for page in content.chunks_mut(4096).skip(4).step_by(2) {
+        page.fill(0x5a);
+    }
+    fs::write(home.path(), &content).unwrap();
+    check_refused(Sqlite::open(&home.path(), at(0)).await, &["is damaged", "restore it from a backup"]);
+    assert_eq!(fs::read(home.path()).unwrap(), content);
+    fs::write(home.path(), &content[..5000]).unwrap();
+    check_refused(Sqlite::open(&home.path(), at(0)).await, &["is damaged"]);
+}
+
+#[tokio::test]
+async fn a_log_without_its_file_is_refused() {
+    let home = Home::new();
+    fs::write(home.folder.path().join("state.db-wal"), "leftover").unwrap();
+    check_refused(Sqlite::open(&home.path(), at(0)).await, &["is missing", "state.db-wal"]);
+}
+
+#[tokio::test]
+async fn a_start_killed_while_making_the_file_is_made_good() {
+    let home = Home::new();
+    fs::write(home.folder.path().join("state.db.new"), "half").unwrap();
+    Sqlite::open(&home.path(), at(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let (store, home) = fresh_sqlite().await;
+    store.close().await;
+    let mut shell = shell(&home).await;
+    sqlx::query("INSERT INTO _sqlx_migrations SELECT 7, description, installed_on, success, checksum, execution_time FROM _sqlx_migrations")
+        .execute(&mut shell)
+        .await
+        .unwrap();
+    shell.close().await.unwrap();
+    check_refused(Sqlite::open(&home.path(), at(0)).await, &["newer tracebell", "schema 7"]);
+    check_refused(Sqlite::open_read(&home.path()).await, &["schema 7"]);
+    check_refused(Sqlite::open_beside(&home.path()).await, &["schema 7"]);
+}
+
+#[tokio::test]
+async fn an_altered_payload_is_never_sent() {
+    let (store, home) = fresh_sqlite().await;
+    let alerts = ["a", "b", "c"].map(|name| alert(name, Severity::Low, 1, at(0)));
+    store.commit_ingest(page(&[], &alerts, "slack", at(0))).await.unwrap();
+    let mut shell = shell(&home).await;
+    for damage in [
+        "UPDATE deliveries SET body = CAST(replace(CAST(body AS TEXT), 'alice', 'alicf') AS BLOB) WHERE id = 'msg_alr_a.slack'",
+        "UPDATE deliveries SET notification = '{' WHERE id = 'msg_alr_c.slack'",
+    ] {
+        assert_eq!(sqlx::query(damage).execute(&mut shell).await.unwrap().rows_affected(), 1);
+    }
+    let claimed = store.claim_deliveries(claim("slack", at(1))).await.unwrap().deliveries;
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].delivery.id, "msg_alr_b.slack");
+    assert_eq!(account(&store, "slack").await, [3, 0, 0, 0, 1, 2]);
+    let dead = DeliveryFilter { state: Some(State::Dead), limit: 9, ..DeliveryFilter::default() };
+    let dead = store.deliveries(dead).await.unwrap();
+    assert_eq!(dead.len(), 2);
+    assert!(dead[0].last_reason.as_deref().unwrap().starts_with("damaged: "), "{:?}", dead[0].last_reason);
+    assert_eq!(dead[0].delivery.notification.title, "alice deleted c");
+    assert_eq!(store.retry(RetryFilter::All, at(2)).await.unwrap(), 0, "a retry would send it altered");
+}
+
+#[tokio::test]
+async fn a_locked_database_is_unavailable_and_recovers() {
+    let (store, home) = fresh_sqlite().await;
+    let mut shell = shell(&home).await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut shell).await.unwrap();
+    let refused = store.commit_ingest(page(&["t"], &[], "slack", at(0))).await;
+    assert!(matches!(&refused, Err(StoreError::Unavailable { reason }) if reason.contains("locked")), "{refused:?}");
+    sqlx::query("ROLLBACK").execute(&mut shell).await.unwrap();
+    store.commit_ingest(page(&["t"], &[], "slack", at(0))).await.unwrap();
+}

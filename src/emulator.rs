@@ -1,3 +1,202 @@
 //! A runnable pretence of the cloud: CTS, IAM, scenarios and faults on loopback.
 //!
 //! Shares no wire types with the client: else both could misread the API alike.
+//! Where the cloud's documentation is silent or contradicts itself, the choice
+//! is written where it is made: newest first by record time and then trace id,
+//! an exclusive `next`, exclusive `from` and `to`, a `null` marker on the last
+//! page, `limit` above 200 refused. SMN and OBS are named in the catalog or in
+//! trackers but not served.
+//!
+//! # Control
+//!
+//! Programs in the same process use a [`Handle`]; others use HTTP, without a
+//! token. Every answer is JSON.
+//!
+//! | request | does |
+//! |---|---|
+//! | `POST /emulator/traces` | stores a JSON array of traces in v3 shape; any element is taken as it is, broken ones too |
+//! | `DELETE /emulator/traces` | forgets every trace |
+//! | `POST /emulator/faults` | plans a fault: `{"fault": {"latency_ms": 200}, "times": 3, "skip": 1, "path": "/traces"}` |
+//! | `GET /emulator/faults` | what is still planned |
+//! | `DELETE /emulator/faults` | plans nothing any more |
+//! | `POST /emulator/tokens/expire` | every token issued so far is expired |
+//! | `GET /emulator/stats` | requests by method, path and status; the latest ones in full; counts of traces and tokens |
+//!
+//! In a fault `times` is how many requests it hits (absent: until deleted),
+//! `skip` how many it lets pass first, `path` a part of the path it is limited
+//! to. The faults themselves are the variants of [`fault::Fault`] in snake case:
+//! `{"latency_ms": 200}`, `{"throttle": {"retry_after": "2"}}`, `{"status": 503}`,
+//! `"reset"`, `"truncate"`, `"html"`, `"expire_tokens"`, `"marker_loop"`,
+//! `"duplicates"`, `{"late_ms": 5000}`, `{"odd": "user_text"}`,
+//! `{"broken": "lone_surrogate"}`, `{"huge_trace": 20000000}`.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::broadcast, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+mod answer;
+mod control;
+mod entry;
+pub mod fault;
+mod identity;
+mod log;
+mod notification;
+mod query;
+pub mod scenario;
+mod server;
+mod tracker;
+mod tracker_v1;
+mod tracker_v3;
+mod world;
+
+pub use world::Stats;
+
+/// Whom the emulator lets in, and what it plays.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    /// Ids and tokens follow from it, so that two runs look alike.
+    pub seed: u64,
+    pub user: String,
+    pub password: String,
+    pub domain: String,
+    pub project: String,
+    pub project_id: String,
+    pub region: String,
+    pub token_lifetime: Duration,
+    pub clock: TraceClock,
+    /// Traffic that plays by itself from the start; none: an empty trace list.
+    pub scenario: Option<scenario::Settings>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            seed: 1,
+            user: "alice".to_owned(),
+            password: "secret".to_owned(),
+            domain: "OTC00000000001000000001".to_owned(),
+            project: "eu-de".to_owned(),
+            project_id: "0123456789abcdef0123456789abcdef".to_owned(),
+            region: "eu-de".to_owned(),
+            token_lifetime: Duration::from_secs(24 * 60 * 60),
+            clock: TraceClock::RecordTime,
+            scenario: None,
+        }
+    }
+}
+
+/// Which time of a trace `from` and `to` look at; the documentation does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceClock {
+    RecordTime,
+    Time,
+}
+
+/// What the scenario does next that a person should notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    pub title: String,
+}
+
+/// A running emulator; it stops when dropped.
+pub struct Emulator {
+    world: Arc<world::World>,
+    server: JoinHandle<()>,
+    player: Option<JoinHandle<()>>,
+}
+
+impl Emulator {
+    /// Listens before it returns, so the address can be used at once.
+    pub async fn start(settings: Settings) -> io::Result<Self> {
+        let listener = TcpListener::bind(settings.listen).await?;
+        let addr = listener.local_addr()?;
+        let world = Arc::new(world::World::new(settings, addr, CancellationToken::new()));
+        let player = world.settings.scenario.clone().map(|script| {
+            let (world, seed) = (Arc::clone(&world), world.settings.seed);
+            tokio::spawn(scenario::play(world, scenario::Scenario::new(seed, script)))
+        });
+        let server = tokio::spawn(server::serve(listener, Arc::clone(&world)));
+        Ok(Self { world, server, player })
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.world.addr
+    }
+
+    /// Without a trailing slash; Keystone is at `{url}/v3`.
+    pub fn url(&self) -> String {
+        self.world.url()
+    }
+
+    pub fn handle(&self) -> Handle {
+        Handle { world: Arc::clone(&self.world) }
+    }
+
+    /// Hears of each incident as it begins.
+    pub fn incidents(&self) -> broadcast::Receiver<Incident> {
+        self.world.incidents.subscribe()
+    }
+
+    /// Lets requests in flight finish, then stops.
+    pub async fn shutdown(mut self) {
+        self.world.stop.cancel();
+        // An error would be a panic inside the task, which the log already shows.
+        let _ = (&mut self.server).await;
+        if let Some(player) = self.player.take() {
+            let _ = player.await;
+        }
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.world.stop.cancel();
+    }
+}
+
+/// Adds traces and faults from inside the process. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    world: Arc<world::World>,
+}
+
+impl Handle {
+    /// Stores traces in v3 shape. A missing id or time is filled in.
+    pub fn add(&self, traces: impl IntoIterator<Item = Value>) {
+        self.world.add(traces.into_iter().map(|trace| entry::Raw::Value(Box::new(trace))));
+    }
+
+    /// Stores one trace whose text is served as it is, however broken.
+    pub fn add_text(&self, text: &str) {
+        self.world.add([entry::Raw::Text(text.to_owned())]);
+    }
+
+    pub fn forget_traces(&self) {
+        self.world.state().log.clear();
+    }
+
+    pub fn plan(&self, plan: fault::Plan) {
+        self.world.state().faults.plan(plan);
+    }
+
+    pub fn clear_faults(&self) {
+        self.world.state().faults.clear();
+    }
+
+    pub fn expire_tokens(&self) {
+        self.world.state().expire_tokens();
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.world.state().stats()
+    }
+
+    /// How many traces are stored, whether a query would show them or not.
+    pub fn trace_count(&self) -> usize {
+        self.world.state().log.len()
+    }
+}

@@ -1,0 +1,75 @@
+//! `/emulator/...`: how a test in another process prepares the world.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::{json, value::RawValue};
+
+use super::{
+    answer::{Answer, Refusal, json_value},
+    entry::Raw,
+    fault::Plan,
+    world::World,
+};
+
+/// Room for 100,000 traces at once.
+const LIMIT: usize = 512 * 1024 * 1024;
+
+type Shared = State<Arc<World>>;
+
+pub fn routes() -> Router<Arc<World>> {
+    Router::new()
+        .route("/emulator/traces", post(add_traces).delete(forget_traces))
+        .route("/emulator/faults", get(show_faults).post(plan_fault).delete(clear_faults))
+        .route("/emulator/tokens/expire", post(expire_tokens))
+        .route("/emulator/stats", get(show_stats))
+        .layer(DefaultBodyLimit::max(LIMIT))
+}
+
+async fn add_traces(State(world): Shared, body: Bytes) -> Answer {
+    let traces: Vec<&RawValue> = read(&body)?;
+    let count = traces.len();
+    world.add(traces.into_iter().map(|trace| Raw::Text(trace.get().to_owned())));
+    Ok(json_value(StatusCode::OK, &json!({"added": count})))
+}
+
+async fn forget_traces(State(world): Shared) -> Response {
+    world.state().log.clear();
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn plan_fault(State(world): Shared, body: Bytes) -> Answer {
+    let plan: Plan = read(&body)?;
+    world.state().faults.plan(plan);
+    Ok(json_value(StatusCode::OK, &json!({"planned": world.state().faults.planned()})))
+}
+
+async fn show_faults(State(world): Shared) -> Response {
+    json_value(StatusCode::OK, &json!({"planned": world.state().faults.planned()}))
+}
+
+async fn clear_faults(State(world): Shared) -> Response {
+    world.state().faults.clear();
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn expire_tokens(State(world): Shared) -> Response {
+    world.state().expire_tokens();
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn show_stats(State(world): Shared) -> Response {
+    let stats = world.state().stats();
+    json_value(StatusCode::OK, &json!(stats))
+}
+
+fn read<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| Refusal::bad_request("EMULATOR.0001", error.to_string()))
+}

@@ -1,0 +1,184 @@
+//! Keystone as the cloud's IAM speaks it: tokens, projects, the catalog.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode},
+    response::Response,
+    routing::get,
+};
+use serde_json::{Value, json};
+
+use super::{
+    answer::{Answer, Refusal, json_value},
+    world::{Scope, World, hex_id},
+};
+use crate::clock::{self, Timestamp};
+
+type Shared = State<Arc<World>>;
+type Pairs = Query<Vec<(String, String)>>;
+
+pub fn routes() -> Router<Arc<World>> {
+    Router::new()
+        .route("/", get(versions))
+        .route("/v3", get(version))
+        .route("/v3/", get(version))
+        .route("/v3/auth/tokens", get(validate).post(issue))
+        .route("/v3/auth/catalog", get(show_catalog))
+        .route("/v3/auth/projects", get(projects))
+        .route("/v3/projects", get(projects))
+}
+
+fn version_value(world: &World) -> Value {
+    json!({"id": "v3.6", "status": "stable", "updated": "2016-04-04T00:00:00Z",
+           "links": [{"rel": "self", "href": format!("{}/v3/", world.url())}]})
+}
+
+async fn version(State(world): Shared) -> Response {
+    json_value(StatusCode::OK, &json!({"version": version_value(&world)}))
+}
+
+async fn versions(State(world): Shared) -> Response {
+    json_value(StatusCode::MULTIPLE_CHOICES, &json!({"versions": {"values": [version_value(&world)]}}))
+}
+
+async fn issue(State(world): Shared, Query(query): Pairs, body: Bytes) -> Answer {
+    let bad = |text: &str| Refusal::keystone(StatusCode::BAD_REQUEST, text);
+    let body: Value = serde_json::from_slice(&body).map_err(|_| bad("The request body is not valid JSON."))?;
+    let identity = &body["auth"]["identity"];
+    let methods: Vec<&str> = identity["methods"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    match methods.as_slice() {
+        ["password"] => check_password(&world, &identity["password"]["user"])?,
+        ["token"] => check_token(&world, identity["token"]["id"].as_str().unwrap_or_default())?,
+        [] => return Err(bad("Expecting to find methods in identity.")),
+        _ => return Err(bad("The authentication method is not emulated: password and token are.")),
+    }
+    let scope = read_scope(&world, &body["auth"]["scope"])?;
+    let now = clock::now();
+    let expires = clock::plus(now, world.settings.token_lifetime);
+    let token = world.state().issue_token(expires, scope);
+    let mut answer = token_value(&world, &methods, now, expires, scope);
+    if !query.iter().any(|(key, _)| key == "nocatalog") {
+        answer["catalog"] = catalog(&world);
+    }
+    let mut response = json_value(StatusCode::CREATED, &json!({"token": answer}));
+    let token = HeaderValue::from_str(&token).expect("a token is letters and digits");
+    response.headers_mut().insert("x-subject-token", token);
+    Ok(response)
+}
+
+fn check_password(world: &World, user: &Value) -> Result<(), Refusal> {
+    let settings = &world.settings;
+    let is = |value: &Value, text: &str| value.as_str() == Some(text);
+    let named = is(&user["name"], &settings.user) || is(&user["id"], &world.user_id());
+    // An id names its user alone; a name needs its account.
+    let domain = &user["domain"];
+    let at_home =
+        is(&domain["name"], &settings.domain) || is(&domain["id"], &world.domain_id()) || user["id"].is_string();
+    if named && at_home && is(&user["password"], &settings.password) {
+        return Ok(());
+    }
+    Err(Refusal::keystone(StatusCode::UNAUTHORIZED, "The username or password is wrong."))
+}
+
+fn check_token(world: &World, token: &str) -> Result<(), Refusal> {
+    match world.state().token(token) {
+        Some(token) if token.expires > clock::now() => Ok(()),
+        _ => Err(Refusal::keystone(StatusCode::UNAUTHORIZED, "The token is invalid or expired.")),
+    }
+}
+
+fn read_scope(world: &World, scope: &Value) -> Result<Scope, Refusal> {
+    let settings = &world.settings;
+    let is = |value: &Value, text: &str| value.as_str() == Some(text);
+    let (project, domain) = (&scope["project"], &scope["domain"]);
+    if project.is_object() {
+        let known = is(&project["id"], &settings.project_id) || is(&project["name"], &settings.project);
+        return if known {
+            Ok(Scope::Project)
+        } else {
+            Err(Refusal::keystone(StatusCode::UNAUTHORIZED, "The project does not exist or is not yours."))
+        };
+    }
+    let at_home = is(&domain["id"], &world.domain_id()) || is(&domain["name"], &settings.domain);
+    if scope.is_null() || at_home {
+        return Ok(Scope::Domain);
+    }
+    Err(Refusal::keystone(StatusCode::UNAUTHORIZED, "The domain does not exist or is not yours."))
+}
+
+fn token_value(world: &World, methods: &[&str], issued: Timestamp, expires: Timestamp, scope: Scope) -> Value {
+    let settings = &world.settings;
+    let domain = json!({"id": world.domain_id(), "name": settings.domain});
+    let mut token = json!({
+        "methods": methods, "issued_at": format!("{issued:.6}"), "expires_at": format!("{expires:.6}"),
+        "user": {"id": world.user_id(), "name": settings.user, "domain": domain, "password_expires_at": ""},
+        "roles": [{"id": "0", "name": "te_admin"}],
+    });
+    match scope {
+        Scope::Project => {
+            token["project"] = json!({"id": settings.project_id, "name": settings.project, "domain": domain});
+        }
+        Scope::Domain => token["domain"] = domain,
+    }
+    token
+}
+
+fn catalog(world: &World) -> Value {
+    let (url, id, region) = (world.url(), &world.settings.project_id, &world.settings.region);
+    let endpoint = |service: &str, region: &str, url: &str| {
+        json!({"id": hex_id(service, region), "interface": "public",
+               "region": region, "region_id": region, "url": url})
+    };
+    let service = |kind: &str, name: &str, url: String| json!({"type": kind, "name": name, "id": hex_id("service", kind), "endpoints": [endpoint(kind, region, &url)]});
+    let identity = format!("{url}/v3");
+    json!([
+        service("cts", "cts", format!("{url}/v1.0/{id}")),
+        service("ctsv2", "ctsv2", format!("{url}/v2.0/{id}")),
+        service("ctsv3", "ctsv3", format!("{url}/v3/{id}")),
+        // SMN's own version is v2, too: the prefix keeps it apart from CTS.
+        service("smn", "SimpleMessageNotification", format!("{url}/smn/v2/")),
+        service("smnv2", "smnv2", format!("{url}/smn/v2/{id}")),
+        // Under the region and under `*`, as the cloud lists it.
+        {"type": "identity", "name": "keystone", "id": hex_id("service", "identity"),
+         "endpoints": [endpoint("identity", region, &identity), endpoint("identity", "*", &identity)]},
+    ])
+}
+
+async fn validate(State(world): Shared, headers: HeaderMap) -> Answer {
+    require_token(&world, &headers)?;
+    let subject = headers.get("x-subject-token").and_then(|token| token.to_str().ok()).unwrap_or_default();
+    let now = clock::now();
+    let token = world.state().token(subject).filter(|token| token.expires > now);
+    let token = token.ok_or_else(|| Refusal::keystone(StatusCode::NOT_FOUND, "The token is not known."))?;
+    let issued = clock::minus(token.expires, world.settings.token_lifetime);
+    let value = token_value(&world, &["password"], issued, token.expires, token.scope);
+    Ok(json_value(StatusCode::OK, &json!({"token": value})))
+}
+
+async fn show_catalog(State(world): Shared, headers: HeaderMap) -> Answer {
+    require_token(&world, &headers)?;
+    let links = json!({"self": format!("{}/v3/auth/catalog", world.url())});
+    Ok(json_value(StatusCode::OK, &json!({"catalog": catalog(&world), "links": links})))
+}
+
+async fn projects(State(world): Shared, headers: HeaderMap, Query(query): Pairs) -> Answer {
+    require_token(&world, &headers)?;
+    let settings = &world.settings;
+    let wanted = query.iter().all(|(key, value)| key != "name" || *value == settings.project);
+    let project = json!({
+        "id": settings.project_id, "name": settings.project, "domain_id": world.domain_id(),
+        "parent_id": world.domain_id(), "is_domain": false, "enabled": true, "description": "",
+        "links": {"self": format!("{}/v3/projects/{}", world.url(), settings.project_id)},
+    });
+    let projects = if wanted { json!([project]) } else { json!([]) };
+    let links = json!({"self": format!("{}/v3/projects", world.url()), "next": null, "previous": null});
+    Ok(json_value(StatusCode::OK, &json!({"projects": projects, "links": links})))
+}
+
+fn require_token(world: &World, headers: &HeaderMap) -> Result<(), Refusal> {
+    check_token(world, headers.get("x-auth-token").and_then(|token| token.to_str().ok()).unwrap_or_default())
+}

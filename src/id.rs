@@ -12,8 +12,9 @@ pub fn derive(parts: &[&str]) -> String {
     let hash = hash(parts);
     let mut text = String::with_capacity(26);
     let (mut buffer, mut bits) = (0u32, 0u32);
-    for byte in hash {
-        buffer = buffer << 8 | u32::from(byte);
+    // 17 bytes hold the 130 bits.
+    for byte in &hash[..17] {
+        buffer = buffer << 8 | u32::from(*byte);
         bits += 8;
         while bits >= 5 && text.len() < 26 {
             bits -= 5;

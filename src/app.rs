@@ -86,19 +86,8 @@ impl App {
 
         let workers = JoinSet::new();
         board.beat(reload::TASK, now);
-        let mut app = Self {
-            config,
-            store,
-            metrics,
-            board,
-            generation,
-            committed,
-            workers,
-            stop_workers,
-            http,
-            stop_http,
-            addr,
-        };
+        let mut app =
+            Self { config, store, metrics, board, generation, committed, workers, stop_workers, http, stop_http, addr };
         app.put_in_force(rules);
         app.spawn_workers()?;
         info!(
@@ -213,12 +202,8 @@ impl App {
             self.workers.spawn(deliver.run(self.committed.subscribe(), self.stop_workers.clone()));
         }
         self.board.expect(sweep::TASK, BEAT_WITHIN, now);
-        let sweep = Sweep::new(
-            self.store.clone(),
-            self.generation.subscribe(),
-            self.committed.clone(),
-            self.board.clone(),
-        );
+        let sweep =
+            Sweep::new(self.store.clone(), self.generation.subscribe(), self.committed.clone(), self.board.clone());
         self.workers.spawn(sweep.run(self.stop_workers.clone()));
         Ok(())
     }

@@ -169,7 +169,12 @@ impl<S: Store> Deliver<S> {
                 self.metrics.trace_to_delivery_seconds.get_or_create(&endpoint).observe(delay.as_secs_f64());
             }
         } else {
-            warn!(delivery.id = delivery.id, attempt = leased.attempt, reason = outcome.reason(), "{name} did not take it");
+            warn!(
+                delivery.id = delivery.id,
+                attempt = leased.attempt,
+                reason = outcome.reason(),
+                "{name} did not take it"
+            );
         }
         let step = self.standing.follow(&self.settings, generation, &leased, &outcome, now);
         let note = self.standing.in_words();

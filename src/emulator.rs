@@ -41,6 +41,7 @@ mod control;
 mod entry;
 pub mod fault;
 mod identity;
+pub mod inbox;
 mod log;
 mod notification;
 mod query;
@@ -139,6 +140,13 @@ impl Emulator {
     /// Hears of each incident as it begins.
     pub fn incidents(&self) -> broadcast::Receiver<Incident> {
         self.world.incidents.subscribe()
+    }
+
+    /// Nothing more happens in the emulated cloud; what happened stays readable.
+    pub fn end_scenario(&mut self) {
+        if let Some(player) = self.player.take() {
+            player.abort();
+        }
     }
 
     /// Lets requests in flight finish, then stops.

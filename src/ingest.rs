@@ -86,7 +86,20 @@ impl<S: Store> Ingest<S> {
         let trouble = Trouble::new(&name);
         let clock_offset = jiff::SignedDuration::ZERO;
         let (polled_at, round) = (None, None);
-        Self { name, source, polling, store, generation, committed, metrics, board, polled_at, round, trouble, clock_offset }
+        Self {
+            name,
+            source,
+            polling,
+            store,
+            generation,
+            committed,
+            metrics,
+            board,
+            polled_at,
+            round,
+            trouble,
+            clock_offset,
+        }
     }
 
     /// The name under which this loop beats on the health board.

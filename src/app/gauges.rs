@@ -66,8 +66,7 @@ fn account(metrics: &Metrics, accounting: &Accounting) {
             let label = SubscriptionStateLabel { subscription: account.subscription.clone(), state };
             metrics.owed.get_or_create(&label).set(number(value));
         }
-        let placed =
-            account.delivered + account.summarised + account.suppressed + account.pending + account.dead;
+        let placed = account.delivered + account.summarised + account.suppressed + account.pending + account.dead;
         unaccounted += number(account.owed) - number(placed);
     }
     metrics.unaccounted.set(unaccounted);

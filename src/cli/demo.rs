@@ -15,6 +15,7 @@ use crate::{
     emulator::{
         self, Emulator,
         inbox::{Inbox, Received},
+        scenario,
     },
     endpoint::{self, KindSettings},
     rule,
@@ -55,10 +56,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (inbox, received) = Inbox::start().await.context("cannot listen on this machine")?;
     let settings = emulator::Settings {
         seed: args.seed,
-        scenario: Some(emulator::ScenarioSettings { per_minute: args.rate, pace: emulator::Pace::Demo }),
+        scenario: Some(scenario::Settings {
+            kind: scenario::Kind::Incidents,
+            per_minute: f64::from(args.rate),
+            pace: scenario::Pace::Demo,
+        }),
         ..emulator::Settings::default()
     };
-    let emulator = Emulator::start(settings.clone()).await.context("cannot start the emulated cloud")?;
+    let mut emulator = Emulator::start(settings.clone()).await.context("cannot start the emulated cloud")?;
     let files = rule::shipped();
     let (rules, problems) = rule::load(&files);
     anyhow::ensure!(problems.is_empty(), "the shipped rules have problems: {problems:?}");
@@ -74,7 +79,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         () = clock::sleep(args.run_for.unwrap_or(Duration::MAX)) => {}
         () = screen.watch() => {}
     }
-    emulator.handle().pause_scenario();
+    emulator.end_scenario();
     let accounting = drain(&store, &mut screen).await?;
     let endpoints = store.endpoints().await?;
     app.stop(DRAIN).await;

@@ -81,8 +81,7 @@ fn endpoint<'a>(
         Some(walk) => Some(rate_limit(&walk)?),
         None => default_rate,
     };
-    let settings =
-        Settings { name: name.to_owned(), kind, rate, fallback: None, timeout, give_up_after, concurrency };
+    let settings = Settings { name: name.to_owned(), kind, rate, fallback: None, timeout, give_up_after, concurrency };
     if let Err(error) = Endpoint::new(&settings) {
         walk.fail(error.reason);
         return None;
@@ -138,11 +137,9 @@ fn email(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<email:
     let mut fields = smtp?.fields()?;
     let host = fields.required_text("host");
     let port = fields.optional_whole("port", 1, 65_535).and_then(|port| u16::try_from(port).ok());
-    let tls = fields
-        .optional("tls")
-        .map_or(Some(Tls::Starttls), |walk| {
-            walk.one_of(&[("none", Tls::None), ("starttls", Tls::Starttls), ("tls", Tls::Tls)])
-        });
+    let tls = fields.optional("tls").map_or(Some(Tls::Starttls), |walk| {
+        walk.one_of(&[("none", Tls::None), ("starttls", Tls::Starttls), ("tls", Tls::Tls)])
+    });
     let username = fields.optional_text("username").map(str::to_owned);
     let password = match fields.optional("password") {
         Some(walk) => Some(secrets.read(&walk)?),
@@ -165,7 +162,10 @@ fn rate_limit(walk: &Walk<'_>) -> Option<Rate> {
         (Some(number), None) => Duration::from_secs(1).div_f64(number as f64),
         (None, Some(number)) => Duration::from_secs(60).div_f64(number as f64),
         _ => {
-            walk.fail_hint("expected exactly one of `per_minute` and `per_second`", "write `{ per_minute: 40, burst: 5 }`");
+            walk.fail_hint(
+                "expected exactly one of `per_minute` and `per_second`",
+                "write `{ per_minute: 40, burst: 5 }`",
+            );
             return None;
         }
     };

@@ -47,8 +47,11 @@ pub fn rule_files(paths: &[PathBuf]) -> (Vec<File>, Vec<Problem>) {
     for path in paths {
         let found = match fs::read_dir(path) {
             Ok(entries) => {
-                let mut found: Vec<PathBuf> =
-                    entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| is_rule_file(path)).collect();
+                let mut found: Vec<PathBuf> = entries
+                    .filter_map(Result::ok)
+                    .map(|entry| entry.path())
+                    .filter(|path| is_rule_file(path))
+                    .collect();
                 found.sort();
                 found
             }

@@ -41,10 +41,7 @@ pub fn read(
     topics
 }
 
-fn subscription(
-    walk: &Walk<'_>,
-    endpoints: &BTreeMap<String, endpoint::Settings>,
-) -> Option<(String, Filter)> {
+fn subscription(walk: &Walk<'_>, endpoints: &BTreeMap<String, endpoint::Settings>) -> Option<(String, Filter)> {
     let mut fields = walk.fields()?;
     fields.later("digest", "each alert is sent at once in this version");
     fields.later("schedule", "each alert is sent at once in this version");

@@ -14,7 +14,7 @@ use crate::{
     notification::Notification,
     rule::{Match, Mode},
     source::Record,
-    store::{OpenAlert, IngestBatch, LedgerRow, Owed, Quarantined, Store, StoreError, Subscriber, Verdict},
+    store::{IngestBatch, LedgerRow, OpenAlert, Owed, Quarantined, Store, StoreError, Subscriber, Verdict},
     trace::Trace,
 };
 

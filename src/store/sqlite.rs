@@ -8,11 +8,10 @@ use std::{collections::HashSet, fs::File, path::Path, sync::Arc};
 use sqlx::SqlitePool;
 
 use super::{
-    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, Closing, DeliveryFilter, DeliveryRow,
-    EndpointState, Fold, IngestBatch, Lane, RetryFilter, Store, StoreError, SweepBatch,
+    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, DeliveryFilter, DeliveryRow, EndpointState, Fold,
+    IngestBatch, Lane, OpenAlert, RetryFilter, Store, StoreError, SweepBatch,
 };
 use crate::{
-    alert::Alert,
     checkpoint::{Checkpoint, Gap},
     clock::Timestamp,
     delivery::Delivery,
@@ -74,7 +73,7 @@ impl Store for Sqlite {
         ingest::checkpoint(&self.read, source).await
     }
 
-    async fn open_alerts(&self, fingerprints: &[String]) -> Result<Vec<Alert>, StoreError> {
+    async fn open_alerts(&self, fingerprints: &[String]) -> Result<Vec<OpenAlert>, StoreError> {
         ingest::open_alerts(&self.read, fingerprints).await
     }
 
@@ -98,7 +97,7 @@ impl Store for Sqlite {
         attempt::release(self.begin().await?, leased).await
     }
 
-    async fn closing(&self, now: Timestamp, limit: usize) -> Result<Vec<Closing>, StoreError> {
+    async fn closing(&self, now: Timestamp, limit: usize) -> Result<Vec<OpenAlert>, StoreError> {
         sweep::closing(self, now, limit).await
     }
 

@@ -89,7 +89,8 @@ impl Scene {
     }
 
     async fn deliveries(&self) -> Vec<DeliveryRow> {
-        let mut rows = self.store.deliveries(DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap();
+        let mut rows =
+            self.store.deliveries(DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap();
         rows.reverse();
         rows
     }
@@ -105,8 +106,7 @@ impl Scene {
 fn generation() -> Generation {
     let (rules, problems) = rule::load(&[File { name: "test.yaml".into(), text: RULES.into() }]);
     assert!(problems.is_empty(), "{problems:?}");
-    let subscription =
-        Subscription { id: "security/soar".into(), endpoint: "soar".into(), filter: Filter::default() };
+    let subscription = Subscription { id: "security/soar".into(), endpoint: "soar".into(), filter: Filter::default() };
     let topics = Topics {
         topics: [("security".to_owned(), vec![subscription])].into(),
         formats: [("soar".to_owned(), Format::Webhook)].into(),

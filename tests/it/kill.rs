@@ -75,8 +75,7 @@ async fn run(program: &str, seed: u64) -> Verdict {
     let mut random = fastrand::Rng::with_seed(seed);
     let cloud = world::cloud().await;
     let (inbox, mut received) = Inbox::start().await.unwrap();
-    let mut bridge =
-        Bridge::new(&cloud.url(), &config(&format!("http://{}/hook", inbox.http)), RULES).program(program);
+    let mut bridge = Bridge::new(&cloud.url(), &config(&format!("http://{}/hook", inbox.http)), RULES).program(program);
     let judge = tokio::spawn(async move {
         let mut judge = Judge::default();
         while let Some(one) = received.recv().await {

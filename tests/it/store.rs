@@ -194,7 +194,6 @@ fn claim(endpoint: &str, now: Timestamp) -> Claim {
         lease_until: clock::plus(now, Duration::from_secs(60)),
         limit: 100,
         rate: None,
-        critical_only: false,
     }
 }
 

@@ -141,7 +141,11 @@ async fn storm(limit: &str) -> (Channel, tracebell::store::SubscriptionAccount) 
     .await;
     println!("all accounted for {:?} after the first trace", begun.elapsed());
     let first = channel.lock().unwrap().taken.first().expect("a message").0;
-    assert!(first.duration_since(begun) < Duration::from_secs(5), "first message after {:?}", first.duration_since(begun));
+    assert!(
+        first.duration_since(begun) < Duration::from_secs(5),
+        "first message after {:?}",
+        first.duration_since(begun)
+    );
     let critical = channel.lock().unwrap().taken.iter().filter(|(_, body)| body.contains("destroyed a key")).count();
     assert!(critical >= 5, "critical alerts are told one by one, {critical} of 5 were");
     bridge.kill();

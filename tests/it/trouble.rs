@@ -157,7 +157,7 @@ impl Scene {
         self.bridge.start();
         let before = self.delete_server();
         self.told(&before).await;
-        self.cloud.handle().plan(Plan { fault, times: None, skip: 0, path: Some("/traces".to_owned()) });
+        self.cloud.handle().plan(Plan { fault, times: None, skip: 0, path: "/traces".to_owned() });
         let during = self.delete_server();
         self.ready(503, reason).await;
         self.cloud.handle().clear_faults();
@@ -220,7 +220,7 @@ async fn a_huge_trace_costs_neither_its_page_nor_its_neighbours() {
         fault: Fault::HugeTrace(20_000_000),
         times: Some(1),
         skip: 0,
-        path: Some("/traces".to_owned()),
+        path: "/traces".to_owned(),
     });
     let neighbour = scene.delete_server();
     scene.told(&neighbour).await;
@@ -266,8 +266,7 @@ async fn it_stops_when_told_to_and_says_good_bye() {
     scene.bridge.start();
     scene.bridge.address().await;
     scene.bridge.signal("TERM");
-    let status =
-        until("the process to end", Duration::from_secs(30), async || scene.bridge.ended()).await;
+    let status = until("the process to end", Duration::from_secs(30), async || scene.bridge.ended()).await;
     assert_eq!(status.code(), Some(0), "{}", scene.bridge.log());
 }
 

@@ -13,10 +13,8 @@ use tracebell::emulator::{self, Emulator};
 
 /// The Python of the tests' virtual environment; `tests/run` makes it.
 pub fn python() -> Command {
-    let path = std::env::var_os("TRACEBELL_TEST_PYTHON").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.venv/bin/python")),
-        PathBuf::from,
-    );
+    let path = std::env::var_os("TRACEBELL_TEST_PYTHON")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.venv/bin/python")), PathBuf::from);
     assert!(path.exists(), "{} is missing: run tests/run once, it makes the virtual environment", path.display());
     Command::new(path)
 }

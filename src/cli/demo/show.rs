@@ -16,7 +16,8 @@ const WIDTH: usize = 84;
 const MAIL_LINES: usize = 14;
 
 pub fn introduction(url: &str, rules: usize, run_for: Option<Duration>) {
-    let end = run_for.map_or("Ctrl-C ends it".to_owned(), |time| format!("ends by itself after {}", clock::in_words(time)));
+    let end =
+        run_for.map_or("Ctrl-C ends it".to_owned(), |time| format!("ends by itself after {}", clock::in_words(time)));
     anstream::println!();
     anstream::println!("{BOLD}Tracebell demo{BOLD:#}  everything on this machine, nothing leaves it; {end}");
     anstream::println!();
@@ -115,7 +116,13 @@ fn webhook(headers: &[(String, String)], body: &[u8]) -> Vec<Line> {
     let signed = if header("webhook-signature").is_empty() { "not signed" } else { "signed" };
     vec![
         Line { text: word("/title"), color: severity_color(&word("/severity")) },
-        plain(format!("{} {}, rule {}, {} bytes of JSON", word("/severity"), word("/kind"), word("/alert/rule"), body.len())),
+        plain(format!(
+            "{} {}, rule {}, {} bytes of JSON",
+            word("/severity"),
+            word("/kind"),
+            word("/alert/rule"),
+            body.len()
+        )),
         plain(format!("{signed}, webhook-id {}", header("webhook-id"))),
     ]
 }

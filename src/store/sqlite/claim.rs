@@ -4,7 +4,6 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{Transaction, micros, moment, row};
 use crate::{
-    alert::Severity,
     delivery::Leased,
     store::{
         Claim, Claimed, StoreError,
@@ -71,13 +70,12 @@ pub(super) async fn claim(mut tx: Transaction, claim: Claim) -> Result<Claimed, 
 /// Ready rows in order; `severity` puts the critical lane first.
 async fn due(tx: &mut SqliteConnection, claim: &Claim, now: i64, limit: i64) -> Result<Vec<SqliteRow>, StoreError> {
     let sql = format!(
-        "SELECT {} FROM deliveries WHERE endpoint = ?1 AND state = 'ready' AND severity >= ?2 \
-         AND (next_at <= ?3 OR next_at > ?4) ORDER BY severity DESC, seq LIMIT ?5",
+        "SELECT {} FROM deliveries WHERE endpoint = ?1 AND state = 'ready' \
+         AND (next_at <= ?2 OR next_at > ?3) ORDER BY severity DESC, seq LIMIT ?4",
         row::COLUMNS
     );
     Ok(sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(&claim.endpoint)
-        .bind(lowest(claim))
         .bind(now)
         .bind(now.saturating_add(ABSURD))
         .bind(limit)
@@ -118,19 +116,14 @@ async fn next(
     now: i64,
 ) -> Result<Option<crate::clock::Timestamp>, StoreError> {
     let first: Option<i64> = sqlx::query_scalar(
-        "SELECT min(CASE WHEN next_at > ?4 THEN ?3 ELSE next_at END) FROM deliveries \
-         WHERE endpoint = ?1 AND state = 'ready' AND severity >= ?2",
+        "SELECT min(CASE WHEN next_at > ?3 THEN ?2 ELSE next_at END) FROM deliveries \
+         WHERE endpoint = ?1 AND state = 'ready'",
     )
     .bind(&claim.endpoint)
-    .bind(lowest(claim))
     .bind(now)
     .bind(now.saturating_add(ABSURD))
     .fetch_one(tx)
     .await?;
     let permit = permits.filter(|permits| permits.free == 0).map(|permits| permits.next());
     Ok(first.map(|first| moment(first.max(hold.unwrap_or(now)).max(permit.unwrap_or(now)))))
-}
-
-fn lowest(claim: &Claim) -> i64 {
-    row::rank(if claim.critical_only { Severity::Critical } else { Severity::Info })
 }

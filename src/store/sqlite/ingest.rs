@@ -14,7 +14,7 @@ use crate::{
     checkpoint::Checkpoint,
     delivery::Delivery,
     id,
-    store::{IngestBatch, IngestCounts, StoreError},
+    store::{IngestBatch, IngestCounts, OpenAlert, StoreError, Subscriber},
 };
 
 pub(super) async fn seen(pool: &SqlitePool, source: &str, ids: &[String]) -> Result<HashSet<String>, StoreError> {
@@ -43,15 +43,31 @@ pub(super) async fn checkpoint(pool: &SqlitePool, source: &str) -> Result<Option
     }))
 }
 
-pub(super) async fn open_alerts(pool: &SqlitePool, fingerprints: &[String]) -> Result<Vec<Alert>, StoreError> {
-    let facts: Vec<String> = sqlx::query_scalar(
-        "SELECT facts FROM alerts WHERE closed_at IS NULL AND fingerprint IN (SELECT value FROM json_each(?1)) \
+pub(super) async fn open_alerts(pool: &SqlitePool, fingerprints: &[String]) -> Result<Vec<OpenAlert>, StoreError> {
+    let found: Vec<(String, String)> = sqlx::query_as(
+        "SELECT id, facts FROM alerts WHERE closed_at IS NULL AND fingerprint IN (SELECT value FROM json_each(?1)) \
          ORDER BY opened_at, id",
     )
     .bind(json!(fingerprints).to_string())
     .fetch_all(pool)
     .await?;
-    facts.iter().map(|facts| alert(facts)).collect()
+    let mut open = Vec::with_capacity(found.len());
+    for (id, facts) in found {
+        open.push(OpenAlert { alert: alert(&facts)?, subscribers: subscribers(pool, &id).await? });
+    }
+    Ok(open)
+}
+
+/// Those who get what an alert still owes. Written once, when it opened.
+pub(super) async fn subscribers(db: impl sqlx::SqliteExecutor<'_>, alert: &str) -> Result<Vec<Subscriber>, StoreError> {
+    let rows = sqlx::query_as::<_, (String, String)>(
+        "SELECT subscription, endpoint FROM alert_subscribers WHERE alert = ?1 ORDER BY subscription",
+    )
+    .bind(alert)
+    .fetch_all(db)
+    .await?;
+    let subscriber = |(subscription, endpoint)| Subscriber { alert: alert.to_owned(), subscription, endpoint };
+    Ok(rows.into_iter().map(subscriber).collect())
 }
 
 pub(super) async fn commit(store: &Sqlite, batch: IngestBatch) -> Result<(), StoreError> {

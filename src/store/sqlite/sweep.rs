@@ -7,14 +7,14 @@ use sqlx::{Row, SqliteConnection};
 
 use super::{
     Sqlite, Transaction,
-    ingest::{alert, raise},
+    ingest::{alert, raise, subscribers},
     micros,
     row::{self, count},
 };
 use crate::{
     clock::{self, Timestamp},
     delivery::{Cause, Delivery},
-    store::{Closing, StoreError, Subscriber, SweepBatch},
+    store::{OpenAlert, StoreError, SweepBatch},
 };
 
 /// Rows forgotten per transaction, and transactions per kind of row and sweep:
@@ -25,7 +25,7 @@ const CHUNKS: usize = 20;
 /// CTS serves traces for seven days; the rest is room for clocks and slow re-reads.
 const SEEN_FOR: Duration = Duration::from_secs(9 * 86_400);
 
-pub(super) async fn closing(store: &Sqlite, now: Timestamp, limit: usize) -> Result<Vec<Closing>, StoreError> {
+pub(super) async fn closing(store: &Sqlite, now: Timestamp, limit: usize) -> Result<Vec<OpenAlert>, StoreError> {
     let due: Vec<(String, String)> = sqlx::query_as(
         "SELECT id, facts FROM alerts WHERE closed_at IS NULL AND closes_at <= ?1 ORDER BY closes_at, id LIMIT ?2",
     )
@@ -46,25 +46,14 @@ pub(super) async fn closing(store: &Sqlite, now: Timestamp, limit: usize) -> Res
 }
 
 /// Notes the count given to the caller: see [`close`].
-async fn hand_out(tx: &mut SqliteConnection, id: &str) -> Result<Option<Closing>, StoreError> {
+async fn hand_out(tx: &mut SqliteConnection, id: &str) -> Result<Option<OpenAlert>, StoreError> {
     let facts: Option<String> =
         sqlx::query_scalar("UPDATE alerts SET closing = count WHERE id = ?1 AND closed_at IS NULL RETURNING facts")
             .bind(id)
             .fetch_optional(&mut *tx)
             .await?;
     let Some(facts) = facts else { return Ok(None) };
-    Ok(Some(Closing { alert: alert(&facts)?, subscribers: subscribers(tx, id).await? }))
-}
-
-async fn subscribers(tx: &mut SqliteConnection, alert: &str) -> Result<Vec<Subscriber>, StoreError> {
-    let rows = sqlx::query_as::<_, (String, String)>(
-        "SELECT subscription, endpoint FROM alert_subscribers WHERE alert = ?1 ORDER BY subscription",
-    )
-    .bind(alert)
-    .fetch_all(tx)
-    .await?;
-    let subscriber = |(subscription, endpoint)| Subscriber { alert: alert.to_owned(), subscription, endpoint };
-    Ok(rows.into_iter().map(subscriber).collect())
+    Ok(Some(OpenAlert { alert: alert(&facts)?, subscribers: subscribers(tx, id).await? }))
 }
 
 pub(super) async fn commit(store: &Sqlite, batch: SweepBatch) -> Result<(), StoreError> {
@@ -119,7 +108,7 @@ async fn close(
     }
     // A subscription may be gone from the configuration by now, or have been told
     // by the same summary before a total re-read. Neither may vanish from the accounting.
-    for subscriber in subscribers(tx, id).await? {
+    for subscriber in subscribers(&mut *tx, id).await? {
         let covered: i64 = told.iter().filter(|(by, _)| *by == subscriber.subscription).map(|(_, covers)| covers).sum();
         if covered < repeats {
             raise(tx, "suppressed", &subscriber.subscription, "no summary owed", repeats - covered).await?;

@@ -42,13 +42,15 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         write(&args.dir, file, args.force)?;
     }
     let config = args.dir.join(CONFIG);
+    let here = args.dir == Path::new(".");
+    let option = if here { String::new() } else { format!(" --config {}", config.display()) };
     anstream::println!(
         "wrote {config} and {rules} rule files in {folder}
 
 next:
   1. edit {config}: whose traces, and who is told
-  2. tracebell check --config {config}
-  3. tracebell run --config {config}",
+  2. tracebell check{option}
+  3. tracebell run{option}",
         config = config.display(),
         rules = files.len() - 1,
         folder = args.dir.join(RULES).display(),

@@ -1,6 +1,7 @@
 //! The HTTP rim against strangers: slow, big, wrong and many.
 
 use std::{
+    collections::BTreeSet,
     io::Write,
     process::{Command, Stdio},
     sync::Arc,
@@ -266,4 +267,38 @@ fn lint(page: &str) {
     let output = promtool.wait_with_output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.trim().is_empty(), "promtool: {said}\n{older}");
+}
+
+/// Alert rules and documentation name metrics that exist, and all of them.
+#[test]
+fn metrics_are_documented_and_the_alert_rules_hold() {
+    let (metrics, registry) = Metrics::new();
+    every_metric_once(&metrics);
+    let mut page = String::new();
+    prometheus_client::encoding::text::encode(&mut page, &registry).unwrap();
+    let mut real: BTreeSet<String> = BTreeSet::new();
+    for line in page.lines() {
+        let mut words = line.strip_prefix("# TYPE ").into_iter().flat_map(|rest| rest.split(' '));
+        if let (Some(name), Some(kind)) = (words.next(), words.next()) {
+            real.insert(if kind == "counter" { format!("{name}_total") } else { name.to_owned() });
+        }
+    }
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+    let alerts = format!("{root}deploy/prometheus/rules.yaml");
+    let used = metric_names(&std::fs::read_to_string(&alerts).unwrap());
+    assert!(!used.is_empty());
+    assert_eq!(used.difference(&real).collect::<Vec<_>>(), Vec::<&String>::new(), "no such metrics");
+    let told = metric_names(&std::fs::read_to_string(format!("{root}docs/operations.md")).unwrap());
+    assert_eq!(told, real, "docs/operations.md and src/metrics.rs differ");
+
+    let promtool = Command::new("promtool").args(["check", "rules", &alerts]).output();
+    let output = promtool.expect("promtool is missing: run tests/run, it installs Debian's `prometheus` package");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn metric_names(text: &str) -> BTreeSet<String> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| word.starts_with("tracebell_"))
+        .map(str::to_owned)
+        .collect()
 }

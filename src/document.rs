@@ -26,10 +26,12 @@
 
 pub mod decode;
 pub mod draw;
+pub mod inside;
 pub mod parse;
 pub mod walk;
 
 pub use decode::decode_bytes;
+pub use inside::inside;
 pub use parse::parse;
 pub use walk::{Fields, Problems, Walk};
 

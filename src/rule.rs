@@ -11,13 +11,21 @@ use crate::{
 };
 
 pub mod case;
+pub mod check;
+mod compile;
 pub mod condition;
+mod lint;
 pub mod load;
+mod pattern;
+mod sample;
+pub mod shipped;
 pub mod template;
+mod words;
 
 pub use case::{Case, CaseResult};
-pub use condition::Condition;
+pub use condition::{Condition, Miss};
 pub use load::load;
+pub use shipped::shipped;
 pub use template::Template;
 
 /// One rule, compiled.

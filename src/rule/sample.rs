@@ -1,0 +1,183 @@
+//! Partial traces: the `fires:` and `silent:` of a case, by field names.
+
+use crate::{
+    clock::Timestamp,
+    document::{Level, Node, Value, Walk},
+    trace::{Actor, Field, Outcome, Rating, Resource, Trace},
+};
+
+use super::{compile::scalar, template};
+
+/// A trace with nothing in it but what every trace has. It succeeded: a case
+/// that means a failure says so.
+pub fn blank_trace() -> Trace {
+    let time = Timestamp::UNIX_EPOCH;
+    Trace {
+        id: "case".into(),
+        time,
+        record_time: time,
+        service: String::new(),
+        operation: String::new(),
+        rating: Rating::Normal,
+        trace_type: None,
+        actor: Actor::default(),
+        resource: Resource::default(),
+        source_ip: None,
+        code: None,
+        api_version: None,
+        request: None,
+        response: None,
+        message: None,
+        project_id: None,
+        project_name: None,
+        region: None,
+        console_url: None,
+        extra: serde_json::Map::new(),
+        truncated: false,
+    }
+}
+
+/// Reads a partial trace: `actor.name: alice` or `actor: { name: alice }`.
+pub fn read(walk: &Walk<'_>) -> Option<Trace> {
+    let mut trace = blank_trace();
+    let mut bodies = [serde_json::Value::Null, serde_json::Value::Null];
+    let good = fill(walk, "", &mut trace, &mut bodies)?;
+    let [request, response] = bodies;
+    for (slot, body) in [(&mut trace.request, request), (&mut trace.response, response)] {
+        if !body.is_null() {
+            *slot = Some(body.to_string());
+        }
+    }
+    good.then_some(trace)
+}
+
+/// False if something was reported.
+fn fill(walk: &Walk<'_>, prefix: &str, trace: &mut Trace, bodies: &mut [serde_json::Value; 2]) -> Option<bool> {
+    let mut good = true;
+    for (key, key_node, at) in walk.entries()? {
+        let name = format!("{prefix}{key}");
+        match Field::parse(&name) {
+            Some(field) => good &= set(&at, field, trace, bodies).is_some(),
+            None if matches!(at.node.value, Value::Map(_)) => {
+                good &= fill(&at, &format!("{name}."), trace, bodies).unwrap_or(false);
+            }
+            None => {
+                let hint = template::nearest_field(&name).map(|near| format!("did you mean `{near}`?"));
+                walk.report(Level::Error, key_node.span, format!("`{name}` is not a field of a trace"), hint);
+                good = false;
+            }
+        }
+    }
+    Some(good)
+}
+
+fn set(walk: &Walk<'_>, field: Field, trace: &mut Trace, bodies: &mut [serde_json::Value; 2]) -> Option<()> {
+    let body = match &field {
+        Field::Request(path) => Some((path, &mut bodies[0], &mut trace.request)),
+        Field::Response(path) => Some((path, &mut bodies[1], &mut trace.response)),
+        _ => None,
+    };
+    if let Some((path, body, text)) = body {
+        match (&walk.node.value, path.is_empty()) {
+            (Value::Text(whole), true) => *text = Some(whole.clone()),
+            (_, true) => *body = json(walk.node),
+            (_, false) => put(body, path, json(walk.node)),
+        }
+        return Some(());
+    }
+    let value = scalar(walk)?;
+    let some = |value: String| Some(value);
+    match field {
+        Field::Rating => trace.rating = Rating::parse(&value),
+        Field::Service => trace.service = value,
+        Field::Operation => trace.operation = value,
+        Field::Outcome => trace.rating = outcome(walk, &value)?,
+        Field::Origin => {
+            trace.trace_type = some(match value.as_str() {
+                "console" => "ConsoleAction".into(),
+                "api" => "ApiCall".into(),
+                "system" => "SystemAction".into(),
+                _ => value,
+            });
+        }
+        Field::Code => trace.code = some(value),
+        Field::TraceType => trace.trace_type = some(value),
+        Field::ApiVersion => trace.api_version = some(value),
+        Field::ActorName => trace.actor.name = some(value),
+        Field::ActorId => trace.actor.id = some(value),
+        Field::ActorDomain => trace.actor.domain = some(value),
+        Field::ResourceType => trace.resource.kind = some(value),
+        Field::ResourceName => trace.resource.name = some(value),
+        Field::ResourceId => trace.resource.id = some(value),
+        Field::SourceIp => trace.source_ip = some(value),
+        Field::ProjectId => trace.project_id = some(value),
+        Field::ProjectName => trace.project_name = some(value),
+        Field::Region => trace.region = some(value),
+        Field::Time => trace.time = time(walk, &value)?,
+        Field::RecordTime => trace.record_time = time(walk, &value)?,
+        Field::TraceId => trace.id = value,
+        Field::Message => trace.message = some(value),
+        Field::Action => {
+            walk.fail_hint("`action` is derived", "give the `operation` it is read from");
+            return None;
+        }
+        Field::ActorKind => {
+            let hint = "give `actor.name` and `actor.domain`: the account owner carries the account's name";
+            walk.fail_hint("`actor.kind` is derived", hint);
+            return None;
+        }
+        Field::Request(_) | Field::Response(_) => {}
+    }
+    Some(())
+}
+
+fn outcome(walk: &Walk<'_>, word: &str) -> Option<Rating> {
+    let known = [
+        (Outcome::Succeeded, Rating::Normal),
+        (Outcome::Failed, Rating::Warning),
+        (Outcome::Incident, Rating::Incident),
+    ];
+    let found = known.into_iter().find(|(outcome, _)| outcome.as_str() == word);
+    if found.is_none() {
+        walk.fail(format!("expected `succeeded`, `failed` or `incident`, found `{word}`"));
+    }
+    found.map(|(_, rating)| rating)
+}
+
+fn time(walk: &Walk<'_>, text: &str) -> Option<Timestamp> {
+    let time = text.parse().ok();
+    if time.is_none() {
+        walk.fail_hint(format!("`{text}` is not a time"), "write it like `2026-01-31T08:00:00Z`");
+    }
+    time
+}
+
+/// Puts a value at a path of objects, making them on the way.
+fn put(body: &mut serde_json::Value, path: &[String], value: serde_json::Value) {
+    let mut at = body;
+    for step in path {
+        if !at.is_object() {
+            *at = serde_json::Value::Object(serde_json::Map::new());
+        }
+        at = &mut at[step.as_str()];
+    }
+    *at = value;
+}
+
+fn json(node: &Node) -> serde_json::Value {
+    match &node.value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Int(value) => (*value).into(),
+        Value::Float(value) => (*value).into(),
+        Value::Text(value) => value.as_str().into(),
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Map(entries) => {
+            let entry = |(key, value): &(Node, Node)| match &key.value {
+                Value::Text(name) => Some((name.clone(), json(value))),
+                _ => None,
+            };
+            serde_json::Value::Object(entries.iter().filter_map(entry).collect())
+        }
+    }
+}

@@ -1,10 +1,338 @@
-//! `tracebell delivery`
+//! `tracebell delivery`: what is owed, what became of it, and another try for what was given up.
 
 use std::process::ExitCode;
 
-#[derive(Debug, clap::Args)]
-pub struct Args {}
+use clap::Subcommand;
+use serde_json::json;
 
-pub async fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    unimplemented!()
+use super::{
+    BAD, Output,
+    status::{BOLD, StateArg, ago, failed, plain, print_table},
+};
+use crate::{
+    clock::{self, Timestamp},
+    delivery::{Cause, State},
+    notification::{AlertFacts, Notification},
+    store::{AttemptRow, DeliveryFilter, DeliveryRow, RetryFilter, Sqlite, Store, StoreError},
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show deliveries, newest first
+    List(ListArgs),
+    /// Show one delivery and its attempts
+    Show(ShowArgs),
+    /// Send dead deliveries once more, with the same id and body
+    Retry(RetryArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    /// Only those for this endpoint
+    #[arg(long)]
+    endpoint: Option<String>,
+    /// Only those in this state: ready, leased, delivered, folded or dead
+    #[arg(long, value_name = "STATE", value_parser = parse_state)]
+    state: Option<State>,
+    /// How many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    #[command(flatten)]
+    file: StateArg,
+    #[arg(long, value_enum, default_value = "table")]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+struct ShowArgs {
+    /// The delivery's id; its beginning is enough
+    id: String,
+    #[command(flatten)]
+    file: StateArg,
+    #[arg(long, value_enum, default_value = "table")]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false, args = ["id", "endpoint", "all"])]
+struct RetryArgs {
+    /// The delivery's id; its beginning is enough
+    id: Option<String>,
+    /// All dead deliveries for this endpoint
+    #[arg(long)]
+    endpoint: Option<String>,
+    /// All dead deliveries
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    file: StateArg,
+}
+
+fn parse_state(word: &str) -> Result<State, String> {
+    State::parse(word).ok_or_else(|| format!("expected one of {}", State::ALL.map(State::as_str).join(", ")))
+}
+
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let (file, writes) = match &args.command {
+        Command::List(args) => (&args.file, false),
+        Command::Show(args) => (&args.file, false),
+        Command::Retry(args) => (&args.file, true),
+    };
+    let path = match file.path() {
+        Ok(path) => path,
+        Err(code) => return Ok(code),
+    };
+    let opened = if writes { Sqlite::open_beside(&path).await } else { Sqlite::open_read(&path).await };
+    let store = match opened {
+        Ok(store) => store,
+        Err(error) => return Ok(failed(&error)),
+    };
+    let done = match args.command {
+        Command::List(args) => list(&store, args).await,
+        Command::Show(args) => show(&store, args).await,
+        Command::Retry(args) => retry(&store, args).await,
+    };
+    store.close().await;
+    Ok(done.unwrap_or_else(|error| failed(&error)))
+}
+
+async fn list(store: &Sqlite, args: ListArgs) -> Result<ExitCode, StoreError> {
+    let limit = args.limit as usize;
+    // One more than shown tells whether there are more.
+    let filter = DeliveryFilter { endpoint: args.endpoint, state: args.state, limit: limit + 1 };
+    let mut rows = store.deliveries(filter).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    if args.output == Output::Json {
+        anstream::println!("{:#}", json!(rows.iter().map(row_json).collect::<Vec<_>>()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if rows.is_empty() {
+        anstream::println!("No such deliveries.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let now = clock::now();
+    let header = ["id", "state", "severity", "endpoint", "made", "attempts", "title", "last answer"];
+    let lines = rows.iter().map(|row| {
+        let delivery = &row.delivery;
+        vec![
+            delivery.id.chars().take(SHORT_ID).collect(),
+            row.state.to_string(),
+            delivery.notification.severity.to_string(),
+            plain(&delivery.endpoint),
+            ago(delivery.created_at, now),
+            row.attempts.to_string(),
+            cut(&delivery.notification.title, 60),
+            cut(row.last_reason.as_deref().unwrap_or(""), 40),
+        ]
+    });
+    print_table("Deliveries", &header, 5..6, lines);
+    if more {
+        anstream::println!(
+            "\nThere are more than {limit}; see them with --limit, or fewer with --endpoint and --state."
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Enough of an id to be the only one like it among millions.
+const SHORT_ID: usize = 16;
+
+async fn show(store: &Sqlite, args: ShowArgs) -> Result<ExitCode, StoreError> {
+    let Some((row, attempts)) = store.delivery(&args.id).await? else { return Ok(unknown(&args.id)) };
+    if args.output == Output::Json {
+        let mut shown = row_json(&row);
+        shown["notification"] = json!(row.delivery.notification);
+        shown["body"] = json!(String::from_utf8_lossy(&row.delivery.body));
+        shown["log"] = json!(attempts.iter().map(attempt_json).collect::<Vec<_>>());
+        anstream::println!("{shown:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let now = clock::now();
+    for (name, value) in facts(&row, now) {
+        anstream::println!("{BOLD}{name:>12}{BOLD:#}  {}", plain(&value));
+    }
+    anstream::println!();
+    if attempts.is_empty() {
+        anstream::println!("No attempt was recorded.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let lines = attempts.iter().map(|attempt| {
+        vec![
+            attempt.attempt.to_string(),
+            ago(attempt.started_at, now),
+            clock::in_words(attempt.took),
+            attempt.outcome.clone(),
+            cut(&attempt.reason, 100),
+        ]
+    });
+    print_table("Attempts", &["#", "when", "took", "outcome", "answer"], 0..1, lines);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is known of a delivery, in the order in which a person asks.
+fn facts(row: &DeliveryRow, now: Timestamp) -> Vec<(&'static str, String)> {
+    let delivery = &row.delivery;
+    let notification = &delivery.notification;
+    let mut facts = vec![
+        ("delivery", delivery.id.clone()),
+        ("state", standing(row, now)),
+        ("endpoint", format!("{}, subscription {}", delivery.endpoint, delivery.subscription)),
+        ("made", format!("{}, {}", ago(delivery.created_at, now), delivery.created_at)),
+        ("attempts", row.attempts.to_string()),
+    ];
+    if let Some(reason) = &row.last_reason {
+        facts.push(("last answer", reason.clone()));
+    }
+    facts.push(("cause", cause(&delivery.cause)));
+    facts.push((
+        "stands for",
+        if delivery.covers == 1 { "1 alert".into() } else { format!("{} alerts and repeats", delivery.covers) },
+    ));
+    facts.push(("severity", notification.severity.to_string()));
+    facts.push(("title", notification.title.clone()));
+    told(notification, &mut facts);
+    facts
+}
+
+fn standing(row: &DeliveryRow, now: Timestamp) -> String {
+    let since = row.finished_at.map_or_else(String::new, |time| format!(", {}", ago(time, now)));
+    match row.state {
+        State::Ready => match row.next_at {
+            Some(next) if next > now => format!("ready, next attempt {}", ago(next, now)),
+            _ => "ready, due now".to_owned(),
+        },
+        State::Leased => "leased, an attempt is under way".to_owned(),
+        State::Delivered => format!("delivered{since}"),
+        State::Folded => format!("folded into {}{since}", row.folded_into.as_deref().unwrap_or("a summary")),
+        State::Dead => format!("dead{since}; `tracebell delivery retry` sends it once more"),
+    }
+}
+
+fn cause(cause: &Cause) -> String {
+    match cause {
+        Cause::Alert(alert) => format!("alert {alert} opened"),
+        Cause::WindowClosed(alert) => format!("the window of alert {alert} closed"),
+        Cause::Overflow => "too many deliveries for the endpoint's rate limit".to_owned(),
+        Cause::Notice => "Tracebell itself".to_owned(),
+        Cause::Fallback(delivery) => format!("copy of {delivery}, which its endpoint did not take"),
+        Cause::Test => "a person asked for a test".to_owned(),
+    }
+}
+
+fn told(notification: &Notification, facts: &mut Vec<(&'static str, String)>) {
+    let optional = [("why", &notification.why), ("runbook", &notification.runbook)];
+    facts.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+    if !notification.source.is_empty() {
+        facts.push(("source", notification.source.clone()));
+    }
+    if let Some(alert) = &notification.alert {
+        told_of_alert(alert, facts);
+    }
+    if let Some(overflow) = &notification.overflow {
+        facts.push(("tells of", format!("{} alerts and repeats", overflow.total)));
+        let counted = |list: &[(String, u64)]| {
+            list.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
+        };
+        facts.push(("rules", counted(&overflow.by_rule)));
+        facts.push(("actors", counted(&overflow.by_actor)));
+        facts.extend(overflow.titles.iter().map(|title| ("such as", title.clone())));
+    }
+    facts.extend(notification.lines.iter().map(|line| ("", line.clone())));
+}
+
+fn told_of_alert(alert: &AlertFacts, facts: &mut Vec<(&'static str, String)>) {
+    let trace = &alert.trace;
+    facts.push(("rule", alert.rule.clone()));
+    facts.push(("matches", format!("{} within {}", alert.count, clock::in_words(alert.span))));
+    facts.push(("actor", trace.actor_label().to_owned()));
+    facts.push(("operation", format!("{} {} ({})", trace.service, trace.operation, trace.outcome().as_str())));
+    facts.push(("resource", trace.resource_label().to_owned()));
+    facts.push(("time", trace.time.to_string()));
+    facts.extend(trace.source_ip.iter().map(|address| ("from", address.clone())));
+    facts.extend(trace.region.iter().map(|region| ("region", region.clone())));
+    facts.push(("trace", trace.id.clone()));
+}
+
+async fn retry(store: &Sqlite, args: RetryArgs) -> Result<ExitCode, StoreError> {
+    let filter = match (&args.id, args.endpoint) {
+        (Some(id), _) => RetryFilter::Id(id.clone()),
+        (None, Some(endpoint)) => RetryFilter::Endpoint(endpoint),
+        (None, None) => RetryFilter::All,
+    };
+    let retried = store.retry(filter, clock::now()).await?;
+    match (retried, &args.id) {
+        (0, Some(id)) => match store.delivery(id).await? {
+            None => return Ok(unknown(id)),
+            Some((row, _)) if row.state == State::Dead => {
+                anstream::eprintln!("error: `{}` stays dead: {}", row.delivery.id, row.last_reason.unwrap_or_default());
+            }
+            Some((row, _)) => {
+                anstream::eprintln!("error: `{}` is {}, only a dead one can be retried", row.delivery.id, row.state);
+            }
+        },
+        (0, None) => {
+            anstream::println!("There are no dead deliveries to retry.");
+            return Ok(ExitCode::SUCCESS);
+        }
+        (1, _) => {
+            anstream::println!("1 delivery is ready again.");
+            return Ok(ExitCode::SUCCESS);
+        }
+        (count, _) => {
+            anstream::println!("{count} deliveries are ready again.");
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    Ok(ExitCode::from(BAD))
+}
+
+fn unknown(id: &str) -> ExitCode {
+    anstream::eprintln!(
+        "error: no delivery begins with `{}`, or more than one does; `tracebell delivery list` shows them",
+        plain(id)
+    );
+    ExitCode::from(BAD)
+}
+
+/// One line of at most `limit` characters.
+fn cut(text: &str, limit: usize) -> String {
+    let text = plain(text);
+    if text.chars().count() <= limit { text } else { text.chars().take(limit - 1).chain(['…']).collect() }
+}
+
+fn row_json(row: &DeliveryRow) -> serde_json::Value {
+    let delivery = &row.delivery;
+    json!({
+        "id": delivery.id,
+        "subscription": delivery.subscription,
+        "endpoint": delivery.endpoint,
+        "severity": delivery.notification.severity,
+        "title": delivery.notification.title,
+        "cause": delivery.cause,
+        "covers": delivery.covers,
+        "state": row.state.as_str(),
+        "attempts": row.attempts,
+        "created_at": delivery.created_at,
+        "next_at": row.next_at,
+        "finished_at": row.finished_at,
+        "folded_into": row.folded_into,
+        "last_reason": row.last_reason,
+    })
+}
+
+fn attempt_json(attempt: &AttemptRow) -> serde_json::Value {
+    json!({
+        "attempt": attempt.attempt,
+        "started_at": attempt.started_at,
+        "took_seconds": attempt.took.as_secs_f64(),
+        "outcome": attempt.outcome,
+        "reason": attempt.reason,
+    })
 }

@@ -1,10 +1,267 @@
-//! `tracebell status`
+//! `tracebell status`: the accounting identity, the lag and the endpoints, read beside a running Tracebell.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::json;
+
+use super::{BAD, ConfigArg, OUTSIDE, Output, USAGE};
+use crate::{
+    clock::{self, Timestamp},
+    config, document,
+    store::{Accounting, EndpointState, Sqlite, Store, StoreError},
+};
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    state: StateArg,
+    #[arg(long, value_enum, default_value = "table")]
+    output: Output,
+}
 
-pub async fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    unimplemented!()
+/// Whose state is looked at.
+#[derive(Debug, clap::Args)]
+pub(super) struct StateArg {
+    /// The state file; without it, `state` of the configuration
+    #[arg(long, value_name = "PATH")]
+    state_file: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+pub(super) const BOLD: Style = Style::new().bold();
+const GOOD: Style = AnsiColor::Green.on_default();
+const ALARM: Style = AnsiColor::Red.on_default().bold();
+
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let path = match args.state.path() {
+        Ok(path) => path,
+        Err(code) => return Ok(code),
+    };
+    let store = match Sqlite::open_read(&path).await {
+        Ok(store) => store,
+        Err(error) => return Ok(failed(&error)),
+    };
+    let read = async { Ok::<_, StoreError>((store.accounting().await?, store.endpoints().await?)) }.await;
+    store.close().await;
+    let (accounting, endpoints) = match read {
+        Ok(read) => read,
+        Err(error) => return Ok(failed(&error)),
+    };
+    match args.output {
+        Output::Table => show(&accounting, &endpoints, clock::now()),
+        Output::Json => anstream::println!("{:#}", as_json(&accounting, &endpoints)),
+    }
+    Ok(if holds(&accounting) { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
+}
+
+impl StateArg {
+    /// The file, or the exit code after every problem of the configuration was told.
+    pub(super) fn path(&self) -> Result<PathBuf, ExitCode> {
+        if let Some(path) = &self.state_file {
+            return Ok(path.clone());
+        }
+        let loaded = config::load(&self.config.config);
+        loaded.config.map(|config| config.state).ok_or_else(|| {
+            for problem in &loaded.problems {
+                anstream::eprintln!("{}", document::draw::line(problem, &loaded.files));
+            }
+            ExitCode::from(USAGE)
+        })
+    }
+}
+
+/// Tells the error; a refused file is a mistake of the caller, anything else the world's.
+pub(super) fn failed(error: &StoreError) -> ExitCode {
+    anstream::eprintln!("error: {error}");
+    ExitCode::from(if matches!(error, StoreError::Refused { .. }) { USAGE } else { OUTSIDE })
+}
+
+fn holds(accounting: &Accounting) -> bool {
+    accounting.sources.iter().all(|source| source.balanced())
+        && accounting.subscriptions.iter().all(|subscription| subscription.balanced())
+}
+
+fn show(accounting: &Accounting, endpoints: &[EndpointState], now: Timestamp) {
+    if accounting.sources.is_empty() {
+        anstream::println!("Nothing was read yet.\n");
+    } else {
+        sources(accounting, now);
+    }
+    if !accounting.subscriptions.is_empty() {
+        subscriptions(accounting);
+    }
+    if !endpoints.is_empty() {
+        show_endpoints(endpoints, now);
+    }
+}
+
+fn sources(accounting: &Accounting, now: Timestamp) {
+    let rows = accounting.sources.iter().map(|source| {
+        let counts = &source.counts;
+        let lag = match &source.checkpoint {
+            Some(checkpoint) => clock::in_words(clock::since(checkpoint.watermark, now)),
+            None => "no complete read yet".to_owned(),
+        };
+        let numbers =
+            [counts.fetched, counts.duplicate, counts.undecodable, counts.evaluated, counts.unmatched, counts.matched];
+        let mut row = vec![source.source.clone()];
+        row.extend(numbers.map(|number| number.to_string()));
+        row.extend([source.gaps.to_string(), lag]);
+        row
+    });
+    let header = ["source", "fetched", "duplicate", "undecodable", "evaluated", "unmatched", "matched", "gaps", "lag"];
+    print_table("Traces", &header, 1..8, rows);
+    let holds = accounting.sources.iter().all(|source| source.balanced());
+    verdict("fetched = duplicate + undecodable + evaluated; evaluated = unmatched + matched", holds);
+    if accounting.quarantined > 0 {
+        anstream::println!("  {} records could not be decoded and are kept in quarantine", accounting.quarantined);
+    }
+    anstream::println!();
+}
+
+fn subscriptions(accounting: &Accounting) {
+    let rows = accounting.subscriptions.iter().map(|account| {
+        let numbers =
+            [account.owed, account.delivered, account.summarised, account.suppressed, account.pending, account.dead];
+        let mut row = vec![account.subscription.clone()];
+        row.extend(numbers.map(|number| number.to_string()));
+        row
+    });
+    let header = ["subscription", "owed", "delivered", "summarised", "suppressed", "pending", "dead"];
+    print_table("Alerts and repeats", &header, 1..7, rows);
+    let holds = accounting.subscriptions.iter().all(|account| account.balanced());
+    verdict("owed = delivered + summarised + suppressed + pending + dead", holds);
+    anstream::println!();
+}
+
+fn show_endpoints(endpoints: &[EndpointState], now: Timestamp) {
+    let rows = endpoints.iter().map(|state| {
+        let oldest = state.oldest.map_or_else(|| "-".to_owned(), |oldest| ago(oldest, now));
+        vec![
+            state.endpoint.clone(),
+            state.ready.to_string(),
+            state.dead.to_string(),
+            oldest,
+            plain(&standing(state, now)),
+        ]
+    });
+    print_table("Endpoints", &["endpoint", "waiting", "dead", "oldest", "standing"], 1..3, rows);
+}
+
+fn standing(state: &EndpointState, now: Timestamp) -> String {
+    let reason = state.last_reason.as_deref().unwrap_or("no reason given");
+    match (state.hold_until, state.failures) {
+        (Some(until), _) if until > now => format!("held, again {}: {reason}", ago(until, now)),
+        (_, 0) => "well".to_owned(),
+        (_, 1) => format!("last attempt failed: {reason}"),
+        (_, failures) => format!("last {failures} attempts failed: {reason}"),
+    }
+}
+
+fn verdict(identity: &str, holds: bool) {
+    let (style, words) = if holds { (GOOD, "holds") } else { (ALARM, "DOES NOT HOLD") };
+    anstream::println!("  {identity}: {style}{words}{style:#}");
+}
+
+/// An aligned table under a title; the columns in `numbers` are aligned right.
+pub(super) fn print_table(
+    title: &str,
+    header: &[&str],
+    numbers: std::ops::Range<usize>,
+    rows: impl Iterator<Item = Vec<String>>,
+) {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
+    table.add_rows(rows);
+    for index in numbers {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    anstream::println!("{BOLD}{title}{BOLD:#}");
+    for line in table.lines() {
+        anstream::println!(" {}", line.trim_end());
+    }
+}
+
+/// `4 min ago`, `in 3 s`.
+pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
+    if time > now {
+        format!("in {}", clock::in_words(clock::since(now, time)))
+    } else {
+        format!("{} ago", clock::in_words(clock::since(time, now)))
+    }
+}
+
+/// One line that cannot steer a terminal, whatever an endpoint or a trace put into it.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || is_format(c) { ' ' } else { c }).collect()
+}
+
+/// Characters that reorder or hide text.
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+fn as_json(accounting: &Accounting, endpoints: &[EndpointState]) -> serde_json::Value {
+    let sources: Vec<_> = accounting
+        .sources
+        .iter()
+        .map(|source| {
+            let counts = &source.counts;
+            json!({
+                "source": source.source,
+                "fetched": counts.fetched,
+                "duplicate": counts.duplicate,
+                "undecodable": counts.undecodable,
+                "evaluated": counts.evaluated,
+                "unmatched": counts.unmatched,
+                "matched": counts.matched,
+                "gaps": source.gaps,
+                "watermark": source.checkpoint.as_ref().map(|checkpoint| checkpoint.watermark),
+                "holds": source.balanced(),
+            })
+        })
+        .collect();
+    let subscriptions: Vec<_> = accounting
+        .subscriptions
+        .iter()
+        .map(|account| {
+            json!({
+                "subscription": account.subscription,
+                "owed": account.owed,
+                "delivered": account.delivered,
+                "summarised": account.summarised,
+                "suppressed": account.suppressed,
+                "pending": account.pending,
+                "dead": account.dead,
+                "holds": account.balanced(),
+            })
+        })
+        .collect();
+    let endpoints: Vec<_> = endpoints
+        .iter()
+        .map(|state| {
+            json!({
+                "endpoint": state.endpoint,
+                "ready": state.ready,
+                "dead": state.dead,
+                "oldest": state.oldest,
+                "hold_until": state.hold_until,
+                "failures": state.failures,
+                "last_reason": state.last_reason,
+                "overflow_at": state.overflow_at,
+            })
+        })
+        .collect();
+    json!({
+        "holds": holds(accounting),
+        "sources": sources,
+        "subscriptions": subscriptions,
+        "endpoints": endpoints,
+        "quarantined": accounting.quarantined,
+    })
 }

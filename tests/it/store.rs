@@ -1,5 +1,7 @@
 //! The contract of `Store`, in pieces that take any implementation, and what is SQLite's own.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::{path::PathBuf, time::Duration};
 
 use tracebell::{

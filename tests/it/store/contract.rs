@@ -15,7 +15,7 @@ fn checkpoint(seconds: i64) -> Checkpoint {
 pub async fn a_page_is_whole_or_not_at_all<S: Store>(open: impl AsyncFn() -> (S, Home)) {
     let (store, _home) = open().await;
     let opened = alert("a", Severity::High, 3, at(0));
-    let mut batch = page(&["t1", "t2", "t3"], &[opened.clone()], "slack", at(0));
+    let mut batch = page(&["t1", "t2", "t3"], std::slice::from_ref(&opened), "slack", at(0));
     batch.checkpoint = Some(checkpoint(100));
     batch.gaps = vec![Gap { source: "prod".into(), from: at(-9), to: at(-5), reason: "seven days".into() }];
     batch.ledger = vec![LedgerRow {

@@ -16,6 +16,7 @@ use tracebell::{
     trace::{Actor, Rating, Resource, Trace},
 };
 
+mod command;
 mod contract;
 mod random;
 mod sqlite;

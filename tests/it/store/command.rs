@@ -1,0 +1,81 @@
+//! The commands that look into the state, as a person runs them.
+
+use std::process::Output;
+
+use super::*;
+use crate::world;
+
+fn run(home: &Home, words: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } =
+        world::tracebell().args(words).arg("--state-file").arg(home.path()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+#[track_caller]
+fn check(home: &Home, words: &[&str], code: i32, expected: &[&str]) {
+    let (found, stdout, stderr) = run(home, words);
+    for text in expected {
+        assert!(stdout.contains(text) || stderr.contains(text), "no `{text}` in:\n{stdout}{stderr}");
+    }
+    assert_eq!(found, code, "{stdout}{stderr}");
+    assert!(!stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'), "colour outside a terminal:\n{stdout}{stderr}");
+    if std::env::var_os("SHOW").is_some() {
+        println!("$ tracebell {}\n{stdout}{stderr}", words.join(" "));
+    }
+}
+
+/// Beside a store that stays open, as `run` keeps it.
+#[tokio::test]
+async fn the_state_is_shown_and_the_dead_retried_beside_the_owner() {
+    let (store, home) = fresh_sqlite().await;
+    let mut hostile = alert("b", Severity::High, 1, clock::now());
+    hostile.title = "mallory\u{1b}[2J deleted\nb".into();
+    let alerts = [alert("a", Severity::Critical, 3, clock::now()), hostile];
+    store.commit_ingest(page(&["t1", "t2"], &alerts, "slack", clock::now())).await.unwrap();
+    let leased = store.claim_deliveries(claim("slack", clock::now())).await.unwrap().deliveries;
+    let now = clock::now();
+    let mut refused = failure(&leased[0], Next::Dead, now);
+    refused.hold_endpoint_until = Some(clock::plus(now, HOUR));
+    store.record_attempts(vec![refused, failure(&leased[1], Next::At(clock::plus(now, HOUR)), now)]).await.unwrap();
+
+    check(
+        &home,
+        &["status"],
+        0,
+        &["prod", "no complete read yet", ": holds", "security/slack", "held, again in 59 min"],
+    );
+    check(&home, &["status", "--output", "json"], 0, &["\"holds\": true", "\"pending\": 3"]);
+    check(&home, &["delivery", "list"], 0, &["msg_alr_a.slack", "critical", "503", "mallory [2J deleted b"]);
+    let (_, dead, _) = run(&home, &["delivery", "list", "--state", "dead"]);
+    assert!(dead.contains("msg_alr_a") && !dead.contains("msg_alr_b"), "{dead}");
+    check(&home, &["delivery", "list", "--state", "undead"], 2, &["expected one of ready, leased"]);
+    check(&home, &["delivery", "list", "--limit", "1"], 0, &["more than 1"]);
+    check(
+        &home,
+        &["delivery", "show", "alr_a"],
+        0,
+        &["dead, ", "alice deleted a", "user-deleted", "Attempts", "retry"],
+    );
+    check(&home, &["delivery", "show", "alr_a", "--output", "json"], 0, &["\"log\"", "\"state\": \"dead\""]);
+    check(&home, &["delivery", "show", "alr"], 1, &["or more than one does"]);
+    check(&home, &["delivery", "retry"], 2, &["--all"]);
+    check(&home, &["delivery", "retry", "alr_b"], 1, &["is ready, only a dead one"]);
+    check(&home, &["delivery", "retry", "--all"], 0, &["1 delivery is ready again"]);
+    check(&home, &["delivery", "retry", "--all"], 0, &["no dead deliveries"]);
+}
+
+#[tokio::test]
+async fn accounts_that_do_not_hold_are_said_to() {
+    let (store, home) = fresh_sqlite().await;
+    let mut batch = page(&["t1"], &[alert("a", Severity::Low, 1, at(0))], "slack", at(0));
+    batch.owed[0].count = 2;
+    store.commit_ingest(batch).await.unwrap();
+    check(&home, &["status"], 1, &["DOES NOT HOLD"]);
+}
+
+#[test]
+fn without_a_state_there_is_a_word_of_advice() {
+    check(&Home::new(), &["status"], 2, &["there is no state at", "`tracebell run` makes it"]);
+    check(&Home::new(), &["delivery", "list"], 2, &["there is no state at"]);
+}

@@ -80,11 +80,12 @@ impl Entry {
     }
 
     fn verbatim(text: String, now: i64, id: String) -> Self {
+        let record_time = scrape(&text, "record_time").unwrap_or(now);
         Self {
             id: id.into(),
-            time: now,
-            record_time: now,
-            visible_from: now,
+            time: scrape(&text, "time").unwrap_or(record_time),
+            record_time,
+            visible_from: record_time.min(now),
             facts: Default::default(),
             text: Text::Verbatim(text.into()),
         }
@@ -142,6 +143,13 @@ impl Entry {
 
 fn write_quoted(text: &str, out: &mut String) {
     write!(out, "{}", Value::from(text)).expect("a string takes any text");
+}
+
+/// A number out of text that cannot be parsed, so that a broken trace has its place, too.
+fn scrape(text: &str, key: &str) -> Option<i64> {
+    let (_, value) = text.split_once(&format!("\"{key}\":"))?;
+    let digits = value.trim_start().split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
 }
 
 /// A number, or a number in quotes.
@@ -203,6 +211,8 @@ mod tests {
             entry.write(Version::V1, &mut out);
             assert_eq!((out.as_str(), entry.record_time), (broken, 9));
         }
+        let placed = r#"{"record_time": 7,"message":"\ud800"}"#;
+        assert_eq!(Entry::new(Raw::Text(placed.to_owned()), 9, || "made".to_owned()).record_time, 7);
     }
 
     #[test]

@@ -129,8 +129,11 @@ fn open(body: &mut String, count: usize, marker: Option<&str>) {
 
 fn read(pairs: &[(String, String)], version: Version, now: i64) -> Result<Query, Refusal> {
     let refused = |text: String| Refusal::bad_request("CTS.0300", text);
+    // The end is exclusive, yet what is recorded by now must show: someone may
+    // ask within the millisecond of the recording.
+    let latest = now + 1;
     let mut query =
-        Query { from: now - HOUR_MS, to: now, limit: DEFAULT_LIMIT, next: None, trace_id: None, wanted: Vec::new() };
+        Query { from: now - HOUR_MS, to: latest, limit: DEFAULT_LIMIT, next: None, trace_id: None, wanted: Vec::new() };
     for (key, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
         match key.as_str() {
             "limit" => {
@@ -188,8 +191,8 @@ mod tests {
 
     #[test]
     fn parameters_are_checked() {
-        check("", Ok((-HOUR_MS, 0, 10)));
-        check("limit=200&from=1768465799000", Ok((-1000, 0, 200)));
+        check("", Ok((-HOUR_MS, 1, 10)));
+        check("limit=200&from=1768465799000", Ok((-1000, 1, 200)));
         check("limit=201", Err(()));
         check("limit=0", Err(()));
         check("limit=ten", Err(()));
@@ -197,6 +200,6 @@ mod tests {
         check("from=1768465800000&to=1768465799000", Err(()));
         check("trace_rating=bad", Err(()));
         check("trace_type=data", Err(()));
-        check("trace_type=system&unknown=1", Ok((-HOUR_MS, 0, 10)));
+        check("trace_type=system&unknown=1", Ok((-HOUR_MS, 1, 10)));
     }
 }

@@ -1,1 +1,59 @@
+//! The customer's own Python examples against the real binary.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, ChildStdout, Stdio},
+};
+
+use crate::world;
+
+/// `tracebell emulate` on a free port; killed on drop.
+struct Cloud {
+    process: Child,
+    stdout: BufReader<ChildStdout>,
+    url: String,
+}
+
+impl Cloud {
+    fn start(flags: &[&str]) -> Self {
+        let mut command = world::tracebell();
+        command.args(["emulate", "--listen", "127.0.0.1:0"]).args(flags).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let url = line.split_whitespace().last().filter(|url| url.starts_with("http://"));
+        let url = url.unwrap_or_else(|| panic!("no URL in the first line: {line}")).to_owned();
+        Self { process, stdout, url }
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn the_customers_examples_work() {
+    let cloud = Cloud::start(&["--scenario", "none"]);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/customer.py");
+    let output = world::python().arg(script).arg(&cloud.url).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("all of the customer's examples work"), "{text}");
+}
+
+#[test]
+fn emulate_tells_of_incidents_and_stops_when_its_time_is_up() {
+    let flags = ["--scenario", "incidents", "--pace", "demo", "--rate", "600", "--duration", "1s"];
+    let mut cloud = Cloud::start(&flags);
+    let lines: Vec<String> = cloud.stdout.by_ref().lines().map(Result::unwrap).collect();
+    assert!(lines.iter().any(|line| line.contains("OS_AUTH_URL=http://127.0.0.1:")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.ends_with("a password is guessed, and the guess succeeds")), "{lines:#?}");
+    assert!(lines.last().unwrap().starts_with("stopped; "), "{lines:#?}");
+    assert!(cloud.process.wait().unwrap().success());
+}

@@ -1,1 +1,713 @@
+//! Each kind of endpoint against a real receiver; every output judged by somebody else's parser.
 
+use std::{
+    collections::VecDeque,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, ChildStdout, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+use tracebell::{
+    alert::{Key, Severity},
+    clock::{self, Timestamp},
+    delivery::{Cause, Delivery, Outcome},
+    endpoint::{Endpoint, KindSettings, Settings, answer, email, slack, webhook},
+    notification::{AlertFacts, Kind, Notification, Overflow},
+    render::{self, Format, Letterhead},
+    secret::Secret,
+    trace::{Actor, Rating, Resource, Trace},
+};
+
+use crate::world;
+
+/// What traces of the bad-input corpus hold in their names.
+const HOSTILE: &[&str] = &[
+    "<!channel> <@U1> <#C1> <!here|x>",
+    "*bold* _it_ `code` :rotating_light: @everyone",
+    "{{7*7}} {% raw %} ${jndi:ldap://x}",
+    "eve\r\nBcc: victim@example.net\r\n\r\nbody",
+    "<script>alert(1)</script><img src=x onerror=y>\"'>",
+    "exe.\u{202e}gpj\u{2066}x\u{200b}\u{feff}",
+    "\u{1b}[2J\u{1b}]0;t\u{7}\u{0}\u{7f}\u{9b}31m",
+    "=cmd()|'/C calc'!A0",
+    "https://evil.example/ javascript:alert(1) [x](https://evil.example)",
+    "&amp;&lt;b&gt;",
+];
+
+fn trace() -> Trace {
+    let time: Timestamp = "2026-01-15T08:30:00Z".parse().unwrap();
+    Trace {
+        id: "b1a2c3d4-0000-11f0-8000-0242ac110002".into(),
+        time,
+        record_time: time,
+        service: "KMS".into(),
+        operation: "scheduleKeyDeletion".into(),
+        rating: Rating::Normal,
+        trace_type: Some("ConsoleAction".into()),
+        actor: Actor { name: Some("alice".into()), domain: Some("OTC00000000001".into()), ..Actor::default() },
+        resource: Resource { kind: Some("cmk".into()), name: Some("prod-db".into()), id: Some("0d0466b0".into()) },
+        source_ip: Some("203.0.113.7".into()),
+        code: Some("204".into()),
+        api_version: None,
+        request: Some(r#"{"pending_days":"7"}"#.into()),
+        response: None,
+        message: None,
+        project_id: Some("0123456789abcdef".into()),
+        project_name: Some("eu-de_prod".into()),
+        region: Some("eu-de".into()),
+        console_url: Some("https://console.otc.t-systems.com/dew/?region=eu-de#/kms".into()),
+        extra: serde_json::Map::new(),
+        truncated: false,
+    }
+}
+
+fn opened() -> Notification {
+    Notification {
+        kind: Kind::Opened,
+        severity: Severity::Critical,
+        title: "alice scheduled deletion of key prod-db".into(),
+        why: Some("Data under a deleted key cannot be read again.".into()),
+        runbook: Some("https://wiki.example.org/kms-deletion".into()),
+        source: "prod".into(),
+        alert: Some(AlertFacts {
+            id: "alr_abcdefghijklmnopqrstuvwxyz".into(),
+            rule: "kms-key-destruction".into(),
+            key: Key::from([("actor.name".into(), "alice".into())]),
+            count: 1,
+            span: Duration::ZERO,
+            trace: trace(),
+        }),
+        overflow: None,
+        lines: Vec::new(),
+        created_at: "2026-01-15T08:30:04Z".parse().unwrap(),
+    }
+}
+
+fn summary() -> Notification {
+    let mut summary = Notification { kind: Kind::Summary, ..opened() };
+    let alert = summary.alert.as_mut().unwrap();
+    alert.count = 14;
+    alert.span = Duration::from_secs(725);
+    summary
+}
+
+fn overflow() -> Notification {
+    let mut notice = Notification::notice(Severity::High, "412 more alerts for sec-slack", vec![], clock::now());
+    notice.kind = Kind::Overflow;
+    notice.overflow = Some(Overflow {
+        total: 412,
+        by_rule: vec![("kms-key-destruction".into(), 300), ("login-guessing".into(), 100)],
+        by_actor: vec![("alice".into(), 400)],
+        titles: (1..=10).map(|n| format!("alice deleted server web-{n}")).collect(),
+    });
+    notice
+}
+
+fn notice() -> Notification {
+    let lines = vec!["no answer since 08:30:00 UTC".to_owned(), "check the credentials of `prod`".to_owned()];
+    Notification::notice(Severity::High, "Source prod is blind", lines, clock::now())
+}
+
+fn hostile(text: &str) -> Notification {
+    let mut hostile = summary();
+    let evil = || Some(text.to_owned());
+    hostile.title = text.to_owned();
+    hostile.why = evil();
+    let alert = hostile.alert.as_mut().unwrap();
+    alert.key = Key::from([("actor.name".into(), text.to_owned())]);
+    alert.trace = Trace {
+        id: text.to_owned(),
+        service: text.to_owned(),
+        operation: text.to_owned(),
+        rating: Rating::Other(text.to_owned()),
+        actor: Actor { name: evil(), id: evil(), domain: evil(), domain_id: evil(), assumed_by: evil() },
+        resource: Resource { kind: evil(), name: evil(), id: evil() },
+        source_ip: evil(),
+        code: evil(),
+        project_name: evil(),
+        region: evil(),
+        console_url: evil(),
+        request: evil(),
+        ..trace()
+    };
+    hostile
+}
+
+/// Every shape of notification, and the whole corpus.
+fn samples() -> Vec<Notification> {
+    let mut samples = vec![opened(), summary(), overflow(), notice()];
+    samples.push(Notification { kind: Kind::Test, ..notice() });
+    samples.push(Notification { title: String::new(), lines: vec![String::new()], ..notice() });
+    samples.extend(HOSTILE.iter().map(|text| hostile(text)));
+    let endless = "👩\u{200d}🚀".repeat(10_000);
+    samples.push(hostile(&endless));
+    let mut flood = overflow();
+    flood.lines = vec![endless.clone(); 500];
+    flood.overflow = Some(Overflow {
+        total: u64::MAX,
+        by_rule: vec![(endless.clone(), u64::MAX); 100],
+        by_actor: vec![(endless.clone(), 1); 100],
+        titles: vec![endless; 1000],
+    });
+    samples.push(flood);
+    samples
+}
+
+fn delivery(format: &Format, notification: Notification) -> Delivery {
+    let id = Delivery::id(notification.kind, "a cause", "security/here");
+    Delivery {
+        body: render::body(format, &notification, &id),
+        subscription: "security/here".into(),
+        endpoint: "here".into(),
+        notification,
+        covers: 1,
+        cause: Cause::Test,
+        created_at: clock::now(),
+        id,
+    }
+}
+
+fn settings(kind: KindSettings) -> Settings {
+    Settings {
+        name: "here".into(),
+        kind,
+        rate: None,
+        fallback: None,
+        timeout: Duration::from_secs(15),
+        give_up_after: Duration::from_secs(72 * 3600),
+        concurrency: 1,
+    }
+}
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+fn webhook_to(url: &str) -> Settings {
+    settings(KindSettings::Webhook(webhook::Settings {
+        url: Secret::new(url),
+        signing_secret: Some(Secret::new(SECRET)),
+        headers: vec![("Authorization".into(), Secret::new("Bearer canary"))],
+    }))
+}
+
+fn slack_to(url: &str) -> Settings {
+    settings(KindSettings::Slack(slack::Settings { webhook_url: Secret::new(url) }))
+}
+
+fn mail_to(port: u16, tls: email::Tls, login: Option<(&str, &str)>, ca: Option<&Path>) -> Settings {
+    settings(KindSettings::Email(email::Settings {
+        host: "localhost".into(),
+        port: Some(port),
+        tls,
+        username: login.map(|(name, _)| name.to_owned()),
+        password: login.map(|(_, password)| Secret::new(password)),
+        ca: ca.map(Path::to_owned),
+        from: "Tracebell <bell@example.org>".into(),
+        to: vec!["ops@example.org".into(), "\"Röder, On Call\" <oncall@example.org>".into()],
+    }))
+}
+
+/// One attempt with a body made for this endpoint.
+async fn send(settings: &Settings, notification: Notification) -> Outcome {
+    let delivery = delivery(&settings.format(), notification);
+    Endpoint::new(settings).unwrap().send(&delivery, 1, clock::now()).await
+}
+
+#[track_caller]
+fn assert_said(outcome: &Outcome, said: &str, class: &str) {
+    assert_eq!((outcome.as_str(), answer::class(outcome).as_str()), (said, class), "{outcome:?}");
+}
+
+// ---- receivers
+
+#[derive(Debug)]
+struct Request {
+    headers: HeaderMap,
+    path: String,
+    body: Bytes,
+}
+
+/// An HTTP receiver that answers by script, `200 ok` after its end.
+struct Receiver {
+    url: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+type Script = Arc<Mutex<VecDeque<(u16, &'static [(&'static str, &'static str)], String)>>>;
+
+async fn receiver(script: Vec<(u16, &'static [(&'static str, &'static str)], &str)>) -> Receiver {
+    let script: Script = Arc::new(Mutex::new(
+        script.into_iter().map(|(status, headers, body)| (status, headers, body.into())).collect(),
+    ));
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook/SECRETPATH?key=SECRETKEY", listener.local_addr().unwrap());
+    let app = Router::new().fallback(answer_by_script).with_state((script, requests.clone()));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    Receiver { url, requests }
+}
+
+async fn answer_by_script(
+    State((script, requests)): State<(Script, Arc<Mutex<Vec<Request>>>)>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    requests.lock().unwrap().push(Request { headers, path: uri.to_string(), body });
+    let (status, headers, body) = script.lock().unwrap().pop_front().unwrap_or((200, &[], "ok".into()));
+    let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
+    for (name, value) in headers {
+        response.headers_mut().append(*name, value.parse().unwrap());
+    }
+    response
+}
+
+/// A TCP server below HTTP: reads the request's beginning, then does as told.
+#[derive(Clone, Copy)]
+enum Manner {
+    Reset,
+    Silent,
+    Say(&'static str),
+    /// Says so, then drips a body without end.
+    Endless(&'static str),
+}
+
+async fn rude(manner: Manner) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook/SECRETPATH", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut buffer = [0; 64];
+                let _ = stream.read(&mut buffer).await;
+                match manner {
+                    // Closing with unread bytes resets the connection.
+                    Manner::Reset => drop(stream),
+                    Manner::Silent => while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {},
+                    Manner::Say(text) => {
+                        let _ = stream.write_all(text.as_bytes()).await;
+                        while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+                    }
+                    Manner::Endless(head) => {
+                        let _ = stream.write_all(head.as_bytes()).await;
+                        while stream.write_all(&[b'x'; 1024]).await.is_ok() {}
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+/// `tests/python/smtp_inbox.py`; ends with its stdin.
+struct Inbox {
+    child: Child,
+    lines: std::io::Lines<BufReader<ChildStdout>>,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Inbox {
+    fn start(mode: &str, login: &str, replies: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = world::python()
+            .arg(script("smtp_inbox.py"))
+            .arg(folder.path())
+            .args([mode, login, replies])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut inbox = Self { child, lines, port: 0, folder };
+        inbox.port = u16::try_from(inbox.next()["port"].as_u64().unwrap()).unwrap();
+        inbox
+    }
+
+    fn next(&mut self) -> Value {
+        serde_json::from_str(&self.lines.next().expect("the inbox ended").unwrap()).unwrap()
+    }
+
+    fn ca(&self) -> std::path::PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn script(name: &str) -> String {
+    format!("{}/tests/python/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Lines in, lines out.
+fn ask(name: &str, lines: Vec<String>) -> Vec<String> {
+    let mut child = world::python().arg(script(name)).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all((lines.join("\n") + "\n").as_bytes()).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(output.status.success(), "{name} failed");
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+// ---- HTTP
+
+#[tokio::test]
+async fn webhooks_are_signed_as_the_reference_implementation_wants() {
+    let receiver = receiver(vec![(503, &[], "later")]).await;
+    let delivery = delivery(&Format::Webhook, opened());
+    let mut checks = Vec::new();
+    for (secret, wrong) in [(SECRET, false), ("plain text as a key", false), (SECRET, true)] {
+        let KindSettings::Webhook(settings_) = webhook_to(&receiver.url).kind else { unreachable!() };
+        let signed = webhook::Settings { signing_secret: Some(Secret::new(secret)), ..settings_ };
+        let endpoint = Endpoint::new(&settings(KindSettings::Webhook(signed))).unwrap();
+        endpoint.send(&delivery, 7, clock::now()).await;
+        let request = receiver.requests.lock().unwrap().pop().unwrap();
+        let headers: serde_json::Map<String, Value> =
+            request.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().into())).collect();
+        assert_eq!(request.path, "/hook/SECRETPATH?key=SECRETKEY");
+        assert_eq!(headers["webhook-id"], delivery.id);
+        assert_eq!(headers["content-type"], "application/json");
+        assert_eq!(headers["authorization"], "Bearer canary");
+        assert_eq!(headers["user-agent"], concat!("tracebell/", env!("CARGO_PKG_VERSION")));
+        assert_eq!(headers["tracebell-attempt"], "7");
+        assert_eq!(request.body, delivery.body);
+        let mut body = String::from_utf8(request.body.to_vec()).unwrap();
+        if wrong {
+            body.push(' ');
+        }
+        checks.push(json!({ "secret": secret, "headers": headers, "body": body }).to_string());
+    }
+    let verdicts = ask("webhook_verify.py", checks);
+    assert_eq!(verdicts[..2], ["valid", "valid"]);
+    assert!(verdicts[2].starts_with("WebhookVerificationError"), "{verdicts:?}");
+}
+
+#[tokio::test]
+async fn answers_decide_what_happens_next() {
+    let page = "<html>/hook/SECRETPATH?key=SECRETKEY was not found</html>";
+    let cases: [(u16, &[(&str, &str)], &str, &str, &str); 9] = [
+        (200, &[], "", "delivered", "http_2xx"),
+        (204, &[], "", "delivered", "http_2xx"),
+        (500, &[], "oops", "retry", "http_5xx"),
+        (429, &[("retry-after", "30")], "", "retry", "http_429"),
+        (429, &[("retry-after", "x"), ("retry-after", "30")], "", "retry", "http_429"),
+        (302, &[("location", "http://127.0.0.1:1/")], "", "paused", "http_3xx"),
+        (404, &[], page, "paused", "http_404"),
+        (410, &[], "", "paused", "http_410"),
+        (422, &[], "no", "refused", "http_422"),
+    ];
+    let script = cases.iter().map(|(status, headers, body, ..)| (*status, *headers, *body)).collect();
+    let receiver = receiver(script).await;
+    for (status, _, _, said, class) in cases {
+        let outcome = send(&webhook_to(&receiver.url), opened()).await;
+        assert_said(&outcome, said, class);
+        assert!(!format!("{outcome:?}").contains("SECRET"), "{outcome:?}");
+        if status == 429 {
+            assert!(matches!(outcome, Outcome::Retry { retry_after: Some(wait), .. } if wait.as_secs() == 30));
+        }
+    }
+    assert_eq!(receiver.requests.lock().unwrap().len(), cases.len(), "one request per attempt, no redirect followed");
+}
+
+#[tokio::test]
+async fn slack_is_believed_only_when_it_says_ok() {
+    let receiver = receiver(vec![
+        (200, &[], "ok"),
+        (200, &[], "<html>Sign in</html>"),
+        (404, &[], "no_service"),
+        (400, &[], "invalid_blocks"),
+        (429, &[("retry-after", "1")], "rate_limited"),
+    ])
+    .await;
+    for (said, class) in [
+        ("delivered", "http_2xx"),
+        ("retry", "slack_not_ok"),
+        ("paused", "http_404"),
+        ("refused", "http_400"),
+        ("retry", "http_429"),
+    ] {
+        assert_said(&send(&slack_to(&receiver.url), opened()).await, said, class);
+    }
+}
+
+#[tokio::test]
+async fn broken_exchanges_are_repeated_and_name_no_address() {
+    let nobody = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        format!("http://{}/hook/SECRETPATH", listener.local_addr().unwrap())
+    };
+    let not_tls = rude(Manner::Say("HTTP/1.1 400 Bad Request\r\n\r\n")).await.replace("http:", "https:");
+    for (url, said, class) in [
+        (nobody, "retry", "connect"),
+        (not_tls, "retry", "tls"),
+        (rude(Manner::Reset).await, "retry", "io"),
+        (rude(Manner::Say("SSH-2.0-OpenSSH_9.2\r\n")).await, "retry", "io"),
+        (rude(Manner::Silent).await, "retry", "timeout"),
+        (rude(Manner::Say("HTTP/1.1 200 OK\r\ncontent-le")).await, "retry", "timeout"),
+        (rude(Manner::Endless("HTTP/1.1 200 OK\r\n\r\n")).await, "delivered", "http_2xx"),
+        (rude(Manner::Endless("HTTP/1.1 200 OK\r\nx-long: ")).await, "retry", "io"),
+    ] {
+        let mut settings = webhook_to(&url);
+        settings.timeout = Duration::from_millis(if class == "timeout" { 300 } else { 15_000 });
+        let outcome = send(&settings, opened()).await;
+        assert_said(&outcome, said, class);
+        let shown = format!("{outcome:?}");
+        assert!(!shown.contains("SECRETPATH") && !shown.contains("127.0.0.1"), "{shown}");
+    }
+}
+
+// ---- mail
+
+fn header<'a>(mail: &'a Value, name: &str) -> &'a str {
+    let headers = mail["headers"].as_array().unwrap();
+    let found: Vec<_> = headers.iter().filter(|header| header[0] == name).collect();
+    assert_eq!(found.len(), 1, "{name} in {headers:?}");
+    found[0][1].as_str().unwrap()
+}
+
+#[tokio::test]
+async fn mail_goes_through_starttls_and_login() {
+    let mut inbox = Inbox::start("starttls", "bell:s3cret", "");
+    let settings = mail_to(inbox.port, email::Tls::Starttls, Some(("bell", "s3cret")), Some(&inbox.ca()));
+    let delivery = delivery(&settings.format(), opened());
+    let endpoint = Endpoint::new(&settings).unwrap();
+    assert_said(&endpoint.send(&delivery, 1, clock::now()).await, "delivered", "smtp_2xx");
+    let mail = inbox.next();
+    assert_eq!((&mail["encrypted"], &mail["logged_in"]), (&json!(true), &json!(true)));
+    assert_eq!(mail["from"], "bell@example.org");
+    assert_eq!(mail["to"], json!(["ops@example.org", "oncall@example.org"]));
+    assert_eq!(header(&mail, "From"), "Tracebell <bell@example.org>");
+    assert_eq!(header(&mail, "To"), "ops@example.org, \"Röder, On Call\" <oncall@example.org>");
+    assert_eq!(header(&mail, "Subject"), "[critical] alice scheduled deletion of key prod-db");
+    assert_eq!(header(&mail, "Date"), "Thu, 15 Jan 2026 08:30:04 +0000");
+    assert_eq!(header(&mail, "Message-ID"), format!("<{}@example.org>", delivery.id));
+    assert_eq!(header(&mail, "X-Tracebell-Delivery"), delivery.id);
+    assert_eq!(header(&mail, "X-Tracebell-Alert"), "alr_abcdefghijklmnopqrstuvwxyz");
+    assert_eq!(header(&mail, "Auto-Submitted"), "auto-generated");
+    assert_eq!(header(&mail, "References"), "<alr_abcdefghijklmnopqrstuvwxyz@example.org>");
+    assert_eq!((&mail["type"], &mail["defects"]), (&json!("multipart/alternative"), &json!([])));
+    for part in ["text", "html"] {
+        let part = mail[part].as_str().unwrap();
+        for told in ["alice", "prod-db", "203.0.113.7", "2026-01-15 08:30:00 UTC", "cannot be read again"] {
+            assert!(part.contains(told), "{told} in {part}");
+        }
+        assert!(
+            part.contains("https:&#x2f;&#x2f;wiki.example.org") || part.contains("https://wiki.example.org"),
+            "{part}"
+        );
+    }
+
+    // A repeat is the same mail, on the same connection.
+    assert_said(&endpoint.send(&delivery, 2, clock::now()).await, "delivered", "smtp_2xx");
+    let repeat = inbox.next();
+    assert_eq!((&repeat["raw"], &repeat["peer"]), (&mail["raw"], &mail["peer"]));
+}
+
+#[tokio::test]
+async fn mail_goes_through_tls_and_in_the_clear() {
+    let mut inbox = Inbox::start("tls", "", "");
+    let settings = mail_to(inbox.port, email::Tls::Tls, None, Some(&inbox.ca()));
+    assert_said(&send(&settings, opened()).await, "delivered", "smtp_2xx");
+    assert_eq!(inbox.next()["encrypted"], true);
+
+    // Without the private CA the certificate is not trusted.
+    assert_said(&send(&mail_to(inbox.port, email::Tls::Tls, None, None), opened()).await, "retry", "tls");
+
+    let mut inbox = Inbox::start("plain", "", "");
+    assert_said(&send(&mail_to(inbox.port, email::Tls::None, None, None), opened()).await, "delivered", "smtp_2xx");
+    assert_eq!(inbox.next()["encrypted"], false);
+}
+
+#[tokio::test]
+async fn mail_servers_answers_decide_what_happens_next() {
+    // Hung up after the mail: nobody knows whether it was taken, so it is repeated under the same id.
+    let mut inbox = Inbox::start("plain", "", "451,550,drop");
+    let settings = mail_to(inbox.port, email::Tls::None, None, None);
+    let mut ids = Vec::new();
+    for (said, class) in [("retry", "smtp_4xx"), ("refused", "smtp_5xx"), ("retry", "io"), ("delivered", "smtp_2xx")] {
+        assert_said(&send(&settings, opened()).await, said, class);
+        ids.push(header(&inbox.next(), "Message-ID").to_owned());
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+
+    // No STARTTLS on offer: nothing goes out in the clear.
+    let starttls = mail_to(inbox.port, email::Tls::Starttls, None, Some(&inbox.ca()));
+    assert_said(&send(&starttls, opened()).await, "paused", "smtp_starttls");
+    // No login on offer.
+    let login = mail_to(inbox.port, email::Tls::None, Some(("bell", "SECRET")), None);
+    assert_said(&send(&login, opened()).await, "paused", "smtp_auth");
+
+    let guarded = Inbox::start("starttls", "bell:right", "");
+    for login in [Some(("bell", "SECRET")), None] {
+        let settings = mail_to(guarded.port, email::Tls::Starttls, login, Some(&guarded.ca()));
+        let outcome = send(&settings, opened()).await;
+        assert_said(&outcome, "paused", "smtp_auth");
+        assert!(!format!("{outcome:?}").contains("SECRET"));
+    }
+    let wrong_ca = mail_to(guarded.port, email::Tls::Starttls, None, Some(&inbox.ca()));
+    assert_said(&send(&wrong_ca, opened()).await, "retry", "tls");
+
+    let port = guarded.port;
+    drop(guarded);
+    assert_said(&send(&mail_to(port, email::Tls::None, None, None), opened()).await, "retry", "connect");
+}
+
+#[tokio::test]
+async fn an_attempt_cut_off_by_its_timeout_leaves_no_connection_behind() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = mail_to(listener.local_addr().unwrap().port(), email::Tls::None, None, None);
+    settings.timeout = Duration::from_millis(300);
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut seen = Vec::new();
+        stream.write_all(b"220 slow\r\n").await.unwrap();
+        stream.read_to_end(&mut seen).await.unwrap();
+        seen
+    });
+    assert_said(&send(&settings, opened()).await, "retry", "timeout");
+    assert!(server.await.unwrap().starts_with(b"EHLO"));
+}
+
+// ---- what recipients see
+
+/// Nothing of these may reach a person's eyes or terminal.
+fn assert_harmless(text: &str) {
+    let bad = |c: char| {
+        (c.is_control() && c != '\n' && c != '\r')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    assert!(!text.contains(bad), "{text:?}");
+    assert!(!text.contains("null"), "{text}");
+}
+
+#[test]
+fn every_slack_payload_is_valid_and_inert() {
+    let samples = samples();
+    let lines = samples
+        .iter()
+        .map(|sample| String::from_utf8(render::body(&Format::Slack, sample, "msg_x")).unwrap())
+        .collect();
+    let seen: Vec<Value> =
+        ask("slack_blocks.py", lines).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(seen.len(), samples.len());
+    for (sample, seen) in samples.iter().zip(&seen) {
+        assert_eq!(seen["problems"], json!([]), "{seen}");
+        assert_harmless(seen["text"].as_str().unwrap());
+        assert_harmless(seen["fallback"].as_str().unwrap());
+        assert_eq!(seen["emoji"].as_array().unwrap().len(), 1, "{seen}");
+        for link in seen["links"].as_array().unwrap() {
+            let known =
+                ["https://wiki.example.org/kms-deletion", "https://console.otc.t-systems.com/dew/?region=eu-de#/kms"];
+            assert!(known.contains(&link.as_str().unwrap()), "{link}");
+        }
+        assert!(seen["text"].as_str().unwrap().contains(sample.severity.as_str()));
+    }
+    let text = |at: usize| seen[at]["text"].as_str().unwrap();
+    assert_eq!(seen[0]["fallback"], "[critical] alice scheduled deletion of key prod-db");
+    for told in ["Who  alice (user, account OTC00000000001)", "KMS scheduleKeyDeletion, succeeded", "msg_x"] {
+        assert!(text(0).contains(told), "{told} in {}", text(0));
+    }
+    assert!(text(1).contains("14 times in 12 min 5 s"));
+    for told in ["412 alerts and repeats", "300 × kms-key-destruction", "+12 more", "+402 more", "web-10"] {
+        assert!(text(2).contains(told), "{told} in {}", text(2));
+    }
+    assert!(text(3).contains("check the credentials of `prod`"));
+}
+
+#[test]
+fn every_webhook_body_holds_the_texts_as_they_came() {
+    for sample in samples() {
+        let body = render::body(&Format::Webhook, &sample, "msg_x");
+        assert!(body.len() < 256 * 1024 * 4, "{}", body.len());
+        let read: Value = serde_json::from_slice(&body).unwrap();
+        assert_no_null(&read);
+        assert_eq!((&read["version"], &read["id"], &read["kind"]), (&json!(1), &json!("msg_x"), &json!(sample.kind)));
+        if sample.title.len() < 1000 {
+            assert_eq!(read["title"], sample.title);
+        }
+        if let Some(alert) = sample.alert.filter(|alert| alert.trace.service.len() < 1000) {
+            assert_eq!(read["trace"]["actor"]["name"], alert.trace.actor.name.unwrap());
+        }
+    }
+}
+
+fn assert_no_null(value: &Value) {
+    match value {
+        Value::Null => panic!("a null"),
+        Value::Array(items) => items.iter().for_each(assert_no_null),
+        Value::Object(fields) => fields.values().for_each(assert_no_null),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn hostile_text_adds_no_header_recipient_or_tag_to_a_mail() {
+    let mut inbox = Inbox::start("plain", "", "");
+    let settings = mail_to(inbox.port, email::Tls::None, None, None);
+    let endpoint = Endpoint::new(&settings).unwrap();
+    let mut shapes = None;
+    for sample in samples().into_iter().filter(|sample| sample.alert.is_some()) {
+        let delivery = delivery(&settings.format(), sample);
+        assert_said(&endpoint.send(&delivery, 1, clock::now()).await, "delivered", "smtp_2xx");
+        let mail = inbox.next();
+        assert_eq!(mail["to"], json!(["ops@example.org", "oncall@example.org"]));
+        assert_eq!(mail["defects"], json!([]));
+        // The same headers and tags whatever the trace holds.
+        let names = mail["names"].clone();
+        assert_eq!(*shapes.get_or_insert_with(|| names.clone()), names);
+        assert!(header(&mail, "Subject").chars().count() <= 200);
+        let (text, html) = (mail["text"].as_str().unwrap(), mail["html"].as_str().unwrap());
+        assert_harmless(text);
+        assert_harmless(html);
+        let mut tags: Vec<_> = html.split('<').skip(1).filter_map(|tag| tag.split([' ', '>']).next()).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        for tag in tags {
+            let known = "!doctype a body br div h1 head html li meta p span style table td title tr ul";
+            let name = tag.trim_start_matches('/').trim();
+            assert!(known.split(' ').any(|known| known == name), "<{tag}> in {html}");
+        }
+        for attribute in html.split("href=\"").skip(1) {
+            assert!(attribute.starts_with("https:"), "{attribute}");
+        }
+    }
+}
+
+#[test]
+fn no_letterhead_makes_rendering_fail() {
+    for (from, to) in [
+        ("nobody", vec!["ops@example.org".to_owned()]),
+        ("a\r\nBcc: x <a@example.org>", vec!["ops@example.org".to_owned()]),
+        ("bell@example.org", vec![]),
+        ("bell@example.org", vec!["\u{0}".to_owned()]),
+        ("Böll <bell@exämple.org>", vec!["a@b, c@d".to_owned()]),
+    ] {
+        let format = Format::Email(Letterhead { from: from.into(), to });
+        for sample in samples() {
+            let mail = render::body(&format, &sample, "msg_x");
+            assert!(mail.len() > 100);
+            assert!(!mail.windows(6).any(|window| window == b"\r\nBcc:"), "{}", String::from_utf8_lossy(&mail));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+"""An SMTP inbox (aiosmtpd) that tells what it received, as Python's mail parser reads it.
+
+    smtp_inbox.py FOLDER [plain|starttls|tls] [user:password] [replies,comma,separated]
+
+Writes a fresh CA to FOLDER/ca.pem. Prints `{"port": N}`, then one JSON per mail. `replies` are answers to the first
+mails: a code, or `drop` to hang up after the mail without an answer. Ends when stdin closes.
+"""
+
+import datetime
+import email
+import email.policy
+import ipaddress
+import json
+import pathlib
+import ssl
+import sys
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+folder = pathlib.Path(sys.argv[1])
+mode = sys.argv[2] if len(sys.argv) > 2 else "plain"
+login = sys.argv[3] if len(sys.argv) > 3 else ""
+replies = [reply for reply in (sys.argv[4] if len(sys.argv) > 4 else "").split(",") if reply]
+
+
+def tell(thing):
+    print(json.dumps(thing), flush=True)
+
+
+def certificate(name, issuer, issuer_key, key, authority):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+    )
+    if not authority:
+        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        purposes = x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH])
+        builder = builder.add_extension(purposes, critical=False)
+    return builder.sign(issuer_key, hashes.SHA256())
+
+
+def context():
+    def name(text):
+        return x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, text)])
+
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca = certificate(name("test authority"), name("test authority"), ca_key, ca_key, True)
+    leaf = certificate(name("localhost"), name("test authority"), ca_key, key, False)
+    pem = serialization.Encoding.PEM
+    (folder / "ca.pem").write_bytes(ca.public_bytes(pem))
+    (folder / "leaf.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()) + leaf.public_bytes(pem)
+    )
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(folder / "leaf.pem")
+    return made
+
+
+def authenticate(server, session, envelope, mechanism, data):
+    given = f"{data.login.decode()}:{data.password.decode()}"
+    return AuthResult(success=given == login, handled=False)
+
+
+class Inbox:
+    async def handle_DATA(self, server, session, envelope):
+        mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        tell(
+            {
+                "from": envelope.mail_from,
+                "to": envelope.rcpt_tos,
+                "peer": list(session.peer),
+                "encrypted": session.ssl is not None,
+                "logged_in": bool(session.authenticated),
+                "headers": [[name, str(value)] for name, value in mail.items()],
+                "names": sorted(line.split(b":")[0].decode() for line in head(envelope.content)),
+                "text": part(mail, "plain"),
+                "html": part(mail, "html"),
+                "type": mail.get_content_type(),
+                "defects": [repr(defect) for defect in mail.defects],
+                "raw": envelope.content.decode("latin-1"),
+            }
+        )
+        reply = replies.pop(0) if replies else "250"
+        if reply == "drop":
+            server.transport.abort()
+            return "250 too late"
+        return f"{reply} scripted"
+
+
+def head(content):
+    """Header lines as bytes, counted by hand rather than by the parser under suspicion."""
+    lines = content.replace(b"\r\n", b"\n").split(b"\n\n", 1)[0].split(b"\n")
+    return [line for line in lines if line[:1] not in (b" ", b"\t")]
+
+
+def part(mail, kind):
+    found = mail.get_body((kind,))
+    return found.get_content() if found else None
+
+
+tls = context()
+options = {}
+if mode == "starttls":
+    options.update(tls_context=tls, require_starttls=True)
+if login:
+    options.update(authenticator=authenticate, auth_required=True, auth_require_tls=mode == "starttls")
+
+
+class Port0(Controller):
+    def _trigger_server(self):
+        """The controller connects once to see that it listens; it must ask the real port."""
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
+controller = Port0(
+    Inbox(), hostname="127.0.0.1", port=0, ssl_context=tls if mode == "tls" else None, server_kwargs=options
+)
+controller.start()
+tell({"port": controller.port})
+sys.stdin.read()
+controller.stop()

@@ -34,7 +34,7 @@ pub fn new() -> Result<Client, String> {
         .pool_idle_timeout(POOL_IDLE)
         .user_agent(concat!("tracebell/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|error| format!("no HTTP client: {}", chain(&error)))
+        .map_err(|error| format!("no HTTP client: {}", innermost(&error)))
 }
 
 /// The address in a secret, or what is wrong with it. The text itself is never quoted.
@@ -107,12 +107,12 @@ fn redact(body: &str, url: &Url) -> String {
 
 fn failed(error: reqwest::Error) -> Outcome {
     let error = error.without_url();
-    let text = chain(&error);
+    let text = innermost(&error);
     let class = if error.is_timeout() {
         "timeout"
-    } else if causes(&error).any(is_tls) {
+    } else if is_tls(&error) {
         "tls"
-    } else if text.contains("dns error") {
+    } else if is_dns(&text) {
         "dns"
     } else if error.is_connect() {
         "connect"
@@ -122,28 +122,27 @@ fn failed(error: reqwest::Error) -> Outcome {
     answer::retry(class, &text)
 }
 
-fn is_tls(cause: &(dyn Error + 'static)) -> bool {
-    cause.is::<rustls::Error>()
-        || cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(|io| io.get_ref())
-            .is_some_and(|inner| inner.is::<rustls::Error>())
+/// True if TLS itself failed: a certificate that is not trusted, or no TLS on the other side.
+pub(super) fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|cause| cause.is::<rustls::Error>())
+}
+
+/// No error type tells this apart.
+pub(super) fn is_dns(text: &str) -> bool {
+    text.contains("lookup address")
+}
+
+/// What the innermost cause says: the outer ones add only that a request failed.
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
-}
-
-/// The innermost cause says most, the outer ones say where: all, without repeats.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = String::new();
-    for cause in causes(error).map(ToString::to_string) {
-        if !text.contains(&cause) {
-            text += if text.is_empty() { "" } else { ": " };
-            text += &cause;
-        }
-    }
-    text
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<std::io::Error>() {
+        // An I/O error passes over the error it wraps and names that one's source.
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+        None => error.source(),
+    })
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use lettre::{
 use super::{
     InvalidEndpoint,
     answer::{self, Stage},
-    client::chain,
+    client::{innermost, is_dns, is_tls},
 };
 use crate::{
     clock::{self, Timestamp},
@@ -153,13 +153,13 @@ impl Relay {
 }
 
 fn meaning(stage: Stage, error: &SmtpError) -> Outcome {
-    let text = chain(error);
+    let text = innermost(error);
     if let Some(code) = error.status() {
         let said = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         answer::smtp(stage, code.into(), &said)
     } else if error.is_timeout() {
         answer::retry("timeout", &text)
-    } else if error.is_tls() {
+    } else if is_tls(error) || error.is_tls() {
         answer::retry("tls", &text)
     } else if error.is_client() {
         // What the server offers and what we need do not meet: no login method, no SMTPUTF8.
@@ -171,7 +171,7 @@ fn meaning(stage: Stage, error: &SmtpError) -> Outcome {
         };
         let class = if stage == Stage::Auth { "smtp_auth" } else { "smtp_unable" };
         answer::paused(format!("{class}: {}", inert::line(&text, 200)), fix)
-    } else if text.contains("lookup address") {
+    } else if is_dns(&text) {
         answer::retry("dns", &text)
     } else if stage == Stage::Greeting {
         answer::retry("connect", &text)
@@ -229,10 +229,10 @@ fn tls(host: &str, settings: &Settings) -> Result<TlsParameters, String> {
         let name = path.display();
         let pem = std::fs::read(path).map_err(|error| format!("`smtp.ca`: cannot read `{name}`: {error}"))?;
         let certificate = Certificate::from_pem(&pem)
-            .map_err(|error| format!("`smtp.ca`: `{name}` holds no PEM certificate: {}", chain(&error)))?;
+            .map_err(|error| format!("`smtp.ca`: `{name}` holds no PEM certificate: {}", innermost(&error)))?;
         builder = builder.add_root_certificate(certificate);
     }
-    builder.build().map_err(|error| format!("`smtp`: cannot set up TLS for `{host}`: {}", chain(&error)))
+    builder.build().map_err(|error| format!("`smtp`: cannot set up TLS for `{host}`: {}", innermost(&error)))
 }
 
 #[cfg(test)]

@@ -16,10 +16,12 @@ use crate::{
 /// Grows only when a reader of the old one would misread the new one.
 const VERSION: u32 = 1;
 
-// Receivers commonly take 256 KiB.
-const TEXT: usize = 2_000;
-const AUDITED_BODY: usize = 8_000;
-const LIST: usize = 50;
+// Receivers commonly take 256 KiB; these bounds, in characters, stay below that
+// even where each character needs six bytes of JSON.
+const TEXT: usize = 1_000;
+const NAME: usize = 200;
+const AUDITED_BODY: usize = 4_000;
+const LIST: usize = 20;
 
 pub fn body(notification: &Notification, id: &str) -> Vec<u8> {
     let alert = notification.alert.as_ref();
@@ -36,7 +38,7 @@ pub fn body(notification: &Notification, id: &str) -> Vec<u8> {
         alert: alert.map(alert_part),
         trace: alert.map(|alert| trace_part(&alert.trace)),
         overflow: notification.overflow.as_ref().map(overflow_part),
-        lines: notification.lines.iter().take(LIST).map(|line| text(line)).collect(),
+        lines: notification.lines.iter().take(LIST).map(|line| cut(line, TEXT / 2)).collect(),
     };
     serde_json::to_vec(&body).expect("structs of texts and numbers always become JSON")
 }
@@ -213,13 +215,13 @@ fn trace_part(trace: &Trace) -> TracePart<'_> {
 
 fn overflow_part(overflow: &notification::Overflow) -> OverflowPart {
     let counted = |counts: &[(String, u64)]| {
-        counts.iter().take(LIST).map(|(name, count)| Counted { name: text(name), count: *count }).collect()
+        counts.iter().take(LIST).map(|(name, count)| Counted { name: cut(name, NAME), count: *count }).collect()
     };
     OverflowPart {
         total: overflow.total,
         by_rule: counted(&overflow.by_rule),
         by_actor: counted(&overflow.by_actor),
-        titles: overflow.titles.iter().take(LIST).map(|title| text(title)).collect(),
+        titles: overflow.titles.iter().take(LIST).map(|title| cut(title, NAME)).collect(),
     }
 }
 

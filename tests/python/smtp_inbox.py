@@ -81,7 +81,7 @@ class Inbox:
                 "from": envelope.mail_from,
                 "to": envelope.rcpt_tos,
                 "peer": list(session.peer),
-                "encrypted": session.ssl is not None,
+                "encrypted": server.transport.get_extra_info("ssl_object") is not None,
                 "logged_in": bool(session.authenticated),
                 "headers": [[name, str(value)] for name, value in mail.items()],
                 "names": sorted(line.split(b":")[0].decode() for line in head(envelope.content)),

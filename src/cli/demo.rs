@@ -25,7 +25,7 @@ use crate::{
         auth::{Credentials, Method, NameOrId},
         plan::Polling,
     },
-    store::{Accounting, Store, SubscriptionAccount},
+    store::{Accounting, Store},
     telemetry,
     topic::{Filter, Subscription, Topics},
 };
@@ -85,9 +85,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     app.stop(DRAIN).await;
     emulator.shutdown().await;
     show::farewell(&screen.seen, clock::since(started, clock::now()));
-    status::print(&accounting, &endpoints, clock::now());
-    let holds = accounting.sources.iter().all(crate::store::SourceAccount::balanced)
-        && accounting.subscriptions.iter().all(SubscriptionAccount::balanced);
+    status::show(&accounting, &endpoints, clock::now());
+    let holds = status::holds(&accounting);
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
 }
 

@@ -79,12 +79,12 @@ pub(super) fn failed(error: &StoreError) -> ExitCode {
     ExitCode::from(if matches!(error, StoreError::Refused { .. }) { USAGE } else { OUTSIDE })
 }
 
-fn holds(accounting: &Accounting) -> bool {
+pub(super) fn holds(accounting: &Accounting) -> bool {
     accounting.sources.iter().all(|source| source.balanced())
         && accounting.subscriptions.iter().all(|subscription| subscription.balanced())
 }
 
-fn show(accounting: &Accounting, endpoints: &[EndpointState], now: Timestamp) {
+pub(super) fn show(accounting: &Accounting, endpoints: &[EndpointState], now: Timestamp) {
     if accounting.sources.is_empty() {
         anstream::println!("Nothing was read yet.\n");
     } else {

@@ -27,7 +27,7 @@
 //! to. The faults themselves are the variants of [`fault::Fault`] in snake case:
 //! `{"latency_ms": 200}`, `{"throttle": {"retry_after": "2"}}`, `{"status": 503}`,
 //! `"reset"`, `"truncate"`, `"html"`, `"expire_tokens"`, `"marker_loop"`,
-//! `"duplicates"`, `{"late_ms": 5000}`, `{"odd": "user_text"}`,
+//! `"duplicates"`, `{"late_ms": 5000}`, `{"date_seconds": -300}`, `{"odd": "user_text"}`,
 //! `{"broken": "lone_surrogate"}`, `{"huge_trace": 20000000}`.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -53,6 +53,9 @@ mod tracker_v3;
 mod world;
 
 pub use world::Stats;
+
+/// How long a stop waits for requests in flight.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whom the emulator lets in, and what it plays.
 #[derive(Debug, Clone)]
@@ -149,12 +152,15 @@ impl Emulator {
         }
     }
 
-    /// Lets requests in flight finish, then stops.
+    /// Lets requests in flight finish, for a moment, then stops.
     pub async fn shutdown(mut self) {
         self.world.stop.cancel();
-        // An error would be a panic inside the task, which the log already shows.
-        let _ = (&mut self.server).await;
+        // A client that never finishes its request must not hold the emulator.
+        if tokio::time::timeout(PATIENCE, &mut self.server).await.is_err() {
+            self.server.abort();
+        }
         if let Some(player) = self.player.take() {
+            // An error would be a panic inside the task, which the log already shows.
             let _ = player.await;
         }
     }

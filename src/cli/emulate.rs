@@ -101,9 +101,11 @@ impl Args {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = args.settings();
     // Before anything is printed: whoever reads the address may stop us at once.
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
     let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let emulator =
-        Emulator::start(settings.clone()).await.with_context(|| format!("cannot listen on `{}`", args.listen))?;
+    let emulator = Emulator::start(settings.clone())
+        .await
+        .with_context(|| format!("cannot listen on `{}`; choose another address with `--listen`", args.listen))?;
     let mut incidents = emulator.incidents();
     if let Some(path) = &args.port_file {
         write_port(path, emulator.addr()).with_context(|| format!("cannot write the port to `{}`", path.display()))?;
@@ -119,10 +121,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     loop {
         tokio::select! {
             () = &mut time_is_up => break,
-            _ = tokio::signal::ctrl_c() => break,
+            _ = interrupt.recv() => break,
             _ = term.recv() => break,
             incident = incidents.recv() => match incident {
-                Ok(incident) => say(&format!("{}  {}\n", clock::now().strftime("%H:%M:%S"), incident.title)),
+                Ok(incident) => say(&format!("{}  {}\n", clock::now().strftime("%H:%M:%SZ"), incident.title)),
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => break,
             },

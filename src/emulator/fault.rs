@@ -22,6 +22,8 @@ pub enum Fault {
     Truncate,
     /// Status 200 and a page of HTML, as a proxy's login page.
     Html,
+    /// The `Date` header is off by so much.
+    DateSeconds(i64),
     /// Every token expires just before the request is looked at.
     ExpireTokens,
     /// Trace lists ignore `next` and always give a marker.
@@ -284,6 +286,7 @@ mod tests {
             r#"{"fault": "reset"}"#,
             r#"{"fault": "expire_tokens"}"#,
             r#"{"fault": {"late_ms": 5000}}"#,
+            r#"{"fault": {"date_seconds": -300}}"#,
             r#"{"fault": {"odd": "user_text"}}"#,
             r#"{"fault": {"broken": "lone_surrogate"}}"#,
             r#"{"fault": {"huge_trace": 20000000}}"#,

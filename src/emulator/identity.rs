@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::{Query, State},
-    http::{HeaderMap, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
     routing::get,
 };
@@ -32,20 +32,26 @@ pub fn routes() -> Router<Arc<World>> {
         .route("/v3/projects", get(projects))
 }
 
-fn version_value(world: &World) -> Value {
+/// The emulator as the client named it, which may differ from where it listens.
+fn base(world: &World, headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    host.map_or_else(|| world.url(), |host| format!("http://{host}"))
+}
+
+fn version_value(url: &str) -> Value {
     json!({"id": "v3.6", "status": "stable", "updated": "2016-04-04T00:00:00Z",
-           "links": [{"rel": "self", "href": format!("{}/v3/", world.url())}]})
+           "links": [{"rel": "self", "href": format!("{url}/v3/")}]})
 }
 
-async fn version(State(world): Shared) -> Response {
-    json_value(StatusCode::OK, &json!({"version": version_value(&world)}))
+async fn version(State(world): Shared, headers: HeaderMap) -> Response {
+    json_value(StatusCode::OK, &json!({"version": version_value(&base(&world, &headers))}))
 }
 
-async fn versions(State(world): Shared) -> Response {
-    json_value(StatusCode::MULTIPLE_CHOICES, &json!({"versions": {"values": [version_value(&world)]}}))
+async fn versions(State(world): Shared, headers: HeaderMap) -> Response {
+    json_value(StatusCode::MULTIPLE_CHOICES, &json!({"versions": {"values": [version_value(&base(&world, &headers))]}}))
 }
 
-async fn issue(State(world): Shared, Query(query): Pairs, body: Bytes) -> Answer {
+async fn issue(State(world): Shared, headers: HeaderMap, Query(query): Pairs, body: Bytes) -> Answer {
     let bad = |text: &str| Refusal::keystone(StatusCode::BAD_REQUEST, text);
     let body: Value = serde_json::from_slice(&body).map_err(|_| bad("The request body is not valid JSON."))?;
     let identity = &body["auth"]["identity"];
@@ -62,7 +68,7 @@ async fn issue(State(world): Shared, Query(query): Pairs, body: Bytes) -> Answer
     let token = world.state().issue_token(expires, scope);
     let mut answer = token_value(&world, &methods, now, expires, scope);
     if !query.iter().any(|(key, _)| key == "nocatalog") {
-        answer["catalog"] = catalog(&world);
+        answer["catalog"] = catalog(&world, &base(&world, &headers));
     }
     let mut response = json_value(StatusCode::CREATED, &json!({"token": answer}));
     let token = HeaderValue::from_str(&token).expect("a token is letters and digits");
@@ -127,8 +133,8 @@ fn token_value(world: &World, methods: &[&str], issued: Timestamp, expires: Time
     token
 }
 
-fn catalog(world: &World) -> Value {
-    let (url, id, region) = (world.url(), &world.settings.project_id, &world.settings.region);
+fn catalog(world: &World, url: &str) -> Value {
+    let (id, region) = (&world.settings.project_id, &world.settings.region);
     let endpoint = |service: &str, region: &str, url: &str| {
         json!({"id": hex_id(service, region), "interface": "public",
                "region": region, "region_id": region, "url": url})
@@ -161,21 +167,22 @@ async fn validate(State(world): Shared, headers: HeaderMap) -> Answer {
 
 async fn show_catalog(State(world): Shared, headers: HeaderMap) -> Answer {
     require_token(&world, &headers)?;
-    let links = json!({"self": format!("{}/v3/auth/catalog", world.url())});
-    Ok(json_value(StatusCode::OK, &json!({"catalog": catalog(&world), "links": links})))
+    let url = base(&world, &headers);
+    let links = json!({"self": format!("{url}/v3/auth/catalog")});
+    Ok(json_value(StatusCode::OK, &json!({"catalog": catalog(&world, &url), "links": links})))
 }
 
 async fn projects(State(world): Shared, headers: HeaderMap, Query(query): Pairs) -> Answer {
     require_token(&world, &headers)?;
-    let settings = &world.settings;
+    let (settings, url) = (&world.settings, base(&world, &headers));
     let wanted = query.iter().all(|(key, value)| key != "name" || *value == settings.project);
     let project = json!({
         "id": settings.project_id, "name": settings.project, "domain_id": world.domain_id(),
         "parent_id": world.domain_id(), "is_domain": false, "enabled": true, "description": "",
-        "links": {"self": format!("{}/v3/projects/{}", world.url(), settings.project_id)},
+        "links": {"self": format!("{url}/v3/projects/{}", settings.project_id)},
     });
     let projects = if wanted { json!([project]) } else { json!([]) };
-    let links = json!({"self": format!("{}/v3/projects", world.url()), "next": null, "previous": null});
+    let links = json!({"self": format!("{url}/v3/projects"), "next": null, "previous": null});
     Ok(json_value(StatusCode::OK, &json!({"projects": projects, "links": links})))
 }
 

@@ -74,6 +74,13 @@ async fn door(State(world): State<Arc<World>>, mut request: Request, next: Next)
             next.run(request).await
         }
     };
+    for fault in &of_answer {
+        if let Fault::DateSeconds(offset) = fault {
+            let date = clock::now().saturating_add(jiff::SignedDuration::from_secs(*offset));
+            let date = date.unwrap_or(clock::Timestamp::MAX).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            response.headers_mut().insert(header::DATE, date.parse().expect("a date is letters and digits"));
+        }
+    }
     let mut status = response.status().as_u16();
     if of_answer.contains(&Fault::Truncate) {
         response = shorten(response, Cut::Clean).await;

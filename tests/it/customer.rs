@@ -4,7 +4,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Child, ChildStdout, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use crate::world;
@@ -55,5 +55,15 @@ fn emulate_tells_of_incidents_and_stops_when_its_time_is_up() {
     assert!(lines.iter().any(|line| line.contains("OS_AUTH_URL=http://127.0.0.1:")), "{lines:#?}");
     assert!(lines.iter().any(|line| line.ends_with("a password is guessed, and the guess succeeds")), "{lines:#?}");
     assert!(lines.last().unwrap().starts_with("stopped; "), "{lines:#?}");
+    assert!(cloud.process.wait().unwrap().success());
+}
+
+#[test]
+fn emulate_stops_at_sigterm() {
+    let mut cloud = Cloud::start(&["--scenario", "quiet"]);
+    let signal = format!("kill -TERM {}", cloud.process.id());
+    assert!(Command::new("sh").args(["-c", &signal]).status().unwrap().success());
+    let last = cloud.stdout.by_ref().lines().last().unwrap().unwrap();
+    assert!(last.starts_with("stopped; "), "{last}");
     assert!(cloud.process.wait().unwrap().success());
 }

@@ -224,6 +224,11 @@ async fn nobody_reads_without_a_good_token() {
         body["token"]["catalog"].as_array().unwrap().iter().map(|service| service["type"].as_str().unwrap()).collect();
     assert_eq!(types, BTreeSet::from(["cts", "ctsv2", "ctsv3", "identity", "smn", "smnv2"]));
 
+    let check = cloud.request("HEAD", "/v3/auth/tokens").header("x-subject-token", &cloud.token);
+    assert_eq!(check.send().await.unwrap().status(), 200);
+    let named = cloud.request("GET", "/v3/auth/catalog").header("host", "cloud.test:80").send().await.unwrap();
+    assert!(named.text().await.unwrap().contains(&format!("http://cloud.test:80/v1.0/{PROJECT}")));
+
     cloud.handle().expire_tokens();
     let (status, body) = cloud.get("/v3/{project}/traces").await;
     assert_eq!((status, &body["error_code"]), (401, &json!("IAM.0066")));
@@ -340,11 +345,15 @@ async fn refusals_strike_as_planned() {
         plan(Fault::Status(status));
         assert_eq!(cloud.get("/v3/{project}/traces").await.0, status);
     }
+    plan(Fault::DateSeconds(-3600));
+    let dated = cloud.request("GET", "/v3/{project}/traces").send().await.unwrap();
+    let date = jiff::fmt::rfc2822::parse(dated.headers()["date"].to_str().unwrap()).unwrap().timestamp();
+    assert!((3590..3610).contains(&clock::since(date, clock::now()).as_secs()), "{date}");
     plan(Fault::Html);
     let html = cloud.request("GET", "/v3/{project}/traces").send().await.unwrap();
     assert!(html.text().await.unwrap().starts_with("<!doctype html>"));
     assert_eq!(cloud.get("/v3/{project}/traces").await.0, 200);
-    assert_eq!((cloud.handle().stats().count("/traces", 500), cloud.handle().stats().count("/traces", 200)), (1, 2));
+    assert_eq!((cloud.handle().stats().count("/traces", 500), cloud.handle().stats().count("/traces", 200)), (1, 3));
 }
 
 #[tokio::test]

@@ -244,6 +244,45 @@ async fn nobody_reads_without_a_good_token() {
 }
 
 #[tokio::test]
+async fn logins_by_name_and_by_id_get_what_they_ask_for() {
+    let cloud = Cloud::empty().await;
+    let token = cloud.tokens(password("secret")).await.json::<Value>().await.unwrap()["token"].take();
+    let (user_id, domain_id) = (&token["user"]["id"], &token["user"]["domain"]["id"]);
+    let by_name = password("secret");
+    let by_id = json!({"methods": ["password"], "password": {"user": {"id": user_id, "password": "secret"}}});
+    let user = json!({"name": "alice", "password": "secret", "domain": {"id": domain_id}});
+    let by_domain_id = json!({"methods": ["password"], "password": {"user": user}});
+    let user = json!({"name": "alice", "password": "secret", "domain": {"name": "other"}});
+    let elsewhere = json!({"methods": ["password"], "password": {"user": user}});
+    let project = json!({"project": {"id": PROJECT}});
+    let domain = json!({"domain": {"name": "OTC00000000001000000001"}});
+    // The login's status, then that of a trace list with its token.
+    let cases = [
+        (&by_name, &project, 201, 200),
+        (&by_id, &json!({"project": {"name": "eu-de"}}), 201, 200),
+        (&by_domain_id, &json!({"project": {"id": PROJECT}, "domain": {"id": domain_id}}), 201, 200),
+        (&by_name, &domain, 201, 403),
+        (&by_name, &Value::Null, 201, 403),
+        (&by_name, &json!({"project": {"name": "eu-nl"}}), 401, 401),
+        (&elsewhere, &project, 401, 401),
+        (&json!({"methods": ["totp"]}), &project, 400, 401),
+        (&json!({}), &project, 400, 401),
+    ];
+    for (identity, scope, login, list) in cases {
+        let url = format!("{}/v3/auth/tokens?nocatalog=1", cloud.emulator.url());
+        let body = json!({"auth": {"identity": identity, "scope": scope}});
+        let response = cloud.http.post(url).json(&body).send().await.unwrap();
+        assert_eq!(response.status(), login, "{body}");
+        let token = response.headers().get("x-subject-token").map(|token| token.to_str().unwrap().to_owned());
+        let answer: Value = response.json().await.unwrap();
+        assert_eq!(answer["token"].get("catalog"), None);
+        let url = format!("{}/v3/{PROJECT}/traces", cloud.emulator.url());
+        let listed = cloud.http.get(url).header("x-auth-token", token.unwrap_or_default()).send().await.unwrap();
+        assert_eq!(listed.status(), list, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn tracker_mistakes_have_their_codes() {
     let cloud = Cloud::empty().await;
     let v3 = |status: &str| {

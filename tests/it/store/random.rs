@@ -169,12 +169,10 @@ impl Book {
 
     async fn claim(&mut self, store: &impl Store, random: &mut Rng, now: Timestamp) -> &'static str {
         let endpoint = *random.choice(&ENDPOINTS).unwrap();
-        let claim = Claim { limit: random.usize(1..6), critical_only: random.u8(0..4) == 0, ..claim(endpoint, now) };
-        let critical_only = claim.critical_only;
+        let claim = Claim { limit: random.usize(1..6), ..claim(endpoint, now) };
         for leased in store.claim_deliveries(claim).await.unwrap().deliveries {
             let entry = self.entries.get_mut(&leased.delivery.id).unwrap();
             assert_eq!((entry.endpoint, &entry.stands), (endpoint, &Stands::Waiting));
-            assert!(entry.critical || !critical_only);
             entry.stands = Stands::Leased;
             self.hands.push(leased);
         }

@@ -46,6 +46,7 @@ pub struct Ingest<S> {
     committed: watch::Sender<()>,
     metrics: Metrics,
     board: Board,
+    /// By the cloud's clock, as everything that is planned.
     polled_at: Option<Timestamp>,
     round: Option<Round>,
     trouble: Trouble,
@@ -164,7 +165,10 @@ impl<S: Store> Ingest<S> {
         let cloud_now = now.checked_add(self.clock_offset).unwrap_or(now);
         if self.round.is_none() {
             match self.polling.plan(&checkpoint, self.polled_at, cloud_now) {
-                Plan::Wait { until } => return Ok(Step::Idle { until }),
+                Plan::Wait { until } => {
+                    let until = until.checked_sub(self.clock_offset).unwrap_or(until);
+                    return Ok(Step::Idle { until });
+                }
                 Plan::Gap { from, to, checkpoint } => {
                     let reason = "Tracebell did not run while the cloud still kept these traces".to_owned();
                     self.record_gap(Gap { source: self.name.clone(), from, to, reason }, Some(checkpoint), now).await?;
@@ -204,6 +208,7 @@ impl<S: Store> Ingest<S> {
             }
         };
         let complete = matches!(next_walk, Some(None));
+        let cloud_now = now.checked_add(self.clock_offset).unwrap_or(now);
         let generation = self.generation.borrow().clone();
         let fetched = records.len();
         let records = Arc::new(records);
@@ -211,7 +216,7 @@ impl<S: Store> Ingest<S> {
         let fresh = loop {
             let mut batch = effects::decide(&self.name, &self.store, &generation, records.clone(), now).await?;
             batch.gaps.clone_from(&gaps);
-            let read_to = complete.then(|| self.polling.advance(checkpoint, &round.window, now));
+            let read_to = complete.then(|| self.polling.advance(checkpoint, &round.window, cloud_now));
             batch.checkpoint = read_to;
             for gap in &gaps {
                 batch.deliveries.extend(trouble::gap_notice(&generation, gap, now));
@@ -243,7 +248,7 @@ impl<S: Store> Ingest<S> {
                 round.walk = Walk::new(window);
             }
             Some(None) => {
-                self.polled_at = Some(now);
+                self.polled_at = Some(cloud_now);
                 self.round = None;
             }
         }

@@ -32,7 +32,9 @@ fn every_command_explains_itself() {
     let help = run(&bridge, &["--help"], 0, &["demo", "run", "init", "check", "test", "status", "delivery", "emulate"]);
     for line in help.lines().filter(|line| line.starts_with("  ") && !line.trim_start().starts_with('-')) {
         let command = line.split_whitespace().next().expect("a word");
-        run(&bridge, &[command, "--help"], 0, &["Usage:"]);
+        if command != "help" {
+            run(&bridge, &[command, "--help"], 0, &["Usage:"]);
+        }
     }
 }
 

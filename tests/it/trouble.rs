@@ -298,14 +298,14 @@ async fn a_full_disk_pauses_and_loses_nothing() {
     .await;
 }
 
-/// A tmpfs of 2 MB, unmounted on drop.
+/// A tmpfs of 24 MB, unmounted on drop.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
     fn mount() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let status =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(folder.path()).status().unwrap();
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(folder.path()).status().unwrap();
         assert!(status.success(), "cannot mount a small tmpfs: this test needs the right to mount");
         Self(folder)
     }

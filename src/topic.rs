@@ -109,3 +109,81 @@ impl Topics {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::Timestamp, notification::Notification};
+
+    fn subscription(id: &str, severities: Option<&[Severity]>) -> Subscription {
+        let endpoint = id.split(['/', '#']).nth(1).expect("written below as topic/endpoint").to_owned();
+        Subscription { id: id.to_owned(), endpoint, filter: Filter { severities: severities.map(<[_]>::to_vec) } }
+    }
+
+    fn topics() -> Topics {
+        let bad = [Severity::High, Severity::Critical];
+        let security = vec![
+            subscription("security/slack", Some(&bad)),
+            subscription("security/soar", None),
+            subscription("security/slack#2", Some(&[Severity::Info])),
+        ];
+        Topics {
+            topics: BTreeMap::from([
+                ("security".to_owned(), security),
+                ("ops".to_owned(), vec![subscription("ops/soar", None), subscription("ops/gone", None)]),
+            ]),
+            formats: BTreeMap::from([("slack".to_owned(), Format::Slack), ("soar".to_owned(), Format::Webhook)]),
+            notices: None,
+        }
+    }
+
+    #[track_caller]
+    fn check(topics_named: &[&str], severity: Severity, expected: &[&str]) {
+        let named: Vec<String> = topics_named.iter().map(|&name| name.to_owned()).collect();
+        let topics = topics();
+        let found: Vec<_> = topics.subscribers(&named, severity).iter().map(|found| found.id.as_str()).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn filters_let_through_what_they_name() {
+        check(&["security"], Severity::Critical, &["security/slack", "security/soar"]);
+        check(&["security"], Severity::Medium, &["security/soar"]);
+        check(&["security"], Severity::Info, &["security/soar", "security/slack#2"]);
+    }
+
+    #[test]
+    fn a_subscription_hears_once_whatever_names_it() {
+        check(&["security", "ops", "security"], Severity::Low, &["security/soar", "ops/soar", "ops/gone"]);
+        check(&["nowhere"], Severity::Critical, &[]);
+        check(&[], Severity::Critical, &[]);
+    }
+
+    fn told(topics: &Topics, all: bool) -> Vec<String> {
+        let notice = Notification::notice(Severity::High, "Source prod is blind", vec![], Timestamp::UNIX_EPOCH);
+        topics.notice(&notice, "blind prod", all).into_iter().map(|delivery| delivery.subscription).collect()
+    }
+
+    #[test]
+    fn notices_reach_each_endpoint_once_and_skip_filters() {
+        let nowhere_else = topics();
+        assert_eq!(told(&nowhere_else, false), ["ops/soar", "security/slack"], "without a topic for notices, all hear");
+        let to_security = Topics { notices: Some("security".into()), ..topics() };
+        assert_eq!(told(&to_security, false), ["security/slack", "security/soar"]);
+        assert_eq!(told(&to_security, true), ["ops/soar", "security/slack"]);
+    }
+
+    #[test]
+    fn deliveries_are_the_same_each_time_and_differ_by_subscription() {
+        let notice = Notification::notice(Severity::High, "Source prod is blind", vec![], Timestamp::UNIX_EPOCH);
+        let topics = topics();
+        let make = |subscription: &str, endpoint: &str| {
+            topics.delivery(&notice, "blind prod", subscription, endpoint, 0, Cause::Notice)
+        };
+        let first = make("ops/soar", "soar");
+        assert_eq!(first, make("ops/soar", "soar"));
+        let ids = |delivery: Option<Delivery>| delivery.map(|delivery| delivery.id);
+        assert_ne!(ids(first), ids(make("security/soar", "soar")));
+        assert_eq!(make("ops/gone", "gone"), None, "an endpoint that is not configured gets nothing");
+    }
+}

@@ -1,6 +1,6 @@
 //! Webhooks with Standard Webhooks headers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use base64::{
     Engine,
@@ -31,6 +31,10 @@ pub struct Settings {
 
 #[derive(Clone)]
 pub struct Webhook {
+    receiver: Arc<Receiver>,
+}
+
+struct Receiver {
     client: Client,
     url: Url,
     signer: Option<Hmac<Sha256>>,
@@ -58,20 +62,18 @@ impl Webhook {
         let signer = settings.signing_secret.as_ref().map(signer).transpose().map_err(invalid)?;
         let headers = headers(&settings.headers).map_err(invalid)?;
         let client = client::new().map_err(invalid)?;
-        Ok(Self { client, url, signer, headers, timeout: endpoint.timeout })
+        Ok(Self { receiver: Arc::new(Receiver { client, url, signer, headers, timeout: endpoint.timeout }) })
     }
 
     pub async fn send(&self, delivery: &Delivery, attempt: u32, now: Timestamp) -> Outcome {
-        let post = client::Post {
-            url: &self.url,
-            headers: self.headers(delivery, attempt, now),
-            body: &delivery.body,
-            timeout: self.timeout,
-            now,
-        };
-        client::post(&self.client, post, answer::webhook).await
+        let Receiver { client, url, timeout, .. } = &*self.receiver;
+        let headers = self.receiver.headers(delivery, attempt, now);
+        let post = client::Post { url, headers, body: &delivery.body, timeout: *timeout, now };
+        client::post(client, post, answer::webhook).await
     }
+}
 
+impl Receiver {
     fn headers(&self, delivery: &Delivery, attempt: u32, now: Timestamp) -> HeaderMap {
         let timestamp = now.as_second().to_string();
         let mut headers = self.headers.clone();

@@ -1,7 +1,7 @@
 //! What every format tells: who, what, where, when, in words.
 
 use crate::{
-    clock::{Timestamp, in_words},
+    clock::{self, Timestamp, in_words},
     notification::{AlertFacts, Kind, Notification},
     render::{inert, link::Link},
     trace::{ActorKind, Origin, Outcome, Trace},
@@ -51,7 +51,7 @@ pub fn headline(notification: &Notification) -> String {
     format!("{head}{}{tail}", inert::line(&notification.title, room))
 }
 
-/// Who did what to which resource, from where and when.
+/// Who did what to which resource, from where and when. How often is said by [`repeats`].
 pub fn facts(notification: &Notification) -> Vec<Fact> {
     let mut facts = Vec::new();
     if let Some(alert) = &notification.alert {
@@ -61,11 +61,13 @@ pub fn facts(notification: &Notification) -> Vec<Fact> {
         add(&mut facts, "Resource", resource(trace));
         add(&mut facts, "From", from(trace));
         add(&mut facts, "Project", project(trace));
-        let first = if alert.count > 1 { "First" } else { "When" };
-        add(&mut facts, first, when(trace.time));
-        add(&mut facts, "Count", repeats(notification).unwrap_or_default());
-        // What made the repeats one alert, where the lines above do not say it.
-        add(&mut facts, "Grouped by", if alert.count > 1 { key(alert) } else { String::new() });
+        if alert.count > 1 {
+            add(&mut facts, "First", when(trace.time));
+            add(&mut facts, "Newest", when(clock::plus(trace.time, alert.span)));
+            add(&mut facts, "Grouped by", key(alert));
+        } else {
+            add(&mut facts, "When", when(trace.time));
+        }
     }
     if Link::runbook(notification).is_none() {
         add(&mut facts, "Runbook", notification.runbook.clone().unwrap_or_default());
@@ -226,4 +228,132 @@ fn project(trace: &Trace) -> String {
 fn key(alert: &AlertFacts) -> String {
     let parts = alert.key.iter().filter(|(_, value)| !value.is_empty());
     parts.map(|(name, value)| format!("{name} {}", inert::line(value, NAME))).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        alert::{Key, Severity},
+        notification::Overflow,
+        trace::{Actor, Rating, Resource},
+    };
+
+    fn notification(change: impl FnOnce(&mut Notification, &mut AlertFacts)) -> Notification {
+        let time = Timestamp::UNIX_EPOCH;
+        let trace = Trace {
+            id: "t1".into(),
+            time,
+            record_time: time,
+            service: "IAM".into(),
+            operation: "login".into(),
+            rating: Rating::Warning,
+            trace_type: None,
+            actor: Actor::default(),
+            resource: Resource::default(),
+            source_ip: None,
+            code: None,
+            api_version: None,
+            request: None,
+            response: None,
+            message: None,
+            project_id: None,
+            project_name: None,
+            region: None,
+            console_url: None,
+            extra: serde_json::Map::new(),
+            truncated: false,
+        };
+        let (id, rule) = ("alr_x".into(), "r".into());
+        let mut alert = AlertFacts { id, rule, key: Key::new(), count: 1, span: Duration::ZERO, trace };
+        let mut notification = Notification::notice(Severity::High, "A login failed", vec![], time);
+        notification.kind = Kind::Opened;
+        change(&mut notification, &mut alert);
+        notification.alert = Some(alert);
+        notification
+    }
+
+    #[track_caller]
+    fn check(notification: &Notification, expected: &[(&str, &str)]) {
+        let facts = facts(notification);
+        let found: Vec<_> = facts.iter().map(|fact| (fact.label, fact.value.as_str())).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_missing_has_no_line() {
+        let bare = notification(|_, _| {});
+        let time = "1970-01-01 00:00:00 UTC";
+        check(&bare, &[("Who", "the platform"), ("What", "IAM login, failed"), ("When", time)]);
+        let blank = notification(|_, alert| {
+            alert.trace.source_ip = Some(" ".into());
+            alert.trace.actor.domain = Some(String::new());
+            alert.trace.resource.name = Some("\u{0}".into());
+        });
+        check(&blank, &[("Who", "the platform"), ("What", "IAM login, failed"), ("When", time)]);
+    }
+
+    #[test]
+    fn who_and_where_read_as_words() {
+        let told = notification(|notification, alert| {
+            notification.kind = Kind::Summary;
+            notification.runbook = Some("page 7 of the binder".into());
+            alert.count = 3;
+            alert.span = Duration::from_secs(65);
+            alert.key = Key::from([("source_ip".into(), "203.0.113.7".into())]);
+            let trace = &mut alert.trace;
+            trace.actor.name = Some("ops".into());
+            trace.actor.domain = Some("OTC1".into());
+            trace.actor.assumed_by = Some("bob".into());
+            trace.trace_type = Some("ApiCall".into());
+            trace.code = Some("401".into());
+            trace.source_ip = Some("203.0.113.7".into());
+            trace.resource.kind = Some("user".into());
+            trace.resource.id = Some("u1".into());
+            trace.project_id = Some("p1".into());
+            trace.region = Some("eu-de".into());
+        });
+        check(
+            &told,
+            &[
+                ("Who", "ops (agency, used by bob, account OTC1)"),
+                ("What", "IAM login, failed with code 401"),
+                ("Resource", "u1 (user)"),
+                ("From", "203.0.113.7 (API)"),
+                ("Project", "p1 (eu-de)"),
+                ("First", "1970-01-01 00:00:00 UTC"),
+                ("Newest", "1970-01-01 00:01:05 UTC"),
+                ("Grouped by", "source_ip 203.0.113.7"),
+                ("Runbook", "page 7 of the binder"),
+            ],
+        );
+        assert_eq!(headline(&told), "[high] A login failed (3 times in 1 min 5 s)");
+    }
+
+    #[test]
+    fn headlines_keep_their_end_however_long_the_title() {
+        let long = notification(|notification, alert| {
+            notification.kind = Kind::Summary;
+            notification.title = "x".repeat(5000);
+            alert.count = 2;
+        });
+        let headline = headline(&long);
+        assert_eq!(headline.chars().count(), 200);
+        assert!(headline.starts_with("[high] xxx") && headline.ends_with("x… (2 times within a second)"), "{headline}");
+    }
+
+    #[test]
+    fn overflow_lists_say_what_they_leave_out() {
+        let counts = |n: u64| (0..n).map(|i| (format!("rule-{i}"), 10)).collect::<Vec<_>>();
+        let mut told = Notification::notice(Severity::High, "More", vec![], Timestamp::UNIX_EPOCH);
+        told.overflow = Some(Overflow { total: 125, by_rule: counts(12), by_actor: vec![], titles: vec!["A".into()] });
+        let listings = listings(&told);
+        let headings: Vec<_> = listings.iter().map(|listing| listing.heading).collect();
+        assert_eq!(headings, ["By rule", "The first"]);
+        assert_eq!(listings[0].lines.len(), 11);
+        assert_eq!(listings[0].lines[10], "+25 more");
+        assert_eq!(listings[1].lines, ["A", "+124 more"]);
+    }
 }

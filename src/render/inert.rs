@@ -29,11 +29,10 @@ pub fn cut(text: &str, max: usize) -> String {
     if max == 0 {
         return String::new();
     }
-    loop {
-        let Some((start, _)) = text[..end].char_indices().next_back() else { break };
-        let dropped = text[start..].chars().next();
+    // The ellipsis takes one place; marks go with the letter they stood on.
+    while let Some((start, dropped)) = text[..end].char_indices().next_back() {
         end = start;
-        if !dropped.is_some_and(extends) {
+        if !extends(dropped) {
             break;
         }
     }

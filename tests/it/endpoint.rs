@@ -1,171 +1,28 @@
 //! Each kind of endpoint against a real receiver; every output judged by somebody else's parser.
 
-use std::{
-    collections::VecDeque,
-    io::{BufRead, BufReader, Write},
-    path::Path,
-    process::{Child, ChildStdout, Stdio},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use axum::{
-    Router,
-    body::Bytes,
-    extract::State,
-    http::{HeaderMap, StatusCode, Uri},
-    response::{IntoResponse, Response},
-};
+use std::{path::Path, time::Duration};
+
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
 use tracebell::{
-    alert::{Key, Severity},
-    clock::{self, Timestamp},
+    clock,
     delivery::{Cause, Delivery, Outcome},
     endpoint::{Endpoint, KindSettings, Settings, answer, email, slack, webhook},
-    notification::{AlertFacts, Kind, Notification, Overflow},
+    notification::Notification,
     render::{self, Format, Letterhead},
     secret::Secret,
-    trace::{Actor, Rating, Resource, Trace},
 };
 
-use crate::world;
+use receivers::{Headers, Inbox, Manner, ask, receiver, rude};
+use samples::{opened, samples};
 
-/// What traces of the bad-input corpus hold in their names.
-const HOSTILE: &[&str] = &[
-    "<!channel> <@U1> <#C1> <!here|x>",
-    "*bold* _it_ `code` :rotating_light: @everyone",
-    "{{7*7}} {% raw %} ${jndi:ldap://x}",
-    "eve\r\nBcc: victim@example.net\r\n\r\nbody",
-    "<script>alert(1)</script><img src=x onerror=y>\"'>",
-    "exe.\u{202e}gpj\u{2066}x\u{200b}\u{feff}",
-    "\u{1b}[2J\u{1b}]0;t\u{7}\u{0}\u{7f}\u{9b}31m",
-    "=cmd()|'/C calc'!A0",
-    "https://evil.example/ javascript:alert(1) [x](https://evil.example)",
-    "&amp;&lt;b&gt;",
-];
-
-fn trace() -> Trace {
-    let time: Timestamp = "2026-01-15T08:30:00Z".parse().unwrap();
-    Trace {
-        id: "b1a2c3d4-0000-11f0-8000-0242ac110002".into(),
-        time,
-        record_time: time,
-        service: "KMS".into(),
-        operation: "scheduleKeyDeletion".into(),
-        rating: Rating::Normal,
-        trace_type: Some("ConsoleAction".into()),
-        actor: Actor { name: Some("alice".into()), domain: Some("OTC00000000001".into()), ..Actor::default() },
-        resource: Resource { kind: Some("cmk".into()), name: Some("prod-db".into()), id: Some("0d0466b0".into()) },
-        source_ip: Some("203.0.113.7".into()),
-        code: Some("204".into()),
-        api_version: None,
-        request: Some(r#"{"pending_days":"7"}"#.into()),
-        response: None,
-        message: None,
-        project_id: Some("0123456789abcdef".into()),
-        project_name: Some("eu-de_prod".into()),
-        region: Some("eu-de".into()),
-        console_url: Some("https://console.otc.t-systems.com/dew/?region=eu-de#/kms".into()),
-        extra: serde_json::Map::new(),
-        truncated: false,
-    }
-}
-
-fn opened() -> Notification {
-    Notification {
-        kind: Kind::Opened,
-        severity: Severity::Critical,
-        title: "alice scheduled deletion of key prod-db".into(),
-        why: Some("Data under a deleted key cannot be read again.".into()),
-        runbook: Some("https://wiki.example.org/kms-deletion".into()),
-        source: "prod".into(),
-        alert: Some(AlertFacts {
-            id: "alr_abcdefghijklmnopqrstuvwxyz".into(),
-            rule: "kms-key-destruction".into(),
-            key: Key::from([("actor.name".into(), "alice".into())]),
-            count: 1,
-            span: Duration::ZERO,
-            trace: trace(),
-        }),
-        overflow: None,
-        lines: Vec::new(),
-        created_at: "2026-01-15T08:30:04Z".parse().unwrap(),
-    }
-}
-
-fn summary() -> Notification {
-    let mut summary = Notification { kind: Kind::Summary, ..opened() };
-    let alert = summary.alert.as_mut().unwrap();
-    alert.count = 14;
-    alert.span = Duration::from_secs(725);
-    summary
-}
-
-fn overflow() -> Notification {
-    let mut notice = Notification::notice(Severity::High, "412 more alerts for sec-slack", vec![], clock::now());
-    notice.kind = Kind::Overflow;
-    notice.overflow = Some(Overflow {
-        total: 412,
-        by_rule: vec![("kms-key-destruction".into(), 300), ("login-guessing".into(), 100)],
-        by_actor: vec![("alice".into(), 400)],
-        titles: (1..=10).map(|n| format!("alice deleted server web-{n}")).collect(),
-    });
-    notice
-}
-
-fn notice() -> Notification {
-    let lines = vec!["no answer since 08:30:00 UTC".to_owned(), "check the credentials of `prod`".to_owned()];
-    Notification::notice(Severity::High, "Source prod is blind", lines, clock::now())
-}
-
-fn hostile(text: &str) -> Notification {
-    let mut hostile = summary();
-    let evil = || Some(text.to_owned());
-    hostile.title = text.to_owned();
-    hostile.why = evil();
-    let alert = hostile.alert.as_mut().unwrap();
-    alert.key = Key::from([("actor.name".into(), text.to_owned())]);
-    alert.trace = Trace {
-        id: text.to_owned(),
-        service: text.to_owned(),
-        operation: text.to_owned(),
-        rating: Rating::Other(text.to_owned()),
-        actor: Actor { name: evil(), id: evil(), domain: evil(), domain_id: evil(), assumed_by: evil() },
-        resource: Resource { kind: evil(), name: evil(), id: evil() },
-        source_ip: evil(),
-        code: evil(),
-        project_name: evil(),
-        region: evil(),
-        console_url: evil(),
-        request: evil(),
-        ..trace()
-    };
-    hostile
-}
-
-/// Every shape of notification, and the whole corpus.
-fn samples() -> Vec<Notification> {
-    let mut samples = vec![opened(), summary(), overflow(), notice()];
-    samples.push(Notification { kind: Kind::Test, ..notice() });
-    samples.push(Notification { title: String::new(), lines: vec![String::new()], ..notice() });
-    samples.extend(HOSTILE.iter().map(|text| hostile(text)));
-    let endless = "👩\u{200d}🚀".repeat(10_000);
-    samples.push(hostile(&endless));
-    let mut flood = overflow();
-    flood.lines = vec![endless.clone(); 500];
-    flood.overflow = Some(Overflow {
-        total: u64::MAX,
-        by_rule: vec![(endless.clone(), u64::MAX); 100],
-        by_actor: vec![(endless.clone(), 1); 100],
-        titles: vec![endless; 1000],
-    });
-    samples.push(flood);
-    samples
-}
+mod receivers;
+mod samples;
 
 fn delivery(format: &Format, notification: Notification) -> Delivery {
     let id = Delivery::id(notification.kind, "a cause", "security/here");
@@ -231,146 +88,6 @@ fn assert_said(outcome: &Outcome, said: &str, class: &str) {
     assert_eq!((outcome.as_str(), answer::class(outcome).as_str()), (said, class), "{outcome:?}");
 }
 
-// ---- receivers
-
-#[derive(Debug)]
-struct Request {
-    headers: HeaderMap,
-    path: String,
-    body: Bytes,
-}
-
-/// An HTTP receiver that answers by script, `200 ok` after its end.
-struct Receiver {
-    url: String,
-    requests: Arc<Mutex<Vec<Request>>>,
-}
-
-type Script = Arc<Mutex<VecDeque<(u16, &'static [(&'static str, &'static str)], String)>>>;
-
-async fn receiver(script: Vec<(u16, &'static [(&'static str, &'static str)], &str)>) -> Receiver {
-    let script: Script = Arc::new(Mutex::new(
-        script.into_iter().map(|(status, headers, body)| (status, headers, body.into())).collect(),
-    ));
-    let requests = Arc::new(Mutex::new(Vec::new()));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/hook/SECRETPATH?key=SECRETKEY", listener.local_addr().unwrap());
-    let app = Router::new().fallback(answer_by_script).with_state((script, requests.clone()));
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    Receiver { url, requests }
-}
-
-async fn answer_by_script(
-    State((script, requests)): State<(Script, Arc<Mutex<Vec<Request>>>)>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    requests.lock().unwrap().push(Request { headers, path: uri.to_string(), body });
-    let (status, headers, body) = script.lock().unwrap().pop_front().unwrap_or((200, &[], "ok".into()));
-    let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
-    for (name, value) in headers {
-        response.headers_mut().append(*name, value.parse().unwrap());
-    }
-    response
-}
-
-/// A TCP server below HTTP: reads the request's beginning, then does as told.
-#[derive(Clone, Copy)]
-enum Manner {
-    Reset,
-    Silent,
-    Say(&'static str),
-    /// Says so, then drips a body without end.
-    Endless(&'static str),
-}
-
-async fn rude(manner: Manner) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/hook/SECRETPATH", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut buffer = [0; 64];
-                let _ = stream.read(&mut buffer).await;
-                match manner {
-                    // Closing with unread bytes resets the connection.
-                    Manner::Reset => drop(stream),
-                    Manner::Silent => while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {},
-                    Manner::Say(text) => {
-                        let _ = stream.write_all(text.as_bytes()).await;
-                        while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
-                    }
-                    Manner::Endless(head) => {
-                        let _ = stream.write_all(head.as_bytes()).await;
-                        while stream.write_all(&[b'x'; 1024]).await.is_ok() {}
-                    }
-                }
-            });
-        }
-    });
-    url
-}
-
-/// `tests/python/smtp_inbox.py`; ends with its stdin.
-struct Inbox {
-    child: Child,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
-    port: u16,
-    folder: tempfile::TempDir,
-}
-
-impl Inbox {
-    fn start(mode: &str, login: &str, replies: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = world::python()
-            .arg(script("smtp_inbox.py"))
-            .arg(folder.path())
-            .args([mode, login, replies])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut inbox = Self { child, lines, port: 0, folder };
-        inbox.port = u16::try_from(inbox.next()["port"].as_u64().unwrap()).unwrap();
-        inbox
-    }
-
-    fn next(&mut self) -> Value {
-        serde_json::from_str(&self.lines.next().expect("the inbox ended").unwrap()).unwrap()
-    }
-
-    fn ca(&self) -> std::path::PathBuf {
-        self.folder.path().join("ca.pem")
-    }
-}
-
-impl Drop for Inbox {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn script(name: &str) -> String {
-    format!("{}/tests/python/{name}", env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Lines in, lines out.
-fn ask(name: &str, lines: Vec<String>) -> Vec<String> {
-    let mut child = world::python().arg(script(name)).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || stdin.write_all((lines.join("\n") + "\n").as_bytes()).unwrap());
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    assert!(output.status.success(), "{name} failed");
-    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
-}
-
-// ---- HTTP
-
 #[tokio::test]
 async fn webhooks_are_signed_as_the_reference_implementation_wants() {
     let receiver = receiver(vec![(503, &[], "later")]).await;
@@ -404,8 +121,8 @@ async fn webhooks_are_signed_as_the_reference_implementation_wants() {
 
 #[tokio::test]
 async fn answers_decide_what_happens_next() {
-    let page = "<html>/hook/SECRETPATH?key=SECRETKEY was not found</html>";
-    let cases: [(u16, &[(&str, &str)], &str, &str, &str); 9] = [
+    let page: &'static str = "<html>/hook/SECRETPATH?key=SECRETKEY was not found</html>";
+    let cases: [(u16, Headers, &str, &str, &str); 9] = [
         (200, &[], "", "delivered", "http_2xx"),
         (204, &[], "", "delivered", "http_2xx"),
         (500, &[], "oops", "retry", "http_5xx"),
@@ -475,8 +192,6 @@ async fn broken_exchanges_are_repeated_and_name_no_address() {
         assert!(!shown.contains("SECRETPATH") && !shown.contains("127.0.0.1"), "{shown}");
     }
 }
-
-// ---- mail
 
 fn header<'a>(mail: &'a Value, name: &str) -> &'a str {
     let headers = mail["headers"].as_array().unwrap();
@@ -589,8 +304,6 @@ async fn an_attempt_cut_off_by_its_timeout_leaves_no_connection_behind() {
     assert!(server.await.unwrap().starts_with(b"EHLO"));
 }
 
-// ---- what recipients see
-
 /// Nothing of these may reach a person's eyes or terminal.
 fn assert_harmless(text: &str) {
     let bad = |c: char| {
@@ -648,6 +361,24 @@ fn every_webhook_body_holds_the_texts_as_they_came() {
         }
         if let Some(alert) = sample.alert.filter(|alert| alert.trace.service.len() < 1000) {
             assert_eq!(read["trace"]["actor"]["name"], alert.trace.actor.name.unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_documented_example_is_what_is_sent() {
+    let page = include_str!("../../docs/webhook.md");
+    let example = page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let example: Value = serde_json::from_str(example).unwrap();
+    let id = example["id"].as_str().unwrap();
+    let sent: Value = serde_json::from_slice(&render::body(&Format::Webhook, &opened(), id)).unwrap();
+    assert_eq!(sent, example);
+    // Every key is explained, those of the parts by their path.
+    for (key, value) in sent.as_object().unwrap() {
+        assert!(page.contains(&format!("| `{key}` |")), "{key}");
+        for part in value.as_object().into_iter().flat_map(|part| part.keys()) {
+            let told = page.contains(&format!("`{key}.{part}`")) || page.contains(&format!("`{key}.{part}."));
+            assert!(told, "{key}.{part}");
         }
     }
 }

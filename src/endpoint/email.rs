@@ -11,14 +11,16 @@ use std::{
 };
 
 use lettre::{
-    address::Envelope,
+    Address,
     transport::smtp::{
         Error as SmtpError,
         authentication::{Credentials, Mechanism},
         client::{AsyncSmtpConnection, Certificate, TlsParameters},
+        commands::{Data, Mail, Rcpt},
         extension::ClientId,
     },
 };
+use tracing::warn;
 
 use super::{
     InvalidEndpoint,
@@ -67,12 +69,15 @@ pub struct Email {
 }
 
 struct Relay {
+    /// The endpoint's, for the log.
+    name: String,
     host: String,
     port: u16,
     security: Security,
     credentials: Option<Credentials>,
     hello: ClientId,
-    envelope: Envelope,
+    from: Address,
+    to: Vec<Address>,
     /// The connection of the last mail, for the next one.
     spare: Mutex<Option<Spare>>,
 }
@@ -93,13 +98,13 @@ const SPARE_FOR: Duration = Duration::from_secs(20);
 
 impl Email {
     pub fn new(endpoint: &super::Settings, settings: &Settings) -> Result<Self, InvalidEndpoint> {
-        let relay = relay(settings).map_err(|reason| endpoint.invalid(reason))?;
+        let relay = relay(&endpoint.name, settings).map_err(|reason| endpoint.invalid(reason))?;
         Ok(Self { relay: Arc::new(relay), timeout: endpoint.timeout })
     }
 
     pub async fn send(&self, delivery: &Delivery, now: Timestamp) -> Outcome {
         match tokio::time::timeout(self.timeout, self.relay.send(&delivery.body, self.timeout, now)).await {
-            Ok(Ok(reply)) => Outcome::Delivered { answer: format!("smtp_2xx: {}", inert::line(&reply, 200)) },
+            Ok(Ok(reply)) => Outcome::Delivered { answer: format!("smtp_2xx: {}", inert::line(&reply, 400)) },
             Ok(Err(failure)) => failure,
             Err(_) => answer::timed_out(self.timeout),
         }
@@ -113,9 +118,42 @@ impl Relay {
             None => self.connect(timeout).await?,
         };
         // Whatever fails below drops the connection: its dialogue is in an unknown place.
-        let sent = connection.send(&self.envelope, mail).await.map_err(|error| meaning(Stage::Mail, &error))?;
+        let answer = self.transact(&mut connection, mail).await?;
         self.keep(Spare { connection, used: now });
-        Ok(format!("the server answered {} {}", sent.code(), sent.message().collect::<Vec<_>>().join(" ")))
+        Ok(answer)
+    }
+
+    async fn transact(&self, connection: &mut AsyncSmtpConnection, mail: &[u8]) -> Result<String, Outcome> {
+        let failed = |error: SmtpError| meaning(Stage::Mail, &error);
+        connection.command(Mail::new(Some(self.from.clone()), Vec::new())).await.map_err(failed)?;
+        // One address that is gone must not keep the others from hearing. One that is only
+        // put off does: the mail is repeated to all, because it has one outcome.
+        let mut refused = None;
+        let mut refusals = 0;
+        for to in &self.to {
+            match connection.command(Rcpt::new(to.clone(), Vec::new())).await.map_err(failed) {
+                Ok(_) => {}
+                Err(outcome @ Outcome::Refused { .. }) => {
+                    refused = Some(outcome);
+                    refusals += 1;
+                }
+                Err(outcome) => return Err(outcome),
+            }
+        }
+        let note = match refused {
+            Some(refused) if refusals == self.to.len() => return Err(refused),
+            Some(refused) => {
+                warn!(
+                    endpoint = self.name,
+                    refusals, "the mail server refuses some of the recipients of `{}`", self.name
+                );
+                format!("{refusals} of {} recipients refused ({}); ", self.to.len(), refused.reason())
+            }
+            None => String::new(),
+        };
+        connection.command(Data).await.map_err(failed)?;
+        let sent = connection.message(mail).await.map_err(failed)?;
+        Ok(format!("{note}the server answered {} {}", sent.code(), sent.message().collect::<Vec<_>>().join(" ")))
     }
 
     async fn take_spare(&self, now: Timestamp) -> Option<AsyncSmtpConnection> {
@@ -181,7 +219,7 @@ fn meaning(stage: Stage, error: &SmtpError) -> Outcome {
     }
 }
 
-fn relay(settings: &Settings) -> Result<Relay, String> {
+fn relay(name: &str, settings: &Settings) -> Result<Relay, String> {
     let host = settings.host.trim().to_owned();
     if host.is_empty() || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b)) {
         return Err(format!("`smtp.host` is `{}`; expected a host name", host.escape_debug()));
@@ -203,24 +241,34 @@ fn relay(settings: &Settings) -> Result<Relay, String> {
         Tls::Tls => 465,
     };
     Ok(Relay {
+        name: name.to_owned(),
         port: settings.port.unwrap_or(default_port),
         security,
         credentials,
         hello: ClientId::default(),
-        envelope: envelope(settings)?,
+        from: address("from", &settings.from)?,
+        to: recipients(settings)?,
         spare: Mutex::new(None),
         host,
     })
 }
 
-fn envelope(settings: &Settings) -> Result<Envelope, String> {
-    let address = |key: &str, text: &str| match mailbox(text) {
-        Ok(mailbox) => Ok(mailbox.email),
-        Err(wrong) => Err(format!("`{key}`: `{}` {wrong}", text.escape_debug())),
-    };
-    let to: Result<Vec<_>, _> = settings.to.iter().map(|to| address("to", to)).collect();
-    Envelope::new(Some(address("from", &settings.from)?), to?)
-        .map_err(|_| "`to` is empty; expected a mail address".into())
+fn recipients(settings: &Settings) -> Result<Vec<Address>, String> {
+    if settings.to.is_empty() {
+        return Err("`to` is empty; expected a mail address".into());
+    }
+    settings.to.iter().map(|to| address("to", to)).collect()
+}
+
+fn address(key: &str, text: &str) -> Result<Address, String> {
+    let shown = text.escape_debug();
+    let address = mailbox(text).map_err(|wrong| format!("`{key}`: `{shown}` {wrong}"))?.email;
+    if !address.to_string().is_ascii() {
+        return Err(format!(
+            "`{key}`: `{shown}` has an address with letters outside ASCII; write its domain as `xn--...`"
+        ));
+    }
+    Ok(address)
 }
 
 fn tls(host: &str, settings: &Settings) -> Result<TlsParameters, String> {
@@ -254,7 +302,7 @@ mod tests {
 
     #[track_caller]
     fn check(settings: &Settings, wrong: &str) {
-        let found = relay(settings).err().unwrap_or_default();
+        let found = relay("mail", settings).err().unwrap_or_default();
         assert!(if wrong.is_empty() { found.is_empty() } else { found.contains(wrong) }, "{found}");
     }
 
@@ -266,6 +314,8 @@ mod tests {
         check(&Settings { from: "nobody".into(), ..settings() }, "`from`: `nobody` is not a mail address");
         check(&Settings { from: "A\r\nBcc: x <a@example.org>".into(), ..settings() }, "line break");
         check(&Settings { to: vec![], ..settings() }, "`to` is empty");
+        check(&Settings { to: vec!["ops@ex\u{e4}mple.org".into()], ..settings() }, "outside ASCII");
+        check(&Settings { from: "R\u{f6}der <roeder@example.org>".into(), ..settings() }, "");
         check(&Settings { to: vec!["a@example.org, b@example.org".into()], ..settings() }, "is not a mail address");
         check(&Settings { username: Some("bell".into()), ..settings() }, "without `smtp.password`");
         check(&Settings { password: Some(Secret::new("x")), ..settings() }, "without `smtp.username`");
@@ -276,8 +326,8 @@ mod tests {
     #[test]
     fn ports_follow_the_security() {
         for (tls, port) in [(Tls::None, 25), (Tls::Starttls, 587), (Tls::Tls, 465)] {
-            assert_eq!(relay(&Settings { tls, ..settings() }).map(|relay| relay.port), Ok(port));
+            assert_eq!(relay("mail", &Settings { tls, ..settings() }).map(|relay| relay.port), Ok(port));
         }
-        assert_eq!(relay(&Settings { port: Some(2525), ..settings() }).map(|relay| relay.port), Ok(2525));
+        assert_eq!(relay("mail", &Settings { port: Some(2525), ..settings() }).map(|relay| relay.port), Ok(2525));
     }
 }

@@ -289,6 +289,25 @@ async fn mail_servers_answers_decide_what_happens_next() {
 }
 
 #[tokio::test]
+async fn one_address_that_is_gone_does_not_silence_the_others() {
+    let mut inbox = Inbox::start("plain", "", "");
+    let to = |addresses: &[&str]| {
+        let mut settings = mail_to(inbox.port, email::Tls::None, None, None);
+        let KindSettings::Email(email) = &mut settings.kind else { unreachable!() };
+        email.to = addresses.iter().map(|&address| address.to_owned()).collect();
+        settings
+    };
+    let some = to(&["550@example.org", "ops@example.org"]);
+    let (none, later) = (to(&["550@example.org"]), to(&["ops@example.org", "450@example.org"]));
+    let outcome = send(&some, opened()).await;
+    assert_said(&outcome, "delivered", "smtp_2xx");
+    assert!(outcome.reason().contains("1 of 2 recipients refused"), "{outcome:?}");
+    assert_eq!(inbox.next()["to"], json!(["ops@example.org"]));
+    assert_said(&send(&none, opened()).await, "refused", "smtp_5xx");
+    assert_said(&send(&later, opened()).await, "retry", "smtp_4xx");
+}
+
+#[tokio::test]
 async fn an_attempt_cut_off_by_its_timeout_leaves_no_connection_behind() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut settings = mail_to(listener.local_addr().unwrap().port(), email::Tls::None, None, None);
@@ -427,6 +446,12 @@ async fn hostile_text_adds_no_header_recipient_or_tag_to_a_mail() {
 
 #[test]
 fn no_letterhead_makes_rendering_fail() {
+    for c in ('\0'..'\u{200}').filter(|c| *c != 'x') {
+        let from = format!("a{c}b{c} <be{c}ll@example.org>");
+        let format = Format::Email(Letterhead { to: vec![format!("{c}<ops@example.org>")], from });
+        let mail = render::body(&format, &opened(), "msg_x");
+        assert!(mail.starts_with(b"From: "), "{c:?}");
+    }
     for (from, to) in [
         ("nobody", vec!["ops@example.org".to_owned()]),
         ("a\r\nBcc: x <a@example.org>", vec!["ops@example.org".to_owned()]),

@@ -3,7 +3,8 @@
     smtp_inbox.py FOLDER [plain|starttls|tls] [user:password] [replies,comma,separated]
 
 Writes a fresh CA to FOLDER/ca.pem. Prints `{"port": N}`, then one JSON per mail. `replies` are answers to the first
-mails: a code, or `drop` to hang up after the mail without an answer. Ends when stdin closes.
+mails: a code, or `drop` to hang up after the mail without an answer. A recipient such as `550@example.org` is answered
+with that code. Ends when stdin closes.
 """
 
 import datetime
@@ -74,6 +75,13 @@ def authenticate(server, session, envelope, mechanism, data):
 
 
 class Inbox:
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        name = address.split("@")[0]
+        if name.isdigit():  # `550@example.org` is answered 550
+            return f"{name} scripted"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
     async def handle_DATA(self, server, session, envelope):
         mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
         tell(

@@ -1,15 +1,12 @@
 //! `tracebell test`: runs the cases inside the rules.
 
-use std::{
-    io::IsTerminal,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use anstyle::{AnsiColor, Style};
 
 use super::{BAD, Output, USAGE};
 use crate::{
+    config,
     document::{self, File, Level, Problem},
     rule::{self, RuleSet},
 };
@@ -54,56 +51,18 @@ fn files(args: &Args) -> (Vec<File>, Vec<Problem>) {
     }
     let default = [PathBuf::from(DEFAULT)];
     let paths = if args.paths.is_empty() { &default[..] } else { &args.paths };
-    let (mut files, mut problems) = (Vec::new(), Vec::new());
-    for path in paths {
-        if let Err(problem) = read(path, Depth::Named, &mut files) {
-            problems.push(problem);
-        }
-    }
+    let (files, mut problems) = config::rule_files(paths);
     if files.is_empty() && problems.is_empty() {
-        let hint = "give the path of a rule file, or `--shipped`";
-        problems.push(problem(&paths[0], "no rule file here".into(), hint));
+        problems.push(Problem {
+            level: Level::Error,
+            file: paths[0].display().to_string(),
+            span: document::Span::default(),
+            path: String::new(),
+            text: "no rule file (`.yaml`, `.yml`) in this folder".into(),
+            hint: Some("give the path of a rule file, or `--shipped`".into()),
+        });
     }
     (files, problems)
-}
-
-/// A file that was asked for is read whatever its name; in a folder only YAML counts.
-#[derive(Clone, Copy, PartialEq)]
-enum Depth {
-    Named,
-    Found,
-}
-
-fn read(path: &Path, depth: Depth, files: &mut Vec<File>) -> Result<(), Problem> {
-    let failed = |error: std::io::Error| problem(path, format!("cannot be read: {error}"), "check the path");
-    let kind = std::fs::metadata(path).map_err(failed)?;
-    if kind.is_dir() {
-        let entries: Result<Vec<_>, _> = std::fs::read_dir(path).map_err(failed)?.collect();
-        let mut paths: Vec<PathBuf> = entries.map_err(failed)?.into_iter().map(|entry| entry.path()).collect();
-        paths.sort();
-        return paths.iter().try_for_each(|path| read(path, Depth::Found, files));
-    }
-    let yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-    if depth == Depth::Found && !yaml {
-        return Ok(());
-    }
-    // A pipe or a device might never end.
-    if !kind.is_file() {
-        return Err(problem(path, "not a file".into(), "check the path"));
-    }
-    // The length is asked first, so that a huge file is not read to be refused.
-    if kind.len() > document::parse::FILE_LIMIT as u64 {
-        let text = format!("the file is too large: {} MiB", kind.len() / (1024 * 1024));
-        return Err(problem(path, text, "split it into several files"));
-    }
-    let bytes = std::fs::read(path).map_err(failed)?;
-    files.push(document::decode_bytes(&path.display().to_string(), &bytes)?);
-    Ok(())
-}
-
-fn problem(path: &Path, text: String, hint: &str) -> Problem {
-    let (file, hint) = (path.display().to_string(), Some(hint.to_owned()));
-    Problem { level: Level::Error, file, span: document::Span::default(), path: String::new(), text, hint }
 }
 
 struct Row {

@@ -47,7 +47,8 @@ fn read(file: &File) -> Result<Node, Vec<Problem>> {
         Ok(raw) => raw,
         Err(error) => {
             let at = error.location().map_or(Span::default(), |location| span(&file.text, &location));
-            return Err(vec![problem(file, at, in_our_words(&error, file, at))]);
+            let words = in_our_words(&error, file, at);
+            return Err(vec![problem(file, culprit(file, at, &words.0), words)]);
         }
     };
     let mut problems = Vec::new();
@@ -263,6 +264,20 @@ fn in_our_words(error: &Error, file: &File, at: Span) -> (String, Option<String>
     (text, hint.map(str::to_owned))
 }
 
+/// The parser stops after the mistake; these two are worth pointing at themselves.
+fn culprit(file: &File, at: Span, text: &str) -> Span {
+    let line_start = file.text[..at.start].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = file.text[line_start..].lines().next().unwrap_or_default();
+    let (found, length) = if *text == template_without_quotes().0 {
+        (line.find("{{"), 2)
+    } else if text.starts_with("a tab") {
+        (line.find('\t'), 1)
+    } else {
+        (None, 0)
+    };
+    found.map_or(at, |found| Span { start: line_start + found, end: line_start + found + length })
+}
+
 fn limit(breach: &BudgetBreach) -> (String, Option<&'static str>) {
     match breach {
         BudgetBreach::Depth { .. } => {
@@ -360,9 +375,9 @@ mod tests {
         refused("# nothing\n", "1:1", "the file is empty");
         refused("a: 1\n---\nb: 2\n", "3:1", "more than one YAML document");
         refused("a: 1\nb: 2\na: 3\n", "3:1", "the key `a` is given twice, first on line 1");
-        refused("a:\n\t- b\n", "2:2", "a tab in the indentation");
+        refused("a:\n\t- b\n", "2:1", "a tab in the indentation");
         refused("x: &a {b: 1}\ny:\n  <<: *a\n", "3:3", "merge keys");
-        refused("title: {{ actor.name }} did\n", "1:25", "without quotes");
+        refused("title: {{ actor.name }} did\n", "1:8", "without quotes");
         refused("title: {{ actor.name }}\n", "1:9", "without quotes");
         refused("größe: b: c\n", "1:9", "a second `: `");
         refused("a: *x\n", "1:4", "no anchor");

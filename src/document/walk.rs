@@ -53,6 +53,8 @@ pub struct Walk<'a> {
 pub struct Fields<'a> {
     pub walk: Walk<'a>,
     known: Vec<&'static str>,
+    /// Known too, but not worth recommending.
+    later: Vec<&'static str>,
 }
 
 impl<'a> Walk<'a> {
@@ -116,7 +118,7 @@ impl<'a> Walk<'a> {
     /// The keys, for maps whose keys are ours.
     pub fn fields(&self) -> Option<Fields<'a>> {
         self.entries()?;
-        Some(Fields { walk: self.clone(), known: Vec::new() })
+        Some(Fields { walk: self.clone(), known: Vec::new(), later: Vec::new() })
     }
 
     pub fn text(&self) -> Option<&'a str> {
@@ -279,7 +281,7 @@ impl<'a> Fields<'a> {
             let walk = self.walk.child(key, self.walk.node);
             walk.report(Level::Error, entry, text, Some(hint.to_owned()));
         }
-        self.known.push(key);
+        self.later.push(key);
     }
 
     /// Place of a key, if the map holds it.
@@ -291,7 +293,7 @@ impl<'a> Fields<'a> {
     /// Reports every key that nobody asked for.
     pub fn finish(self) {
         for (name, key, _) in self.walk.entries().unwrap_or_default() {
-            if self.known.contains(&name) {
+            if self.known.contains(&name) || self.later.contains(&name) {
                 continue;
             }
             let hint = match did_you_mean(name, self.known.iter().copied()) {

@@ -63,7 +63,13 @@ pub fn read(walk: &Walk<'_>) -> Option<Case> {
     let title = fields.optional_text("title").map(str::to_owned);
     let severity = fields.optional("severity").and_then(|walk| super::load::read_severity(&walk));
     let name = fields.optional_text("name").map(str::to_owned);
+    let known = fires.is_some() || silent.is_some();
+    let slip = !known && walk.entries().is_some_and(|entries| !entries.is_empty());
     fields.finish();
+    if slip {
+        // Told already, as an unknown key.
+        return None;
+    }
     let (fires, sample) = match (fires, silent) {
         (Some(sample), None) => (true, sample),
         (None, Some(sample)) => (false, sample),

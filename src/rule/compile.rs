@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap},
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -256,19 +257,27 @@ fn expected_word(walk: &Walk<'_>, field: &Field, word: &str) -> Option<()> {
 }
 
 fn networks(walk: &Walk<'_>, lists: &Lists) -> Option<Vec<IpNet>> {
-    let texts = texts(walk, lists)?;
-    let read = |text: &String| {
-        let network = text.parse::<IpNet>().ok();
-        let address = || text.parse::<std::net::IpAddr>().ok().map(IpNet::from);
-        let found = network.or_else(address).map(|network| network.trunc());
-        if found.is_none() {
-            let hint = "write `192.0.2.0/24`, `2001:db8::/32` or one address";
-            walk.fail_hint(format!("`{text}` is not a network"), hint);
-        }
-        found
-    };
-    let networks: Vec<Option<IpNet>> = texts.iter().map(read).collect();
-    networks.into_iter().collect()
+    let read = each(walk, |at| {
+        let text = scalar(at)?;
+        let texts = match text.strip_prefix('$') {
+            Some(name) => list(at, name, lists)?.clone(),
+            None => vec![text],
+        };
+        let networks: Vec<Option<IpNet>> = texts.iter().map(|text| network(at, text)).collect();
+        networks.into_iter().collect::<Option<Vec<_>>>()
+    })?;
+    Some(read.concat())
+}
+
+/// A network, or an address as the network of one.
+fn network(walk: &Walk<'_>, text: &str) -> Option<IpNet> {
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    let network = text.parse::<IpNet>().ok().or_else(address).map(|network| network.trunc());
+    if network.is_none() {
+        let hint = "write `192.0.2.0/24`, `2001:db8::/32` or one address, without a zone";
+        walk.fail_hint(format!("`{text}` is not a network"), hint);
+    }
+    network
 }
 
 fn bound(walk: &Walk<'_>, field: &Field) -> Option<Bound> {

@@ -94,3 +94,338 @@ fn sorted(folder: &Path) -> Vec<PathBuf> {
     paths.sort();
     paths
 }
+
+/// One rule around a condition, with a case for each trace: every case must come out as marked.
+#[track_caller]
+fn check(condition: &str, cases: &[(bool, &str)]) {
+    let mut text = format!(
+        "lists: {{ admins: [alice, \"svc-*\"], nets: [10.0.0.0/8, 192.0.2.1] }}\n\
+         rules:\n  - id: some-rule\n    title: t\n    severity: low\n    match: {condition}\n    cases:\n"
+    );
+    for (fires, trace) in cases {
+        let kind = if *fires { "fires" } else { "silent" };
+        writeln!(text, "      - {kind}: {trace}").unwrap();
+    }
+    let (set, problems) = load_text(&text);
+    let errors: Vec<_> = problems.iter().filter(|problem| problem.level == Level::Error).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    for result in set.rules[0].run_cases() {
+        assert_eq!(result.failure, None, "{condition}: {}", text.lines().nth(result.line - 1).unwrap());
+    }
+}
+
+#[test]
+fn values_compare_as_documented() {
+    check(
+        "{ service: kms, operation: scheduleKeyDELETION }",
+        &[
+            (true, "{ service: KMS, operation: scheduleKeyDeletion }"),
+            (false, "{ service: KMS, operation: disableKey }"),
+            (false, "{ operation: scheduleKeyDeletion }"),
+        ],
+    );
+    check(
+        "{ code: 200 }",
+        &[(true, "{ code: 200 }"), (true, "{ code: \"200\" }"), (false, "{ code: 200.0 }"), (false, "{}")],
+    );
+    check(
+        "{ project.id: [0123456789, 1e5, 05e8d] }",
+        &[
+            (true, "{ project.id: \"0123456789\" }"),
+            (true, "{ project.id: \"1e5\" }"),
+            (true, "{ project_id: 05e8d }"),
+            (false, "{ project.id: \"123456789\" }"),
+            (false, "{ project.id: \"100000\" }"),
+        ],
+    );
+    // Names of resources are the customer's own and keep their case.
+    check("{ resource.name: Prod }", &[(true, "{ resource.name: Prod }"), (false, "{ resource.name: prod }")]);
+    check("{ actor.name: ÄNNE }", &[(true, "{ actor.name: änne }"), (false, "{ actor.name: \"a\\u0308nne\" }")]);
+    check(
+        "{ operation: \"*login*failed\" }",
+        &[
+            (true, "{ operation: loginFailed }"),
+            (true, "{ operation: iamUserSsoLoginFailed }"),
+            (false, "{ operation: loginFailedAgain }"),
+        ],
+    );
+    check(
+        "{ actor.name: $admins }",
+        &[
+            (true, "{ actor.name: ALICE }"),
+            (true, "{ actor.name: svc-backup }"),
+            (false, "{ actor.name: bob }"),
+            (false, "{}"),
+        ],
+    );
+    check(
+        "{ user.name: [bob, $admins], trace_rating: warning }",
+        &[
+            (true, "{ actor: { name: bob }, rating: warning }"),
+            (true, "{ user: { name: alice }, outcome: failed }"),
+            (false, "{ actor.name: bob }"),
+        ],
+    );
+}
+
+#[test]
+fn operators_compare_as_documented() {
+    check(
+        "{ resource.name: { not: prod } }",
+        &[(true, "{ resource.name: test }"), (true, "{}"), (false, "{ resource.name: prod }")],
+    );
+    check(
+        "{ actor.name: { not_in: $admins } }",
+        &[(true, "{}"), (true, "{ actor.name: bob }"), (false, "{ actor.name: alice }")],
+    );
+    check(
+        "{ actor.name: { not: { prefix: SVC- } } }",
+        &[(true, "{}"), (true, "{ actor.name: a }"), (false, "{ actor.name: svc-a }")],
+    );
+    check(
+        "{ operation: { prefix: Delete } }",
+        &[(true, "{ operation: deleteServer }"), (false, "{ operation: undelete }")],
+    );
+    check(
+        "{ resource.name: { suffix: [-db, -cache] } }",
+        &[(true, "{ resource.name: a-cache }"), (false, "{ resource.name: a-DB }")],
+    );
+    check(
+        "{ message: { contains: denied } }",
+        &[(true, "{ message: access denied by policy }"), (false, "{ message: ok }")],
+    );
+    check(
+        "{ resource.name: { regex: '^prod-(db|web)[0-9]+$' } }",
+        &[
+            (true, "{ resource.name: prod-db1 }"),
+            (false, "{ resource.name: prod-db }"),
+            (false, "{ resource.name: PROD-DB1 }"),
+        ],
+    );
+    check(
+        "{ actor.name: { regex: '^svc-\\w+$' } }",
+        &[(true, "{ actor.name: SVC-ä }"), (false, "{ actor.name: svc-a-b }")],
+    );
+    check(
+        "{ source_ip: { cidr: [10.1.2.3/8, \"2001:db8::/32\"] } }",
+        &[
+            (true, "{ source_ip: 10.255.0.1 }"),
+            (true, "{ source_ip: \"::ffff:10.0.0.1\" }"),
+            (true, "{ source_ip: \"2001:db8::1%eth0\" }"),
+            (false, "{ source_ip: 11.0.0.1 }"),
+            (false, "{ source_ip: not-an-address }"),
+            (false, "{}"),
+        ],
+    );
+    check("{ source_ip: { cidr: $nets } }", &[(true, "{ source_ip: 192.0.2.1 }"), (false, "{ source_ip: 192.0.2.2 }")]);
+    check(
+        "{ source_ip: { not_cidr: 0.0.0.0/0 } }",
+        &[(false, "{ source_ip: 1.2.3.4 }"), (true, "{ source_ip: \"::1\" }"), (true, "{}")],
+    );
+    check(
+        "{ code: { gte: 400 } }",
+        &[
+            (true, "{ code: 400 }"),
+            (true, "{ code: 1000 }"),
+            (false, "{ code: 399 }"),
+            (false, "{ code: ok }"),
+            (false, "{}"),
+        ],
+    );
+    check(
+        "{ all: [{ code: { gt: 399 } }, { code: { lt: 500 } }, { code: { lte: 404 } }] }",
+        &[(true, "{ code: 404 }"), (false, "{ code: 405 }"), (false, "{ code: 399 }")],
+    );
+    check(
+        "{ time: { lt: 2026-01-01T00:00:00Z } }",
+        &[(true, "{ time: 2025-12-31T23:59:59Z }"), (false, "{ time: 2026-01-01T00:00:00Z }")],
+    );
+    check(
+        "{ rating: { at_least: warning } }",
+        &[
+            (true, "{ rating: Warning }"),
+            (true, "{ rating: incident }"),
+            (false, "{ rating: normal }"),
+            (false, "{ rating: strange }"),
+        ],
+    );
+    check("{ source_ip: { exists: false } }", &[(true, "{}"), (false, "{ source_ip: 1.2.3.4 }")]);
+    check(
+        "{ actor.id: { same_as: resource.id } }",
+        &[(true, "{ actor.id: u1, resource.id: u1 }"), (false, "{ actor.id: u1, resource.id: u2 }"), (false, "{}")],
+    );
+    check(
+        "{ request.rule.ports.0: 22 }",
+        &[
+            (true, "{ request: { rule: { ports: [22, 23] } } }"),
+            (true, "{ request: '{\"rule\":{\"ports\":[\"22\"]}}' }"),
+            (false, "{ request: { rule: { ports: [23, 22] } } }"),
+            (false, "{ request: not json }"),
+        ],
+    );
+    check(
+        "{ any: [{ service: ECS, not: { operation: \"start*\" } }, { service: KMS }] }",
+        &[
+            (true, "{ service: ECS, operation: stopServer }"),
+            (true, "{ service: KMS }"),
+            (false, "{ service: ECS, operation: startServer }"),
+            (false, "{ service: OBS }"),
+        ],
+    );
+}
+
+#[test]
+fn networks_hold_exactly_their_addresses() {
+    let mut random = fastrand::Rng::with_seed(11);
+    for _ in 0..300 {
+        let (network, length) = (random.u32(..), random.u32(0..=32));
+        // Near misses and hits: the network's own bits with a few turned.
+        let address = network ^ (1u32 << random.u32(0..32)) ^ random.u32(0..4);
+        let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
+        let [network_text, address_text] =
+            [network, address].map(|bits| std::net::Ipv4Addr::from_bits(bits).to_string());
+        let fires = network & mask == address & mask;
+        check(
+            &format!("{{ source_ip: {{ cidr: {network_text}/{length} }} }}"),
+            &[(fires, &format!("{{ source_ip: {address_text} }}"))],
+        );
+        check(
+            &format!("{{ source_ip: {{ not_cidr: {network_text}/{length} }} }}"),
+            &[(!fires, &format!("{{ source_ip: {address_text} }}"))],
+        );
+    }
+}
+
+#[test]
+fn a_failed_case_says_what_differs() {
+    let text = "rules:
+  - id: some-rule
+    title: \"{{ actor.name }} did it\"
+    severity: low
+    match:
+      service: KMS
+      operation: [disableKey, deleteKey]
+      any:
+        - { resource.name: prod }
+        - { source_ip: { cidr: 10.0.0.0/8 }, resource.name: test }
+      not: { actor.name: root }
+    cases:
+      - fires: { service: ECS }
+      - fires: { service: KMS, operation: createKey }
+      - fires: { service: KMS, operation: disableKey, source_ip: 10.0.0.1 }
+      - fires: { service: KMS, operation: disableKey, resource.name: prod, actor.name: root }
+      - silent: { service: KMS, operation: disableKey, resource.name: prod }
+      - { fires: { service: KMS, operation: disableKey, resource.name: prod }, title: x, severity: low }
+      - { fires: { service: KMS, operation: disableKey, resource.name: prod }, severity: high }
+      - fires: { service: KMS, operation: disableKey, resource.name: prod }
+";
+    let (set, problems) = load_text(text);
+    assert!(problems.iter().all(|problem| problem.level == Level::Warning), "{problems:?}");
+    let failures: Vec<Option<String>> = set.rules[0].run_cases().into_iter().map(|result| result.failure).collect();
+    let expected = [
+        Some("expected to fire, was silent: `service`: expected `KMS`, found `ECS`"),
+        Some("expected to fire, was silent: `operation`: expected `disableKey` or `deleteKey`, found `createKey`"),
+        Some("expected to fire, was silent: `resource.name`: expected `prod`, found nothing"),
+        Some(
+            "expected to fire, was silent: `not`: expected a trace unlike the `not` group, found `every condition in it holds`",
+        ),
+        Some("expected to be silent, fired: every condition of `match` holds"),
+        Some("expected the title `x`, found `- did it`"),
+        Some("expected severity `high`, found `low`"),
+        None,
+    ];
+    assert_eq!(failures, expected.map(|text| text.map(str::to_owned)));
+}
+
+#[test]
+fn defaults_are_as_documented() {
+    let (set, problems) = load_text("rules: [{ id: a, title: t, severity: low, match: { rating: incident } }]");
+    assert!(problems.is_empty(), "{problems:?}");
+    let rule = &set.rules[0];
+    assert_eq!((rule.topics.as_slice(), rule.mode), (&["default".to_owned()][..], rule::Mode::Live));
+    assert_eq!(rule.dedup, rule::Dedup::default());
+    assert_eq!(rule.place, "rules.yaml:1");
+    let (other, _) = load_text("rules: [{ id: a, title: u, severity: low, match: { rating: incident } }]");
+    assert_eq!(set.generation.len(), 12);
+    assert_ne!(set.generation, other.generation);
+}
+
+#[test]
+fn windows_line_ends_and_a_byte_order_mark_are_read() {
+    let text =
+        "\u{feff}rules:\r\n  - id: a\r\n    title: t\r\n    severity: low\r\n    match: { rating: incident }\r\n";
+    let file = document::decode_bytes("a.yaml", text.as_bytes()).unwrap();
+    let (set, problems) = rule::load(&[file]);
+    assert!(problems.is_empty() && set.rules.len() == 1, "{problems:?}");
+}
+
+/// A tenth of the largest load that was promised to take a second, in a debug build.
+#[test]
+fn a_thousand_rules_load_quickly() {
+    let mut text = String::from("rules:\n");
+    for n in 0..1_000 {
+        writeln!(
+            text,
+            "  - id: rule-{n}\n    title: \"{{{{ actor.name }}}} did {n}\"\n    severity: low\n    match:\n      service: KMS\n      \
+             operation: [disableKey, enableKey]\n      resource.name: {{ regex: '^prod-{n}-[a-z]+$' }}\n    cases:\n      \
+             - fires: {{ service: KMS, operation: disableKey, resource.name: prod-{n}-a }}"
+        )
+        .unwrap();
+    }
+    let before = Instant::now();
+    let (set, problems) = load_text(&text);
+    assert!(problems.is_empty() && set.rules.len() == 1_000, "{problems:?}");
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+}
+
+#[test]
+fn slow_but_legal_patterns_and_long_lists_stay_cheap() {
+    let values: Vec<String> = (0..100_000).map(|n| format!("id-{n}")).collect();
+    let text = format!(
+        "lists:\n  many: [{}]\nrules:\n  - {{ id: a, title: t, severity: low, match: {{ resource.id: $many }} }}\n  \
+         - {{ id: b, title: t, severity: low, match: {{ actor.id: $many }} }}\n  \
+         - {{ id: c, title: t, severity: low, match: {{ message: {{ regex: 'a.{{0,30}}b.{{0,30}}[cd]$' }} }} }}\n",
+        values.join(", ")
+    );
+    let (set, problems) = load_text(&text);
+    assert!(problems.is_empty(), "{problems:?}");
+    let mut trace = rule::case::blank_trace();
+    trace.resource.id = Some("id-99999".into());
+    trace.message = Some("ab".repeat(500_000));
+    let before = Instant::now();
+    let matches = set.evaluate(&trace);
+    assert_eq!(matches.iter().map(|found| found.rule.id.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert!(before.elapsed() < Duration::from_secs(1), "{:?}", before.elapsed());
+}
+
+#[test]
+fn the_command_prints_verdicts_and_exit_codes() {
+    let run = |args: &[&str]| {
+        let output = world::tracebell().arg("test").args(args).current_dir(FIXTURES).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, out, err) = run(&["--shipped"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert!(out.contains("kms-key-destruction") && out.contains("0 failed") && !out.contains('\u{1b}'), "{out}");
+
+    let (code, out, _) = run(&["failing.yaml"]);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(
+        out.contains(
+            "failing.yaml:9: expected to fire, was silent: `operation`: expected `disableKey`, found `enableKey`"
+        ),
+        "{out}"
+    );
+    assert!(out.contains("1 rule, 2 cases: 1 ok, 1 failed"), "{out}");
+
+    let (code, out, _) = run(&["failing.yaml", "--output", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &json["failed"], &json["cases"][1]["ok"]), (Some(1), &1.into(), &false.into()));
+
+    let (code, _, err) = run(&["bad/unknown-field.yaml"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("did you mean `user.name`?") && err.contains("^^^^^^^^^"), "{err}");
+    assert_eq!(run(&["nowhere.yaml"]).0, Some(2));
+    assert_eq!(run(&[]).0, Some(2), "there is no folder `rules` here");
+}

@@ -31,15 +31,17 @@ static PAIRS: LazyLock<HashSet<(String, String)>> = LazyLock::new(|| {
     entries().flat_map(|entry| entry.operations().map(move |operation| pair(&entry, operation))).collect()
 });
 
+static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+    let entry = |line: &'static str| {
+        let mut columns = line.splitn(3, " | ");
+        Some(Entry { service: columns.next()?, resource_type: columns.next()?, operations: columns.next()? })
+    };
+    TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(entry).collect()
+});
+
 /// The table, line by line.
 pub fn entries() -> impl Iterator<Item = Entry> {
-    TABLE.lines().filter_map(|line| {
-        let mut columns = line.splitn(3, " | ");
-        match (columns.next()?, columns.next()?, columns.next()?) {
-            (service, ..) if service.starts_with('#') => None,
-            (service, resource_type, operations) => Some(Entry { service, resource_type, operations }),
-        }
-    })
+    ENTRIES.iter().copied()
 }
 
 /// Every service, once, in the table's order.

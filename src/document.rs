@@ -88,6 +88,21 @@ pub enum Level {
     Warning,
 }
 
+/// Where the lines of a file begin, for those who ask often.
+#[derive(Debug, Clone)]
+pub struct Lines(Vec<usize>);
+
+impl Lines {
+    pub fn of(file: &File) -> Self {
+        Self(file.text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// The line of a byte, from 1.
+    pub fn line(&self, byte: usize) -> usize {
+        self.0.partition_point(|newline| *newline < byte) + 1
+    }
+}
+
 impl File {
     /// Line and column of a byte, both from 1, columns in characters.
     pub fn position(&self, byte: usize) -> (usize, usize) {

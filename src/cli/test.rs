@@ -1,6 +1,10 @@
 //! `tracebell test`: runs the cases inside the rules.
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anstyle::{AnsiColor, Style};
 
@@ -51,16 +55,20 @@ fn files(args: &Args) -> (Vec<File>, Vec<Problem>) {
     }
     let default = [PathBuf::from(DEFAULT)];
     let paths = if args.paths.is_empty() { &default[..] } else { &args.paths };
+    let nothing = |path: &Path, text: &str| Problem {
+        level: Level::Error,
+        file: path.display().to_string(),
+        span: document::Span::default(),
+        path: String::new(),
+        text: text.into(),
+        hint: Some("give the path of a rule file or folder, or `--shipped` for the rules built in".into()),
+    };
+    if let Some(missing) = paths.iter().find(|path| !path.exists()) {
+        return (Vec::new(), vec![nothing(missing, "there is no such file or folder")]);
+    }
     let (files, mut problems) = config::rule_files(paths);
     if files.is_empty() && problems.is_empty() {
-        problems.push(Problem {
-            level: Level::Error,
-            file: paths[0].display().to_string(),
-            span: document::Span::default(),
-            path: String::new(),
-            text: "no rule file (`.yaml`, `.yml`) in this folder".into(),
-            hint: Some("give the path of a rule file, or `--shipped`".into()),
-        });
+        problems.push(nothing(&paths[0], "no rule file (`.yaml`, `.yml`) in this folder"));
     }
     (files, problems)
 }

@@ -1,7 +1,11 @@
 //! Cases: examples inside a rule with their expected verdict.
 
 use super::{Rule, sample};
-use crate::{alert::Severity, document::Walk, trace::Trace};
+use crate::{
+    alert::Severity,
+    document::{Lines, Walk},
+    trace::Trace,
+};
 
 pub use sample::blank_trace;
 
@@ -57,7 +61,7 @@ impl Rule {
 }
 
 /// Reads one item of `cases`.
-pub fn read(walk: &Walk<'_>) -> Option<Case> {
+pub fn read(walk: &Walk<'_>, lines: &Lines) -> Option<Case> {
     let mut fields = walk.fields()?;
     let (fires, silent) = (fields.optional("fires"), fields.optional("silent"));
     let title = fields.optional_text("title").map(str::to_owned);
@@ -83,7 +87,7 @@ pub fn read(walk: &Walk<'_>) -> Option<Case> {
     };
     let trace = sample::read(&sample)?;
     let name = name.unwrap_or_else(|| in_words(&trace));
-    let (line, _) = walk.file.position(walk.node.head().start);
+    let line = lines.line(walk.node.head().start);
     Some(Case { fires, trace, title, severity, name, line })
 }
 

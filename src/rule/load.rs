@@ -1,6 +1,6 @@
 //! From rule files to a [`RuleSet`], or to every mistake in them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 
 use super::{
     Dedup, Mode, Rule, RuleSet, Template, case,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     alert::Severity,
-    document::{self, File, Level, Node, Problem, Problems, Span, Value, Walk, did_you_mean, inside},
+    document::{self, File, Level, Lines, Node, Problem, Problems, Span, Value, Walk, did_you_mean, inside},
     id, topic,
     trace::{Field, Rating},
 };
@@ -32,7 +32,7 @@ pub fn load(files: &[File]) -> (RuleSet, Vec<Problem>) {
     }
     // Lists first: a rule may name a list of any file.
     let mut lists = Lists::default();
-    let mut list_places: HashMap<&str, String> = HashMap::new();
+    let mut list_places: HashMap<&str, (&File, Span)> = HashMap::new();
     let mut rule_walks = Vec::new();
     for (file, tree) in &trees {
         let top = Walk::new(file, tree, &problems);
@@ -45,28 +45,30 @@ pub fn load(files: &[File]) -> (RuleSet, Vec<Problem>) {
             for (name, key, at) in walk.entries().unwrap_or_default() {
                 let items = at.list().unwrap_or_default();
                 let values = items.iter().filter_map(compile::scalar).collect();
-                if let Some(first) = list_places.insert(name, place(file, key.span)) {
-                    walk.report(Level::Error, key.span, format!("the list `{name}` stands already in {first}"), None);
+                if let Some((first, span)) = list_places.insert(name, (file, key.span)) {
+                    let text = format!("the list `{name}` stands already in {}", place(first, span));
+                    walk.report(Level::Error, key.span, text, Some("give one of the two another name".into()));
                 }
                 lists.lists.insert(name.to_owned(), values);
             }
         }
-        rule_walks.extend(fields.list("rules"));
+        let lines = Rc::new(Lines::of(file));
+        rule_walks.extend(fields.list("rules").into_iter().map(|walk| (walk, lines.clone())));
         fields.later("overlays", "change the rule itself");
         fields.finish();
     }
     let mut set = RuleSet { rules: Vec::with_capacity(rule_walks.len()), generation: generation(files) };
-    let mut id_places: HashMap<&str, String> = HashMap::new();
-    for walk in &rule_walks {
+    let mut id_places: HashMap<&str, (&File, Span)> = HashMap::new();
+    for (walk, lines) in &rule_walks {
         if let Some((id, span)) = id_of(walk) {
-            if let Some(first) = id_places.get(id) {
-                let text = format!("the rule `{id}` stands already in {first}");
+            if let Some((first, at)) = id_places.get(id) {
+                let text = format!("the rule `{id}` stands already in {}", place(first, *at));
                 walk.report(Level::Error, span, text, Some("give one of the two another id".into()));
             } else {
-                id_places.insert(id, place(walk.file, span));
+                id_places.insert(id, (walk.file, span));
             }
         }
-        set.rules.extend(rule(walk, &lists));
+        set.rules.extend(rule(walk, &lists, lines));
     }
     (set, problems.into_vec())
 }
@@ -89,7 +91,7 @@ fn generation(files: &[File]) -> String {
 }
 
 /// One rule; `None` after a report.
-fn rule(walk: &Walk<'_>, lists: &Lists) -> Option<Rule> {
+fn rule(walk: &Walk<'_>, lists: &Lists, lines: &Lines) -> Option<Rule> {
     // People know a rule by its id, not by its number in a file.
     let name = id_of(walk).map_or_else(|| walk.path.clone(), |(id, _)| id.to_owned());
     let walk = &Walk { path: name, ..walk.clone() };
@@ -108,7 +110,7 @@ fn rule(walk: &Walk<'_>, lists: &Lists) -> Option<Rule> {
         lint::catalogue(&walk);
         compile::group(&walk, lists)
     });
-    let cases: Vec<_> = fields.list("cases").iter().map(case::read).collect();
+    let cases: Vec<_> = fields.list("cases").iter().map(|walk| case::read(walk, lines)).collect();
     fields.later("when", "a rule looks at one trace at a time; fold repeats with `dedup`");
     fields.later("then", "write a second rule for the later trace");
     fields.later("except", "put the exception into `match`, as `not: {...}`");
@@ -129,7 +131,7 @@ fn rule(walk: &Walk<'_>, lists: &Lists) -> Option<Rule> {
         condition: condition?,
         dedup,
         cases: cases.into_iter().collect::<Option<_>>()?,
-        place: place(walk.file, walk.node.head()),
+        place: format!("{}:{}", walk.file.name, lines.line(walk.node.head().start)),
     })
 }
 

@@ -90,7 +90,8 @@ fn every_mistake_is_drawn_as_expected() {
 }
 
 fn sorted(folder: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     paths
 }
@@ -104,13 +105,13 @@ fn check(condition: &str, cases: &[(bool, &str)]) {
     );
     for (fires, trace) in cases {
         let kind = if *fires { "fires" } else { "silent" };
-        writeln!(text, "      - {kind}: {trace}").unwrap();
+        writeln!(text, "      - {kind}: {trace}").expect("a string takes all");
     }
     let (set, problems) = load_text(&text);
     let errors: Vec<_> = problems.iter().filter(|problem| problem.level == Level::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");
     for result in set.rules[0].run_cases() {
-        assert_eq!(result.failure, None, "{condition}: {}", text.lines().nth(result.line - 1).unwrap());
+        assert_eq!(result.failure, None, "{condition}: {}", text.lines().nth(result.line - 1).unwrap_or_default());
     }
 }
 

@@ -8,8 +8,10 @@ use std::time::Duration;
 use crate::{clock::Timestamp, trace::Trace};
 
 pub mod auth;
+mod catalogue;
 pub mod clouds;
 pub mod cts;
+mod http;
 pub mod plan;
 pub mod tracker;
 pub mod walk;

@@ -1,16 +1,169 @@
 //! The trace list of CTS: v3, falling back to v2 where v3 is not offered.
 
-use super::{Page, Settings, SourceError, Walk};
-use crate::clock::Timestamp;
+use jiff::SignedDuration;
+use reqwest::StatusCode;
 
-pub struct Cts {}
+use super::{
+    Page, Record, Settings, SourceError, Walk,
+    auth::{Endpoints, Session},
+    http::Answer,
+    walk::{PAGE_LIMIT, Seen},
+};
+use crate::{
+    clock::Timestamp,
+    trace::decode::{self, BODY_LIMIT, Context},
+};
+
+const LIST: &str = "the trace list";
+
+/// A version of the API. v2 has no trackers of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    V1,
+    V2,
+    V3,
+}
+
+/// Parameters of a query, by their names in the API.
+pub type Parameters = Vec<(&'static str, String)>;
+
+/// What the cloud says to a query.
+#[derive(Debug)]
+pub enum Listed {
+    Page(Answer),
+    /// Nothing fits.
+    Nothing(Answer),
+    /// This version of the API is not there.
+    NoSuchApi(Answer),
+}
+
+pub struct Cts {
+    session: Session,
+    tracker: String,
+    api: Api,
+}
 
 impl Cts {
-    pub fn new(_settings: &Settings) -> Result<Self, SourceError> {
-        unimplemented!()
+    pub fn new(settings: &Settings) -> Result<Self, SourceError> {
+        Ok(Self { session: Session::new(&settings.credentials)?, tracker: settings.tracker.clone(), api: Api::V3 })
     }
 
-    pub async fn page(&mut self, _walk: &mut Walk, _now: Timestamp) -> Result<Page, SourceError> {
-        unimplemented!()
+    pub async fn page(&mut self, walk: &mut Walk, now: Timestamp) -> Result<Page, SourceError> {
+        // Both ends of the API's window are exclusive.
+        let mut parameters = vec![
+            ("limit", PAGE_LIMIT.to_string()),
+            ("from", (walk.window.from.as_millisecond() - 1).max(0).to_string()),
+            ("to", (walk.window.to.as_millisecond() + 1).max(1).to_string()),
+        ];
+        parameters.extend(walk.marker.iter().map(|marker| ("next", marker.clone())));
+        let mut listed = list(&mut self.session, self.api, &self.tracker, &parameters, now).await?;
+        if let (Listed::NoSuchApi(_), Api::V3) = (&listed, self.api) {
+            listed = list(&mut self.session, Api::V2, &self.tracker, &parameters, now).await?;
+            if let Listed::Page(_) = listed {
+                self.api = Api::V2;
+            }
+        }
+        let context = context(self.session.endpoints(now).await?);
+        match listed {
+            Listed::Page(answer) => read(&answer, walk, &context, now),
+            Listed::Nothing(answer) => Ok(Page {
+                records: Vec::new(),
+                next: super::PageNext::Complete,
+                clock_offset: answer.clock_offset(now).unwrap_or(SignedDuration::ZERO),
+            }),
+            Listed::NoSuchApi(answer) => Err(no_such_api(&answer)),
+        }
     }
+}
+
+/// Asks for one page of traces.
+pub async fn list(
+    session: &mut Session,
+    api: Api,
+    tracker: &str,
+    parameters: &Parameters,
+    now: Timestamp,
+) -> Result<Listed, SourceError> {
+    let answer = session
+        .call(now, LIST, |client, endpoints| match api {
+            Api::V1 => client.get(format!("{}/{tracker}/trace", endpoints.v1)).query(parameters),
+            Api::V2 => client.get(format!("{}/{tracker}/trace", endpoints.v2)).query(parameters),
+            Api::V3 => {
+                client.get(format!("{}/traces", endpoints.v3)).query(&[("trace_type", "system")]).query(parameters)
+            }
+        })
+        .await?;
+    if answer.status == StatusCode::OK {
+        return Ok(Listed::Page(answer));
+    }
+    if answer.is_transient() {
+        return Err(answer.transient(LIST, now));
+    }
+    if answer.status == StatusCode::NOT_FOUND {
+        return match answer.error_code().as_deref() {
+            Some("CTS.0214") => Err(SourceError::Refused {
+                reason: format!("the tracker `{tracker}` does not exist ({})", answer.describe()),
+                fix: "create it: `tracebell tracker create --bucket NAME`".to_owned(),
+            }),
+            Some(code) if code.starts_with("CTS.") && code != "CTS.0100" => Ok(Listed::Nothing(answer)),
+            _ => Ok(Listed::NoSuchApi(answer)),
+        };
+    }
+    Err(refusal(LIST, &answer, now))
+}
+
+/// Why an answer that is no success will not get better by itself, and what to do.
+pub(super) fn refusal(to: &str, answer: &Answer, now: Timestamp) -> SourceError {
+    let fix = match (answer.status.as_u16(), answer.error_code().as_deref()) {
+        // Trouble behind CTS, whatever the status says.
+        (400, Some("CTS.0001" | "CTS.0300")) => return answer.transient(to, now),
+        _ if answer.is_transient() => return answer.transient(to, now),
+        (403, _) => "grant the user's group `CTS ReadOnlyAccess` in this project (`CTS FullAccess` to change trackers)",
+        (404, _) => "check region and `cts_endpoint_override`, and that CTS is offered there",
+        (300..400, _) => "the address leads elsewhere: check `auth_url` and `cts_endpoint_override`",
+        (400, _) => "the cloud does not accept the parameters: check them against its words",
+        _ => "check what stands at this address: `auth_url` and `cts_endpoint_override`",
+    };
+    SourceError::Refused { reason: format!("{to} answered {}", answer.describe()), fix: fix.to_owned() }
+}
+
+pub(super) fn no_such_api(answer: &Answer) -> SourceError {
+    SourceError::Refused {
+        reason: format!("the trace service has no such path ({})", answer.describe()),
+        fix: "check region and `cts_endpoint_override`, and that CTS is offered there".to_owned(),
+    }
+}
+
+/// What the decoder cannot read from a record.
+pub fn context(endpoints: &Endpoints) -> Context {
+    Context {
+        region: endpoints.region.clone(),
+        project_id: Some(endpoints.project_id.clone()),
+        project_name: endpoints.project_name.clone(),
+        console: None,
+    }
+}
+
+fn read(answer: &Answer, walk: &mut Walk, context: &Context, now: Timestamp) -> Result<Page, SourceError> {
+    let transient = |reason: String| SourceError::Transient { reason, retry_after: None };
+    let body = decode::readable(&answer.body);
+    let page = decode::page(&body).map_err(|found| transient(format!("{LIST} answered {found}")))?;
+    let mut records = Vec::with_capacity(page.elements.len());
+    let mut seen = Seen { ids: Vec::new(), times: Vec::new(), marker: page.marker };
+    for element in page.elements {
+        match decode::decode(element.get(), context, now) {
+            Ok(trace) => {
+                seen.ids.push(trace.id.clone());
+                seen.times.push((trace.time, trace.record_time));
+                records.push(Record::Trace(Box::new(trace)));
+            }
+            Err(error) => {
+                seen.ids.push(error.id.clone());
+                let raw = &element.get()[..element.get().floor_char_boundary(BODY_LIMIT)];
+                records.push(Record::Undecodable { id: error.id, raw: raw.to_owned(), reason: error.reason });
+            }
+        }
+    }
+    let next = walk.turn(&seen).map_err(transient)?;
+    Ok(Page { records, next, clock_offset: answer.clock_offset(now).unwrap_or(SignedDuration::ZERO) })
 }

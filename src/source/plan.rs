@@ -1,10 +1,39 @@
 //! Which window to read next: hot, warm, cold, deep, or catching up.
+//!
+//! Pure: a checkpoint and the time give a plan. The hot pass re-reads the last
+//! minutes at each poll, because traces are recorded late; the wider passes
+//! look again for those that are recorded very late.
 
 use std::time::Duration;
 
-use crate::{checkpoint::Checkpoint, clock::Timestamp};
+use crate::{
+    checkpoint::Checkpoint,
+    clock::{self, Timestamp},
+};
 
-/// A stretch of time to read; bounds in milliseconds as the API has them.
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The trace list answers for this much of the past.
+const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A watermark further back than this is caught up with, in chunks of this length.
+const CHUNK: Duration = Duration::from_secs(15 * 60);
+/// Chunks of a catch-up overlap by this much.
+const CHUNK_OVERLAP: Duration = MINUTE;
+/// The last moments before `now` may still be on their way into the log.
+const GUARD: Duration = Duration::from_secs(5);
+/// A jump over a gap lands this far inside of what can still be read.
+const FOOTHOLD: Duration = Duration::from_secs(10 * 60);
+
+/// The wider passes: how far back, and how often.
+const WIDE: [(Pass, Duration, Duration); 3] = [
+    (Pass::Warm, Duration::from_secs(2 * 3600), Duration::from_secs(10 * 60)),
+    (Pass::Cold, Duration::from_secs(26 * 3600), Duration::from_secs(6 * 3600)),
+    (Pass::Deep, Duration::from_secs((7 * 24 - 1) * 3600), DAY),
+];
+
+/// A stretch of time to read, both ends included; the API's unit is the millisecond.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
     pub from: Timestamp,
@@ -45,18 +74,95 @@ pub enum Plan {
 }
 
 impl Polling {
-    /// The next window of a source that last polled at `polled_at`. Pure.
-    pub fn plan(&self, _checkpoint: &Checkpoint, _polled_at: Option<Timestamp>, _now: Timestamp) -> Plan {
-        unimplemented!()
+    /// The next window of a source whose last hot pass ended at `polled_at`. Pure.
+    pub fn plan(&self, checkpoint: &Checkpoint, polled_at: Option<Timestamp>, now: Timestamp) -> Plan {
+        // A watermark in the future is left from a clock that ran ahead.
+        let watermark = checkpoint.watermark.min(now);
+        let oldest = clock::minus(now, RETENTION);
+        if watermark < oldest {
+            let to = clock::plus(oldest, FOOTHOLD);
+            let checkpoint = Checkpoint { watermark: to, ..checkpoint.clone() };
+            return Plan::Gap { from: watermark, to, checkpoint };
+        }
+        if clock::since(watermark, now) > CHUNK {
+            let from = clock::minus(watermark, CHUNK_OVERLAP + jitter(now)).max(oldest);
+            return Plan::Read(Window { from, to: clock::plus(from, CHUNK).min(now), pass: Pass::CatchUp });
+        }
+
+        let overdue = wide_due(checkpoint).filter(|(_, due, every)| clock::plus(*due, *every) <= now).next();
+        let hot_due = polled_at.filter(|at| *at <= now).map_or(now, |at| clock::plus(at, self.poll_every));
+        // A hot pass that takes longer than its interval must not starve the wider ones.
+        if let Some((pass, ..)) = overdue {
+            return Plan::Read(wide(pass, now));
+        }
+        if hot_due <= now {
+            let from = clock::minus(watermark, self.overlap + jitter(now)).max(oldest);
+            return Plan::Read(Window { from, to: now, pass: Pass::Hot });
+        }
+        if let Some((pass, ..)) = wide_due(checkpoint).find(|(_, due, _)| *due <= now) {
+            return Plan::Read(wide(pass, now));
+        }
+        let until = wide_due(checkpoint).map(|(_, due, _)| due).fold(hot_due, Timestamp::min);
+        Plan::Wait { until }
     }
 
-    /// Where a source that was never read begins.
-    pub fn start(&self, _now: Timestamp) -> Checkpoint {
-        unimplemented!()
+    /// Where a source that was never read begins: one overlap before now.
+    ///
+    /// Nothing older is ever alerted. So each wider pass is held back until the
+    /// stretch that it re-reads lies wholly after this beginning; this is why
+    /// its first "last completed" lies in the future.
+    pub fn start(&self, now: Timestamp) -> Checkpoint {
+        let held_back = |pass: Pass| {
+            let (_, back, every) = WIDE.iter().find(|(wide, ..)| *wide == pass).expect("every wide pass is listed");
+            clock::minus(clock::plus(now, *back), *every + self.overlap)
+        };
+        Checkpoint {
+            watermark: now,
+            warm_at: held_back(Pass::Warm),
+            cold_at: held_back(Pass::Cold),
+            deep_at: held_back(Pass::Deep),
+        }
     }
 
     /// The checkpoint after `window` was read completely.
-    pub fn advance(&self, _checkpoint: &Checkpoint, _window: &Window, _now: Timestamp) -> Checkpoint {
-        unimplemented!()
+    pub fn advance(&self, checkpoint: &Checkpoint, window: &Window, now: Timestamp) -> Checkpoint {
+        let mut advanced = checkpoint.clone();
+        let reached = clock::minus(window.to.min(now), GUARD);
+        if checkpoint.watermark > now {
+            advanced.watermark = reached;
+        } else if window.from <= clock::plus(checkpoint.watermark, GUARD + Duration::from_millis(1)) {
+            // Only a window that leaves nothing unread before it moves the watermark.
+            advanced.watermark = reached.max(checkpoint.watermark);
+        }
+        // A wide pass that had to be split is complete with its last part.
+        if window.to >= clock::minus(now, HOUR) {
+            match window.pass {
+                Pass::Hot | Pass::CatchUp => {}
+                Pass::Warm => advanced.warm_at = now,
+                Pass::Cold => advanced.cold_at = now,
+                Pass::Deep => advanced.deep_at = now,
+            }
+        }
+        advanced
     }
 }
+
+/// Each wider pass with the moment it is due and its interval.
+fn wide_due(checkpoint: &Checkpoint) -> impl Iterator<Item = (Pass, Timestamp, Duration)> {
+    let done = [checkpoint.warm_at, checkpoint.cold_at, checkpoint.deep_at];
+    WIDE.iter().zip(done).map(|((pass, _, every), done)| (*pass, clock::plus(done, *every), *every))
+}
+
+fn wide(pass: Pass, now: Timestamp) -> Window {
+    let (_, back, _) = WIDE.iter().find(|(wide, ..)| *wide == pass).expect("only wide passes are asked for");
+    Window { from: clock::minus(now, *back), to: now, pass }
+}
+
+/// Moves window edges a little between passes, so that a quirk at an edge
+/// cannot hide the same trace twice.
+fn jitter(now: Timestamp) -> Duration {
+    Duration::from_millis(now.as_millisecond().unsigned_abs().wrapping_mul(7919) % 2003)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! Speaking HTTP to the cloud: one client, bounded answers, faults by what the caller does next.
+
+use std::{path::Path, time::Duration};
+
+use jiff::SignedDuration;
+use reqwest::{
+    Client, RequestBuilder, StatusCode,
+    header::{DATE, HeaderMap, RETRY_AFTER},
+};
+use serde_json::Value;
+
+use super::SourceError;
+use crate::clock::{self, Timestamp};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// A page holds at most 200 traces; this is far more than any of them needs.
+const BODY_LIMIT: usize = 64 << 20;
+/// A cloud that asks for more patience than this does not get it.
+const RETRY_LIMIT: Duration = Duration::from_secs(24 * 3600);
+
+/// The only place where a client of this room is built.
+pub fn client(ca: Option<&Path>) -> Result<Client, SourceError> {
+    // A second installation is refused and harmless: the first one serves.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .user_agent(concat!("tracebell/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        .pool_idle_timeout(Duration::from_secs(60))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy();
+    if let Some(path) = ca {
+        let refused = |reason: String| SourceError::Refused {
+            reason: format!("the CA file `{}` {reason}", path.display()),
+            fix: "give a PEM file with at least one certificate in `cacert`".to_owned(),
+        };
+        let pem = std::fs::read(path).map_err(|error| refused(format!("cannot be read: {error}")))?;
+        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+            .map_err(|error| refused(format!("holds no certificate: {error}")))?;
+        if certificates.is_empty() {
+            return Err(refused("holds no certificate".to_owned()));
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    builder.build().map_err(|error| SourceError::Refused {
+        reason: format!("no HTTP client can be made: {}", chain(&error)),
+        fix: "check the CA certificates of this machine".to_owned(),
+    })
+}
+
+/// A whole answer, its body no longer than the limit.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+/// Sends a request; `to` names the other side in errors, for example `the trace list`.
+pub async fn send(request: RequestBuilder, to: &str) -> Result<Answer, SourceError> {
+    let transient = |reason: String| SourceError::Transient { reason: format!("{to}: {reason}"), retry_after: None };
+    let failed = |error: reqwest::Error| {
+        let host =
+            error.url().and_then(|url| url.host_str()).map(|host| format!(" (host `{host}`)")).unwrap_or_default();
+        transient(format!("{}{host}", chain(&error.without_url())))
+    };
+    let mut response = request.send().await.map_err(failed)?;
+    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > BODY_LIMIT {
+            return Err(transient(format!("the answer is longer than {} MB", BODY_LIMIT >> 20)));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, headers, body })
+}
+
+/// An error with its causes in one line: reqwest's own text hides the reason.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text = format!("{text}: {reason}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+impl Answer {
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// `error_code` of CTS, IAM or the gateway.
+    pub fn error_code(&self) -> Option<String> {
+        Some(self.json()?.get("error_code")?.as_str()?.to_owned())
+    }
+
+    /// Status, code and the cloud's own words in one line.
+    pub fn describe(&self) -> String {
+        let json = self.json();
+        let text = |names: [&str; 2]| {
+            let value = json.as_ref()?;
+            let inner = value.get("error").unwrap_or(value);
+            names.iter().find_map(|name| inner.get(*name)).and_then(Value::as_str).map(str::to_owned)
+        };
+        let code = text(["error_code", "title"]).map(|code| format!(" {code}")).unwrap_or_default();
+        let words = text(["error_msg", "message"])
+            .map(|words| words.chars().filter(|c| !c.is_control()).take(300).collect::<String>())
+            .map(|words| format!(": {words}"))
+            .unwrap_or_default();
+        format!("{}{code}{words}", self.status.as_u16())
+    }
+
+    /// For answers that may be better next time.
+    pub fn transient(&self, to: &str, now: Timestamp) -> SourceError {
+        SourceError::Transient {
+            reason: format!("{to} answered {}", self.describe()),
+            retry_after: retry_after(&self.headers, now),
+        }
+    }
+
+    /// True for the statuses that say "not now".
+    pub fn is_transient(&self) -> bool {
+        self.status.is_server_error()
+            || self.status.is_informational()
+            || matches!(
+                self.status,
+                StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+            )
+    }
+
+    /// The other side's clock minus ours. Whole seconds are all it tells, so a small offset is none.
+    pub fn clock_offset(&self, now: Timestamp) -> Option<SignedDuration> {
+        let offset = http_date(self.headers.get(DATE)?.to_str().ok()?)?.duration_since(now);
+        Some(if offset.abs() <= SignedDuration::from_secs(2) { SignedDuration::ZERO } else { offset })
+    }
+}
+
+/// Seconds or a date; nonsense is no wish at all.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wish = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => RETRY_LIMIT,
+        Err(_) => clock::since(now, http_date(text)?),
+    };
+    Some(wish.min(RETRY_LIMIT))
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`
+fn http_date(text: &str) -> Option<Timestamp> {
+    if text.len() > 64 {
+        return None;
+    }
+    jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_for_patience_is_read_in_both_forms_and_bounded() {
+        let now: Timestamp = "1994-11-06T08:49:00Z".parse().unwrap();
+        let cases = [
+            ("7", Some(7)),
+            ("0", Some(0)),
+            ("1000000000", Some(86_400)),
+            ("99999999999999999999999", Some(86_400)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(37)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("Sun, 06 Nov 2094 08:49:37 GMT", Some(86_400)),
+            ("-1", None),
+            ("abc", None),
+            ("", None),
+        ];
+        for (text, seconds) in cases {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_clouds_clock_is_compared_with_ours() {
+        let answer = |date: &str| Answer {
+            status: StatusCode::OK,
+            headers: HeaderMap::from_iter([(DATE, date.parse().unwrap())]),
+            body: Vec::new(),
+        };
+        let now: Timestamp = "1994-11-06T08:49:37.9Z".parse().unwrap();
+        let offset = |date: &str| answer(date).clock_offset(now).map(|offset| offset.as_secs());
+        assert_eq!(offset("Sun, 06 Nov 1994 08:49:37 GMT"), Some(0));
+        assert_eq!(offset("Sun, 06 Nov 1994 09:49:38 GMT"), Some(3600));
+        assert_eq!(offset("yesterday"), None);
+    }
+}

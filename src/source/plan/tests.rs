@@ -1,1 +1,144 @@
+use super::*;
 
+const POLLING: Polling = Polling { poll_every: Duration::from_secs(30), overlap: Duration::from_secs(30 * 60) };
+
+fn at(text: &str) -> Timestamp {
+    format!("2026-01-15T{text}Z").parse().unwrap()
+}
+
+/// A source that has run for long and did every wide pass at `now`.
+fn settled(now: Timestamp) -> Checkpoint {
+    Checkpoint { watermark: now, warm_at: now, cold_at: now, deep_at: now }
+}
+
+fn window(plan: Plan) -> Window {
+    match plan {
+        Plan::Read(window) => window,
+        other => panic!("expected a window, got {other:?}"),
+    }
+}
+
+#[test]
+fn the_hot_pass_is_due_at_its_interval_and_re_reads_the_overlap() {
+    let now = at("12:00:00");
+    let checkpoint = settled(now);
+    let hot = window(POLLING.plan(&checkpoint, None, now));
+    assert_eq!((hot.pass, hot.to), (Pass::Hot, now));
+    let re_read = clock::since(hot.from, now);
+    assert!(re_read >= POLLING.overlap && re_read < POLLING.overlap + Duration::from_secs(3), "{re_read:?}");
+    let polled = Some(now);
+    assert_eq!(POLLING.plan(&checkpoint, polled, at("12:00:10")), Plan::Wait { until: at("12:00:30") });
+    assert_eq!(window(POLLING.plan(&checkpoint, polled, at("12:00:30"))).pass, Pass::Hot);
+    // A clock set back must not silence the source.
+    assert_eq!(window(POLLING.plan(&checkpoint, polled, at("11:00:00"))).pass, Pass::Hot);
+}
+
+#[test]
+fn wide_passes_come_in_between_and_are_not_starved() {
+    let now = at("12:00:00");
+    let old = |ago: Duration| clock::minus(now, ago);
+    let minutes = |n: u64| Duration::from_secs(n * 60);
+    let warm = Checkpoint { warm_at: old(minutes(11)), ..settled(now) };
+    assert_eq!(window(POLLING.plan(&warm, None, now)).pass, Pass::Hot, "the hot pass goes first");
+    let between = window(POLLING.plan(&warm, Some(now), now));
+    assert_eq!((between.pass, clock::since(between.from, now)), (Pass::Warm, 2 * HOUR));
+    let overdue = Checkpoint { warm_at: old(minutes(21)), ..settled(now) };
+    assert_eq!(window(POLLING.plan(&overdue, None, now)).pass, Pass::Warm, "until the wide one is long overdue");
+    let cold = Checkpoint { cold_at: old(6 * HOUR), ..settled(now) };
+    assert_eq!(window(POLLING.plan(&cold, Some(now), now)).pass, Pass::Cold);
+    let deep = window(POLLING.plan(&Checkpoint { deep_at: old(DAY), ..settled(now) }, Some(now), now));
+    assert_eq!((deep.pass, clock::since(deep.from, now)), (Pass::Deep, 7 * DAY - HOUR));
+}
+
+#[test]
+fn after_downtime_chunks_follow_each_other_without_holes_until_now() {
+    let now = at("12:00:00");
+    for hours in [1, 5, 40, 160] {
+        let mut checkpoint = settled(clock::minus(now, hours * HOUR));
+        let mut read_to = checkpoint.watermark;
+        for _ in 0..10_000 {
+            if clock::since(checkpoint.watermark, now) <= CHUNK {
+                break;
+            }
+            let chunk = window(POLLING.plan(&checkpoint, Some(now), now));
+            assert_eq!(chunk.pass, Pass::CatchUp);
+            assert!(chunk.from <= read_to, "a hole before {}", chunk.from);
+            assert!(clock::since(chunk.from, chunk.to) <= CHUNK);
+            let advanced = POLLING.advance(&checkpoint, &chunk, now);
+            assert!(advanced.watermark > checkpoint.watermark, "no progress at {}", chunk.from);
+            (read_to, checkpoint) = (chunk.to, advanced);
+        }
+        assert!(clock::since(checkpoint.watermark, now) <= CHUNK, "{hours} h were not caught up with");
+    }
+}
+
+#[test]
+fn what_the_api_has_forgotten_is_a_gap_and_nothing_else_is() {
+    let now = at("12:00:00");
+    let old = clock::minus(now, 8 * DAY);
+    let Plan::Gap { from, to, checkpoint } = POLLING.plan(&settled(old), None, now) else { panic!("no gap") };
+    assert_eq!((from, to), (old, checkpoint.watermark));
+    assert_eq!(clock::since(to, now), RETENTION - FOOTHOLD);
+    let next = window(POLLING.plan(&checkpoint, None, now));
+    assert_eq!(next.pass, Pass::CatchUp);
+    assert!(next.from >= clock::minus(now, RETENTION) && next.from <= to);
+}
+
+#[test]
+fn a_first_start_never_reads_what_was_before_it() {
+    let start = at("12:00:00");
+    let beginning = clock::minus(start, POLLING.overlap + Duration::from_secs(3));
+    let mut checkpoint = POLLING.start(start);
+    let (mut now, mut polled) = (start, None);
+    let mut passes = std::collections::BTreeMap::new();
+    while clock::since(start, now) < 8 * DAY {
+        match POLLING.plan(&checkpoint, polled, now) {
+            Plan::Read(window) => {
+                assert!(window.from >= beginning, "{window:?}");
+                *passes.entry(format!("{:?}", window.pass)).or_insert(0) += 1;
+                checkpoint = POLLING.advance(&checkpoint, &window, now);
+                polled = if window.pass == Pass::Hot { Some(now) } else { polled };
+            }
+            Plan::Wait { until } => now = until,
+            Plan::Gap { .. } => panic!("a gap in a source that is read all the time"),
+        }
+    }
+    assert!(passes["Hot"] > 20_000 && passes["Warm"] > 1000 && passes["Cold"] > 25 && passes["Deep"] >= 1, "{passes:?}");
+    assert_eq!(passes.get("CatchUp"), None);
+}
+
+#[test]
+fn the_watermark_moves_only_forward_never_past_now_and_never_over_a_hole() {
+    let base = at("12:00:00");
+    let moment = |random: &mut fastrand::Rng| clock::plus(base, Duration::from_millis(random.u64(0..7_200_000)));
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..20_000 {
+        let now = moment(&mut random);
+        let checkpoint = settled(moment(&mut random));
+        let (one, other) = (moment(&mut random), moment(&mut random));
+        let pass = [Pass::Hot, Pass::CatchUp, Pass::Warm, Pass::Cold, Pass::Deep][random.usize(0..5)];
+        let window = Window { from: one.min(other), to: one.max(other), pass };
+        let advanced = POLLING.advance(&checkpoint, &window, now);
+        assert!(advanced.watermark <= now.max(checkpoint.watermark));
+        if checkpoint.watermark <= now {
+            assert!(advanced.watermark >= checkpoint.watermark, "moved back");
+            assert!(advanced.watermark <= now.max(checkpoint.watermark), "moved into the future");
+            let hole = clock::since(checkpoint.watermark, window.from) > Duration::from_secs(6);
+            assert!(!hole || advanced.watermark == checkpoint.watermark, "moved over a hole");
+        } else {
+            assert!(advanced.watermark <= now, "a watermark from the future comes back to the present");
+        }
+    }
+}
+
+#[test]
+fn the_parts_of_a_split_window_move_the_watermark_one_after_the_other() {
+    let now = at("12:00:00");
+    let checkpoint = settled(at("11:58:00"));
+    let part = |from: &str, to: &str| Window { from: at(from), to: at(to), pass: Pass::Hot };
+    let mut advanced = checkpoint.clone();
+    for window in [part("11:30:00", "11:58:29.999"), part("11:58:30", "11:58:30"), part("11:58:30.001", "12:00:00")] {
+        advanced = POLLING.advance(&advanced, &window, now);
+    }
+    assert_eq!(advanced.watermark, at("11:59:55"));
+}

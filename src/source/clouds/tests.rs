@@ -1,0 +1,127 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+fn look(cloud: Option<&str>, variables: &[(&str, &str)], files: &[(&str, &str)]) -> Result<Credentials, String> {
+    let variables: BTreeMap<_, _> = variables.iter().copied().collect();
+    let files: BTreeMap<_, _> = files.iter().copied().collect();
+    let read = |path: &Path| {
+        let text = files.get(path.to_str().unwrap()).ok_or(io::ErrorKind::NotFound)?;
+        Ok((*text).to_owned())
+    };
+    find(cloud, &Surroundings { variable: &|name| variables.get(name).map(|v| (*v).to_owned()), read: &read })
+}
+
+const FULL: &str = "
+clouds:
+  otc:
+    profile: otc
+    auth: { username: alice, password: pw, user_domain_name: OTC1, project_name: eu-de_prod }
+    region_name: eu-nl
+    ak: AK
+    some_key_of_openstack: { a: 1 }
+";
+
+#[test]
+fn a_cloud_of_clouds_yaml_is_read() {
+    let found = look(Some("otc"), &[], &[("clouds.yaml", FULL)]).unwrap();
+    assert_eq!(found.auth_url, "https://iam.eu-nl.otc.t-systems.com/v3");
+    assert_eq!(found.region.as_deref(), Some("eu-nl"));
+    assert_eq!(found.project, Some(NameOrId::Name("eu-de_prod".to_owned())));
+    let Method::Password { user, domain, password } = found.method else { panic!() };
+    assert_eq!(user, NameOrId::Name("alice".to_owned()));
+    assert_eq!(domain, Some(NameOrId::Name("OTC1".to_owned())));
+    assert_eq!(password.expose(), "pw");
+}
+
+#[test]
+fn files_are_found_in_openstacksdks_order() {
+    let cloud = |project: &str| {
+        format!("clouds: {{ c: {{ auth: {{ auth_url: 'http://h/v3', token: t, project_id: {project} }} }} }}")
+    };
+    let (own, here, home, etc) = (cloud("own"), cloud("here"), cloud("home"), cloud("etc"));
+    let files = [
+        ("/own.yaml", own.as_str()),
+        ("clouds.yaml", here.as_str()),
+        ("/h/.config/openstack/clouds.yaml", home.as_str()),
+        ("/etc/openstack/clouds.yaml", etc.as_str()),
+    ];
+    let variables = [("OS_CLIENT_CONFIG_FILE", "/own.yaml"), ("HOME", "/h"), ("OS_CLOUD", "c")];
+    for (skip, expected) in ["own", "here", "home", "etc"].iter().enumerate() {
+        let found = look(None, &variables, &files[skip..]).unwrap();
+        assert_eq!(found.project, Some(NameOrId::Id((*expected).to_owned())));
+    }
+}
+
+#[test]
+fn secrets_may_stand_in_a_file_of_their_own() {
+    let open = "clouds: { c: { auth: { auth_url: 'http://h/v3/', username: u, user_domain_id: d }, region_name: r } }";
+    let secure = "clouds: { c: { auth: { password: 12345 } } }";
+    let found = look(Some("c"), &[], &[("clouds.yaml", open), ("secure.yaml", secure)]).unwrap();
+    let Method::Password { password, domain, .. } = found.method else { panic!() };
+    assert_eq!(password.expose(), "12345");
+    assert_eq!(domain, Some(NameOrId::Id("d".to_owned())));
+    assert_eq!(found.auth_url, "http://h/v3");
+}
+
+#[test]
+fn variables_alone_are_enough() {
+    let variables = [
+        ("OS_AUTH_URL", "https://iam.example.org"),
+        ("OS_USERNAME", "u"),
+        ("OS_PASSWORD", "p"),
+        ("OS_USER_DOMAIN_NAME", "d"),
+        ("OS_TENANT_NAME", "t"),
+        ("OS_REGION_NAME", "eu-de"),
+        ("OS_CACERT", "/ca.pem"),
+    ];
+    let found = look(None, &variables, &[]).unwrap();
+    assert_eq!(found.auth_url, "https://iam.example.org/v3");
+    assert_eq!(found.project, Some(NameOrId::Name("t".to_owned())));
+    assert_eq!(found.ca, Some(PathBuf::from("/ca.pem")));
+    let found = look(None, &[("OS_AUTH_URL", "http://h/v3"), ("OS_TOKEN", " tok\n")], &[]).unwrap();
+    assert!(matches!(found.method, Method::Token(token) if token.expose() == "tok"));
+}
+
+#[test]
+fn what_is_missing_is_said_with_the_place() {
+    let entry = |entry: &str| format!("clouds: {{ c: {entry} }}");
+    let cases = [
+        ("{ auth: { username: u } }", "has no `auth_url`"),
+        ("{ profile: nowhere }", "known are `otc`"),
+        ("{ profile: otc }", "has no `username`"),
+        ("{ profile: otc, ak: x, sk: y }", "access keys alone are not supported"),
+        ("{ profile: otc, auth: { username: u } }", "has no `password`"),
+        ("{ profile: otc, auth: { username: u, password: p } }", "has no `user_domain_name`"),
+        ("{ profile: otc, auth_type: agency }", "`auth_type` in cloud `c` in `clouds.yaml` is `agency`"),
+        ("{ profile: otc, verify: false }", "`cacert`"),
+        ("{ auth: { auth_url: 'iam.example.org' } }", "expected `https://"),
+        ("{ auth: { auth_url: 'http://h/v2.0' } }", "version 2.0"),
+        ("text", "not a map"),
+    ];
+    for (text, expected) in cases {
+        let error = look(Some("c"), &[], &[("clouds.yaml", &entry(text))]).unwrap_err();
+        assert!(error.contains(expected) && error.contains("clouds.yaml"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn it_is_said_where_was_looked() {
+    let error = look(Some("x"), &[("HOME", "/h")], &[]).unwrap_err();
+    for place in ["`clouds.yaml`", "`/h/.config/openstack/clouds.yaml`", "`/etc/openstack/clouds.yaml`"] {
+        assert!(error.contains(place), "{error}");
+    }
+    let error = look(None, &[], &[]).unwrap_err();
+    assert!(error.contains("OS_AUTH_URL") && error.contains("clouds.yaml"), "{error}");
+    let two = "clouds: { a: {}, b: {} }";
+    assert!(look(None, &[], &[("clouds.yaml", two)]).unwrap_err().contains("`a`, `b`"));
+    assert!(look(Some("x"), &[], &[("clouds.yaml", two)]).unwrap_err().contains("`a`, `b`"));
+}
+
+#[test]
+fn a_broken_file_does_not_show_its_passwords() {
+    for text in ["clouds:\n  c: { auth: { password: hunter2 }\n - x: [", "hunter2", "clouds: hunter2"] {
+        let error = look(Some("c"), &[], &[("clouds.yaml", text)]).unwrap_err();
+        assert!(error.contains("clouds.yaml") && !error.contains("hunter2"), "{error}");
+    }
+}

@@ -104,7 +104,8 @@ fn paths(around: &Surroundings, variable: &str, stem: &str) -> Vec<PathBuf> {
     let value = |name: &str| (around.variable)(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let mut paths: Vec<PathBuf> = value(variable).into_iter().collect();
     let home = value("XDG_CONFIG_HOME").or_else(|| value("HOME").map(|home| home.join(".config")));
-    let folders = [Some(PathBuf::new()), home.map(|home| home.join("openstack")), Some(PathBuf::from("/etc/openstack"))];
+    let folders =
+        [Some(PathBuf::new()), home.map(|home| home.join("openstack")), Some(PathBuf::from("/etc/openstack"))];
     for folder in folders.into_iter().flatten() {
         for extension in ["yaml", "yml", "json"] {
             paths.push(folder.join(format!("{stem}.{extension}")));
@@ -162,8 +163,7 @@ fn read(entry: &Tree, place: &str) -> Result<Credentials, String> {
     let auth = entry.get("auth").and_then(Value::as_object);
     // openstacksdk takes credentials from the entry itself too.
     let text = |key: &str| auth.and_then(|auth| auth.get(key)).or_else(|| entry.get(key)).and_then(scalar);
-    let name_or_id =
-        |name: &str, id: &str| text(id).map(NameOrId::Id).or_else(|| text(name).map(NameOrId::Name));
+    let name_or_id = |name: &str, id: &str| text(id).map(NameOrId::Id).or_else(|| text(name).map(NameOrId::Name));
 
     if entry.get("verify").and_then(Value::as_bool) == Some(false) {
         return Err(format!("{place} says `verify: false`, which is not supported; give the CA in `cacert`"));

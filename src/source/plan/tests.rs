@@ -103,7 +103,10 @@ fn a_first_start_never_reads_what_was_before_it() {
             Plan::Gap { .. } => panic!("a gap in a source that is read all the time"),
         }
     }
-    assert!(passes["Hot"] > 20_000 && passes["Warm"] > 1000 && passes["Cold"] > 25 && passes["Deep"] >= 1, "{passes:?}");
+    assert!(
+        passes["Hot"] > 20_000 && passes["Warm"] > 1000 && passes["Cold"] > 25 && passes["Deep"] >= 1,
+        "{passes:?}"
+    );
     assert_eq!(passes.get("CatchUp"), None);
 }
 

@@ -59,6 +59,7 @@ CREATE TABLE alerts (
 );
 CREATE INDEX alerts_open ON alerts (fingerprint, opened_at) WHERE closed_at IS NULL;
 CREATE INDEX alerts_closing ON alerts (closes_at) WHERE closed_at IS NULL;
+CREATE INDEX alerts_repeats ON alerts (id, count) WHERE closed_at IS NULL AND shadow = 0 AND count > 1;
 CREATE INDEX alerts_closed ON alerts (closed_at) WHERE closed_at IS NOT NULL;
 
 CREATE TABLE alert_subscribers (

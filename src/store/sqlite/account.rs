@@ -120,9 +120,9 @@ async fn rows(
         } += unsigned(covers);
     }
     let repeats: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT alert_subscribers.subscription, sum(alerts.count - 1) FROM alerts \
-         JOIN alert_subscribers ON alert_subscribers.alert = alerts.id \
-         WHERE alerts.closed_at IS NULL AND NOT alerts.shadow GROUP BY 1",
+        "SELECT alert_subscribers.subscription, sum(alerts.count - 1) FROM alerts INDEXED BY alerts_repeats \
+         CROSS JOIN alert_subscribers ON alert_subscribers.alert = alerts.id \
+         WHERE alerts.closed_at IS NULL AND alerts.shadow = 0 AND alerts.count > 1 GROUP BY 1",
     )
     .fetch_all(&mut *tx)
     .await?;

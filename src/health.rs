@@ -57,11 +57,11 @@ impl Board {
     }
 
     /// The task is alive but cannot do its work.
-    pub fn trouble(&self, task: &str, reason: impl Into<String>, now: Timestamp) {
+    pub fn trouble(&self, task: &str, reason: &str, now: Timestamp) {
         let mut tasks = self.lock();
         let task = tasks.entry(task.to_owned()).or_insert_with(|| Task::new(now));
         let since = task.trouble.take().map_or(now, |(since, _)| since);
-        (task.heard_at, task.trouble) = (now, Some((since, reason.into())));
+        (task.heard_at, task.trouble) = (now, Some((since, reason.to_owned())));
     }
 
     /// The task works less than it should, for example a paused endpoint; `None` takes the note off.

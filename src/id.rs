@@ -25,7 +25,7 @@ pub fn derive(parts: &[&str]) -> String {
     text
 }
 
-/// The SHA-256 behind [`derive`].
+/// The SHA-256 behind [`derive()`].
 pub fn hash(parts: &[&str]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in parts {

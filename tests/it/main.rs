@@ -1,5 +1,7 @@
 //! One integration crate. Outside parties are real programs speaking real protocols.
 
+#![expect(clippy::unwrap_used, reason = "clippy knows only test functions as tests, not what they share")]
+
 mod cli;
 mod customer;
 mod demo;

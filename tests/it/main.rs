@@ -5,6 +5,7 @@
 mod cli;
 mod customer;
 mod demo;
+mod docs;
 mod emulator;
 mod endpoint;
 mod http;

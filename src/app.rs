@@ -80,10 +80,6 @@ impl App {
         let (committed, _) = watch::channel(());
         let (stop_workers, stop_http) = (CancellationToken::new(), CancellationToken::new());
 
-        let refresh = gauges::refresher(store.clone(), metrics.clone());
-        let router = http::router(board.clone(), Arc::new(registry), refresh);
-        let http = tokio::spawn(http::serve(listener, router, stop_http.clone()));
-
         let workers = JoinSet::new();
         board.beat(reload::TASK, now);
         let mut app =

@@ -30,8 +30,8 @@ impl<'a> Secrets<'a> {
         let (env, file) = (fields.optional("env"), fields.optional("file"));
         fields.finish();
         let text = match (env, file) {
-            (Some(env), None) => from_env(&env),
-            (None, Some(file)) => self.from_file(&file),
+            (Some(env), None) => variable(&env),
+            (None, Some(file)) => self.file(&file),
             _ => {
                 walk.fail_hint("expected exactly one of `env` and `file`", hint);
                 None
@@ -46,7 +46,7 @@ impl<'a> Secrets<'a> {
         self.read.borrow().clone()
     }
 
-    fn from_file(&self, walk: &Walk<'_>) -> Option<String> {
+    fn file(&self, walk: &Walk<'_>) -> Option<String> {
         let name = walk.words()?;
         let path = self.folder.join(name);
         let meta = match fs::metadata(&path) {
@@ -77,7 +77,7 @@ impl<'a> Secrets<'a> {
     }
 }
 
-fn from_env(walk: &Walk<'_>) -> Option<String> {
+fn variable(walk: &Walk<'_>) -> Option<String> {
     let name = walk.words()?;
     match std::env::var(name) {
         Ok(text) if !text.trim().is_empty() => Some(text),

@@ -42,7 +42,7 @@ fn source(name: &str, walk: &Walk<'_>) -> Option<Vec<source::Settings>> {
             return None;
         }
     };
-    let polling = Polling { poll_every, overlap, ..defaults };
+    let polling = Polling { poll_every, overlap };
     let mut settings = Vec::new();
     let names: Vec<&str> = projects.iter().filter_map(|project| project.words()).collect();
     for project in &names {

@@ -57,6 +57,13 @@ pub struct Polling {
     pub overlap: Duration,
 }
 
+impl Default for Polling {
+    /// Every 30 s; traces are recorded minutes late, so half an hour is read again each time.
+    fn default() -> Self {
+        Self { poll_every: Duration::from_secs(30), overlap: Duration::from_secs(30 * 60) }
+    }
+}
+
 /// What to do now.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Plan {

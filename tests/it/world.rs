@@ -111,10 +111,6 @@ impl Bridge {
         assert!(status.success());
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().expect("it runs").id()
-    }
-
     /// The exit status, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.as_mut().expect("it was started").try_wait().expect("a child can be waited for")

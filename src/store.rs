@@ -26,10 +26,12 @@ pub struct IngestBatch {
     /// Trace ids not seen before. One of them known already is a [`StoreError::Conflict`].
     pub seen: Vec<String>,
     pub counts: IngestCounts,
-    /// Opened or changed alerts, whole; written by id.
+    /// Opened or changed alerts, whole; written by id. One whose window was closed
+    /// since it was read is a [`StoreError::Conflict`].
     pub alerts: Vec<Alert>,
     /// For each newly opened alert, the subscriptions that get its summary.
     pub subscribers: Vec<Subscriber>,
+    /// One whose id exists already was owed before: it is left alone and not owed twice.
     pub deliveries: Vec<Delivery>,
     pub owed: Vec<Owed>,
     pub ledger: Vec<LedgerRow>,
@@ -153,7 +155,7 @@ pub enum Next {
 /// Waiting deliveries of one lane of one endpoint, summed up for an overflow summary.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Backlog {
-    /// Rows waiting, and the alerts and repeats they stand for.
+    /// Rows waiting, and the alerts and repeats they tell of (a copy tells what its original told).
     pub deliveries: u64,
     pub covers: u64,
     /// Largest first, at most 10 each.
@@ -166,7 +168,9 @@ pub struct Backlog {
     pub worst: Option<crate::alert::Severity>,
 }
 
-/// Part of T4: fold all ready rows of a lane into `summary` (a delivery with `covers` 0).
+/// Part of T4: fold all ready rows of a lane into `summary` (a delivery with `covers` 0
+/// and an id never used before, else it is a [`StoreError::Conflict`]). Only alerts,
+/// window summaries and fallback copies are folded.
 #[derive(Debug, Clone)]
 pub struct Fold {
     pub endpoint: String,
@@ -186,6 +190,8 @@ pub enum Lane {
 #[derive(Debug, Clone, Default)]
 pub struct SweepBatch {
     pub now: Timestamp,
+    /// As [`Store::closing`] gave them. One that grew since stays open, its summaries
+    /// are not written, and it comes again.
     pub closed: Vec<String>,
     pub deliveries: Vec<Delivery>,
     /// Forget delivered rows, closed alerts and ledger rows older than this, and

@@ -158,6 +158,10 @@ impl Store for Sqlite {
     }
 }
 
+/// Retry-After is believed for a day at most, so a wait further ahead was written
+/// by a clock that has been stepped back since. Such waits are over.
+const ABSURD: i64 = (24 * 60 + 30) * 60 * 1_000_000;
+
 /// A time as it is stored.
 fn micros(time: Timestamp) -> i64 {
     time.as_microsecond()
@@ -173,23 +177,33 @@ mod tests {
     use super::*;
     use crate::clock;
 
-    /// SQLite rolls back by itself when there is no room, of which the driver learns
-    /// nothing; the next transaction must not end up inside one that is no more.
+    fn page(ids: std::ops::Range<u32>) -> IngestBatch {
+        IngestBatch { source: "prod".into(), seen: ids.map(|id| id.to_string()).collect(), ..IngestBatch::default() }
+    }
+
     #[tokio::test]
     async fn a_full_disk_is_unavailable_and_recovers() {
         let home = tempfile::tempdir().unwrap();
         let store = Sqlite::open(&home.path().join("state.db"), clock::now()).await.unwrap();
-        let batch = || IngestBatch {
-            source: "prod".into(),
-            seen: (0..10_000).map(|n| n.to_string()).collect(),
-            ..IngestBatch::default()
-        };
         sqlx::query("PRAGMA max_page_count = 1").execute(&store.write).await.unwrap();
-        let full = store.commit_ingest(batch()).await;
+        let full = store.commit_ingest(page(0..10_000)).await;
         assert!(matches!(&full, Err(StoreError::Unavailable { reason }) if reason.contains("full")), "{full:?}");
         assert!(store.seen("prod", &["7".into()]).await.unwrap().is_empty());
         sqlx::query("PRAGMA max_page_count = 100000").execute(&store.write).await.unwrap();
-        store.commit_ingest(batch()).await.unwrap();
+        store.commit_ingest(page(0..10_000)).await.unwrap();
+        assert_eq!(store.seen("prod", &["7".into()]).await.unwrap().len(), 1);
+    }
+
+    /// SQLite rolls back by itself on some errors (disk full among them), of which the
+    /// driver learns nothing: the next transaction must not end up inside one that is no more.
+    #[tokio::test]
+    async fn a_rollback_behind_the_drivers_back_is_survived() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&home.path().join("state.db"), clock::now()).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        sqlx::query("ROLLBACK").execute(&mut *tx).await.unwrap();
+        drop(tx);
+        store.commit_ingest(page(0..9)).await.unwrap();
         assert_eq!(store.seen("prod", &["7".into()]).await.unwrap().len(), 1);
     }
 }

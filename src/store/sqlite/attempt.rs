@@ -3,7 +3,7 @@
 use serde_json::json;
 use sqlx::SqliteConnection;
 
-use super::{Transaction, micros, row};
+use super::{ABSURD, Transaction, micros, row};
 use crate::{
     clock::{self, Timestamp},
     store::{AttemptRecord, Next, StoreError},
@@ -125,11 +125,13 @@ async fn write_endpoint(
     if let Some(until) = attempt.hold_endpoint_until {
         sqlx::query(
             "INSERT INTO endpoints (endpoint, hold_until, held_at) VALUES (?1, ?2, ?3) ON CONFLICT (endpoint) \
-             DO UPDATE SET hold_until = max(coalesce(hold_until, 0), ?2), held_at = max(coalesce(held_at, 0), ?3)",
+             DO UPDATE SET held_at = ?3, \
+             hold_until = CASE WHEN hold_until BETWEEN ?2 AND ?3 + ?4 THEN hold_until ELSE ?2 END",
         )
         .bind(&attempt.endpoint)
         .bind(micros(until))
         .bind(micros(ended))
+        .bind(ABSURD)
         .execute(&mut *tx)
         .await?;
     }

@@ -2,7 +2,7 @@
 
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Transaction, micros, moment, row};
+use super::{ABSURD, Transaction, micros, moment, row};
 use crate::{
     delivery::Leased,
     store::{
@@ -10,10 +10,6 @@ use crate::{
         gcra::{self, Permits},
     },
 };
-
-/// Retry-After is believed for a day at most, so a wait further ahead was written
-/// by a clock that has been stepped back since. Such waits are over.
-const ABSURD: i64 = (24 * 60 + 30) * 60 * 1_000_000;
 
 pub(super) async fn claim(mut tx: Transaction, claim: Claim) -> Result<Claimed, StoreError> {
     let now = micros(claim.now);

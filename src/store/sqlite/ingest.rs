@@ -89,7 +89,7 @@ pub(super) async fn commit(store: &Sqlite, batch: IngestBatch) -> Result<(), Sto
 /// What says that the page was read.
 async fn position(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), StoreError> {
     let keys: Vec<String> = batch.seen.iter().map(|id| seen_key(&batch.source, id)).collect();
-    sqlx::query("INSERT INTO seen (key, at) SELECT unhex(value), ?2 FROM json_each(?1)")
+    sqlx::query("INSERT INTO seen (key, at) SELECT DISTINCT unhex(value), ?2 FROM json_each(?1)")
         .bind(json!(keys).to_string())
         .bind(micros(batch.now))
         .execute(&mut *tx)

@@ -430,3 +430,39 @@ fn the_command_prints_verdicts_and_exit_codes() {
     assert_eq!(run(&["nowhere.yaml"]).0, Some(2));
     assert_eq!(run(&[]).0, Some(2), "there is no folder `rules` here");
 }
+
+/// Whatever becomes of a file, it loads or its problems are drawn: nothing panics.
+#[test]
+fn damaged_files_never_panic() {
+    let mut random = fastrand::Rng::with_seed(23);
+    let sources: Vec<String> = rule::shipped().into_iter().map(|file| file.text).collect();
+    let pieces = [
+        "\t", "{{", "}}", "\"", "'", "[", "]", "{", "}", ": ", "- ", "&a ", "*a", "<<: *a", "\n", "ä", "|\n", "~",
+        "!x ", "#",
+    ];
+    let mut broken = 0;
+    for _ in 0..200 {
+        let mut text = sources[random.usize(0..sources.len())].clone();
+        for _ in 0..random.usize(1..4) {
+            let at = text.floor_char_boundary(random.usize(0..text.len()));
+            if random.bool() {
+                text.insert_str(at, pieces[random.usize(0..pieces.len())]);
+            } else {
+                let end = text.floor_char_boundary((at + random.usize(1..40)).min(text.len()));
+                text.replace_range(at..end.max(at), "");
+            }
+        }
+        let files = [File { name: "damaged.yaml".into(), text }];
+        let (set, problems) = rule::load(&files);
+        let drawing = draw::draw(&problems, &files, random.bool());
+        assert_eq!(problems.is_empty(), drawing.is_empty());
+        for problem in &problems {
+            assert!(draw::line(problem, &files).starts_with("damaged.yaml:"));
+        }
+        for rule in &set.rules {
+            rule.run_cases();
+        }
+        broken += usize::from(!problems.is_empty());
+    }
+    assert!(broken > 50, "{broken}");
+}

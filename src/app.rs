@@ -82,10 +82,15 @@ impl App {
 
         let workers = JoinSet::new();
         board.beat(reload::TASK, now);
+        let http = tokio::spawn(std::future::ready(()));
         let mut app =
             Self { config, store, metrics, board, generation, committed, workers, stop_workers, http, stop_http, addr };
         app.put_in_force(rules);
         app.spawn_workers()?;
+        // Only now: who asks whether it is ready must find every worker on the board.
+        let refresh = gauges::refresher(app.store.clone(), app.metrics.clone());
+        let router = http::router(app.board.clone(), Arc::new(registry), refresh);
+        app.http = tokio::spawn(http::serve(listener, router, app.stop_http.clone()));
         info!(
             sources = app.config.sources.len(),
             endpoints = app.config.endpoints.len(),

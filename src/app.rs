@@ -197,10 +197,11 @@ impl App {
                 endpoint,
                 self.store.clone(),
                 self.generation.subscribe(),
+                self.committed.clone(),
                 self.metrics.clone(),
                 self.board.clone(),
             );
-            self.workers.spawn(deliver.run(self.committed.subscribe(), self.stop_workers.clone()));
+            self.workers.spawn(deliver.run(self.stop_workers.clone()));
         }
         self.board.expect(sweep::TASK, BEAT_WITHIN, now);
         let sweep =

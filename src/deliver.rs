@@ -17,7 +17,7 @@ use crate::{
     generation::Generation,
     health::Board,
     metrics::{AttemptLabel, EndpointLabel, Metrics},
-    store::{AttemptRecord, Claim, DeliveryFilter, Next, Store, StoreError},
+    store::{AttemptRecord, Claim, Next, Store, StoreError},
 };
 
 mod follow;
@@ -30,7 +30,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(30);
 /// The queue is looked at this often even if nobody rang.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Copies made for the fallback endpoint in one step.
-const COPIES_PER_STEP: usize = 500;
+const COPIES_PER_STEP: usize = 200;
 
 /// The worker of one endpoint. A slow endpoint delays only its own worker.
 pub struct Deliver<S> {
@@ -42,6 +42,8 @@ pub struct Deliver<S> {
     board: Board,
     standing: Standing,
     overflow_at: Option<Timestamp>,
+    /// Told when a copy or a notice was written for another endpoint.
+    rung: watch::Sender<()>,
 }
 
 /// What one step came to.
@@ -59,11 +61,12 @@ impl<S: Store> Deliver<S> {
         endpoint: Endpoint,
         store: S,
         generation: watch::Receiver<Arc<Generation>>,
+        rung: watch::Sender<()>,
         metrics: Metrics,
         board: Board,
     ) -> Self {
         let (standing, overflow_at) = (Standing::default(), None);
-        Self { settings, endpoint, store, generation, metrics, board, standing, overflow_at }
+        Self { settings, endpoint, store, generation, metrics, board, standing, overflow_at, rung }
     }
 
     /// The name under which this loop beats on the health board.
@@ -72,7 +75,8 @@ impl<S: Store> Deliver<S> {
     }
 
     /// Steps until told to stop. Attempts under way are finished and recorded.
-    pub async fn run(mut self, mut committed: watch::Receiver<()>, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut committed = self.rung.subscribe();
         let task = Self::task(&self.settings.name);
         while !stop.is_cancelled() {
             committed.mark_unchanged();
@@ -127,7 +131,11 @@ impl<S: Store> Deliver<S> {
         let generation = self.generation.borrow().clone();
         let records: Vec<AttemptRecord> =
             answers.into_iter().map(|answer| self.record(answer, &generation, now)).collect();
+        let rings = records.iter().any(|record| !record.deliveries.is_empty());
         self.record_until_kept(records).await;
+        if rings {
+            self.rung.send_replace(());
+        }
         Ok(Step::Worked(count))
     }
 
@@ -213,21 +221,21 @@ impl<S: Store> Deliver<S> {
     }
 
     /// While the endpoint takes nothing, what waits for it goes to its fallback
-    /// too, once: the copy's id is derived, so a second copy is the first one.
+    /// too, once.
     async fn copy_to_fallback(&self, now: Timestamp) -> Result<(), StoreError> {
         if !self.standing.needs_fallback(now) || !self.generation.borrow().fallbacks.contains_key(&self.settings.name) {
             return Ok(());
         }
-        let filter = DeliveryFilter {
-            endpoint: Some(self.settings.name.clone()),
-            state: Some(crate::delivery::State::Ready),
-            limit: COPIES_PER_STEP,
-        };
-        let waiting = self.store.deliveries(filter).await?;
+        let waiting = self.store.without_copy(&self.settings.name, COPIES_PER_STEP).await?;
         let generation = self.generation.borrow().clone();
         let copy = |delivery: &Delivery| follow::fallback_copy(&self.settings, &generation, delivery, now);
-        let copies: Vec<Delivery> = waiting.iter().filter_map(|row| copy(&row.delivery)).collect();
-        self.store.publish(copies).await
+        let copies: Vec<Delivery> = waiting.iter().filter_map(copy).collect();
+        if copies.is_empty() {
+            return Ok(());
+        }
+        self.store.publish(copies).await?;
+        self.rung.send_replace(());
+        Ok(())
     }
 
     async fn overflow(&mut self, now: Timestamp) -> Result<(), StoreError> {

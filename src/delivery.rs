@@ -49,6 +49,8 @@ pub struct Leased {
     /// Attempts so far, this one included.
     pub attempt: u32,
     pub lease_until: Timestamp,
+    /// When it was written, or when a person last asked for another try.
+    pub owed_since: Timestamp,
 }
 
 /// What the other side said to one attempt.

@@ -341,6 +341,12 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn endpoints(&self) -> impl Future<Output = Result<Vec<EndpointState>, StoreError>> + Send;
     /// Newest first.
     fn deliveries(&self, filter: DeliveryFilter) -> impl Future<Output = Result<Vec<DeliveryRow>, StoreError>> + Send;
+    /// Ready deliveries of `endpoint` that no fallback copy exists of, oldest first; copies and tests are left out.
+    fn without_copy(
+        &self,
+        endpoint: &str,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Delivery>, StoreError>> + Send;
     /// One delivery with its attempts, oldest first. The id may be shortened if unambiguous.
     fn delivery(
         &self,

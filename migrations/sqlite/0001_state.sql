@@ -99,6 +99,8 @@ CREATE TABLE deliveries (
     lease_until  INTEGER,
     next_at      INTEGER NOT NULL,
     created_at   INTEGER NOT NULL,
+    -- created_at, or when a person asked for another try: giving up counts from here.
+    owed_since   INTEGER NOT NULL,
     finished_at  INTEGER,
     folded_into  TEXT,
     last_reason  TEXT
@@ -109,6 +111,7 @@ CREATE INDEX deliveries_owed ON deliveries (endpoint, state, severity DESC, seq,
 CREATE INDEX deliveries_leased ON deliveries (lease_until) WHERE state = 'leased';
 CREATE INDEX deliveries_account ON deliveries (subscription, state, cause, covers) WHERE covers > 0 AND state <> 'folded';
 CREATE INDEX deliveries_folded ON deliveries (folded_into, subscription, covers) WHERE state = 'folded';
+CREATE INDEX deliveries_copies ON deliveries (cause_id) WHERE cause = 'fallback';
 CREATE INDEX deliveries_done ON deliveries (finished_at) WHERE state = 'delivered';
 
 CREATE TABLE attempts (

@@ -53,7 +53,7 @@ impl Standing {
         now: Timestamp,
     ) -> Follow {
         let delivery = &leased.delivery;
-        let too_old = clock::since(delivery.created_at, now) >= settings.give_up_after;
+        let too_old = clock::since(leased.owed_since, now) >= settings.give_up_after;
         match outcome {
             Outcome::Delivered { .. } => {
                 *self = Self::default();

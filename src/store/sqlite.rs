@@ -133,6 +133,10 @@ impl Store for Sqlite {
         list::deliveries(&self.read, filter).await
     }
 
+    async fn without_copy(&self, endpoint: &str, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        list::without_copy(&self.read, endpoint, limit).await
+    }
+
     async fn delivery(&self, id: &str) -> Result<Option<(DeliveryRow, Vec<AttemptRow>)>, StoreError> {
         list::delivery(&self.read, id).await
     }

@@ -4,6 +4,7 @@
 
 mod cli;
 mod customer;
+mod deliver;
 mod demo;
 mod docs;
 mod emulator;

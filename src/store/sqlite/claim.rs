@@ -35,8 +35,9 @@ pub(super) async fn claim(mut tx: Transaction, claim: Claim) -> Result<Claimed, 
     for row in &rows {
         match row::delivery(row) {
             Ok(delivery) => {
-                let (token, attempt) = lease(&mut tx, row.try_get("seq")?, micros(claim.lease_until)).await?;
-                claimed.deliveries.push(Leased { delivery, token, attempt, lease_until: claim.lease_until });
+                let (token, attempt, since) = lease(&mut tx, row.try_get("seq")?, micros(claim.lease_until)).await?;
+                let (lease_until, owed_since) = (claim.lease_until, moment(since));
+                claimed.deliveries.push(Leased { delivery, token, attempt, lease_until, owed_since });
             }
             Err(StoreError::Damaged { reason }) => {
                 bury_damaged(&mut tx, row, &reason, now).await?;
@@ -80,10 +81,10 @@ async fn due(tx: &mut SqliteConnection, claim: &Claim, now: i64, limit: i64) -> 
 }
 
 /// The attempt is counted now: a delivery that kills the process must not be tried for ever.
-async fn lease(tx: &mut SqliteConnection, seq: i64, until: i64) -> Result<(i64, u32), StoreError> {
+async fn lease(tx: &mut SqliteConnection, seq: i64, until: i64) -> Result<(i64, u32, i64), StoreError> {
     Ok(sqlx::query_as(
         "UPDATE deliveries SET state = 'leased', token = token + 1, attempts = attempts + 1, lease_until = ?2 \
-         WHERE seq = ?1 RETURNING token, attempts",
+         WHERE seq = ?1 RETURNING token, attempts, owed_since",
     )
     .bind(seq)
     .bind(until)

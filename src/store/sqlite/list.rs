@@ -8,7 +8,7 @@ use super::{Transaction, micros, moment, row};
 use crate::{
     checkpoint::Gap,
     clock::Timestamp,
-    delivery::State,
+    delivery::{Delivery, State},
     store::{AttemptRow, DeliveryFilter, DeliveryRow, RetryFilter, StoreError},
 };
 
@@ -25,6 +25,21 @@ pub(super) async fn deliveries(pool: &SqlitePool, filter: DeliveryFilter) -> Res
         .fetch_all(pool)
         .await?;
     rows.iter().map(row::listed).collect()
+}
+
+pub(super) async fn without_copy(pool: &SqlitePool, endpoint: &str, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+    let sql = format!(
+        "SELECT {} FROM deliveries AS owed WHERE endpoint = ?1 AND state = 'ready' AND cause NOT IN ('fallback', 'test') \
+         AND NOT EXISTS (SELECT 1 FROM deliveries AS copy WHERE copy.cause = 'fallback' AND copy.cause_id = owed.id) \
+         ORDER BY seq LIMIT ?2",
+        row::COLUMNS
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(endpoint)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(pool)
+        .await?;
+    rows.iter().map(row::delivery).filter(|row| !matches!(row, Err(StoreError::Damaged { .. }))).collect()
 }
 
 pub(super) async fn delivery(
@@ -81,7 +96,7 @@ pub(super) async fn retry(mut tx: Transaction, filter: RetryFilter, now: Timesta
         RetryFilter::All => (None, None),
     };
     let changed = sqlx::query(
-        "UPDATE deliveries SET state = 'ready', attempts = 0, lost = 0, next_at = ?3, finished_at = NULL \
+        "UPDATE deliveries SET state = 'ready', attempts = 0, lost = 0, next_at = ?3, owed_since = ?3, finished_at = NULL \
          WHERE state = 'dead' AND NOT damaged AND (?1 IS NULL OR seq = ?1) AND (?2 IS NULL OR endpoint = ?2)",
     )
     .bind(seq)

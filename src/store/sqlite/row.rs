@@ -23,8 +23,8 @@ pub(super) async fn insert(tx: &mut SqliteConnection, delivery: &Delivery) -> Re
     let (cause, cause_id) = cause_columns(&delivery.cause);
     let result = sqlx::query(
         "INSERT INTO deliveries (id, subscription, endpoint, severity, cause, cause_id, rule, actor, title, covers, \
-         tells, notification, body, checksum, state, next_at, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 'ready', ?15, ?15) \
+         tells, notification, body, checksum, state, next_at, created_at, owed_since) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 'ready', ?15, ?15, ?15) \
          ON CONFLICT (id) DO NOTHING",
     )
     .bind(&delivery.id)

@@ -12,6 +12,7 @@ mod catalogue;
 pub mod clouds;
 pub mod cts;
 mod http;
+pub mod listing;
 pub mod plan;
 pub mod tracker;
 pub mod walk;

@@ -57,10 +57,12 @@ impl Cts {
         ];
         parameters.extend(walk.marker.iter().map(|marker| ("next", marker.clone())));
         let mut listed = list(&mut self.session, self.api, &self.tracker, &parameters, now).await?;
-        if let (Listed::NoSuchApi(_), Api::V3) = (&listed, self.api) {
-            listed = list(&mut self.session, Api::V2, &self.tracker, &parameters, now).await?;
+        if let Listed::NoSuchApi(_) = listed {
+            // Also from v2 back to v3: the cloud says that v2 will go.
+            let other = if self.api == Api::V3 { Api::V2 } else { Api::V3 };
+            listed = list(&mut self.session, other, &self.tracker, &parameters, now).await?;
             if let Listed::Page(_) = listed {
-                self.api = Api::V2;
+                self.api = other;
             }
         }
         let context = context(self.session.endpoints(now).await?);

@@ -96,9 +96,9 @@ impl Polling {
             return Plan::Read(Window { from, to: clock::plus(from, CHUNK).min(now), pass: Pass::CatchUp });
         }
 
-        let starved = wide_due(checkpoint).filter(|(_, due, every)| clock::plus(*due, *every) <= now).next();
-        let hot_due = polled_at.filter(|at| *at <= now).map_or(now, |at| clock::plus(at, self.poll_every));
         // A hot pass that takes longer than its interval must not starve the wider ones.
+        let starved = wide_due(checkpoint).find(|(_, due, every)| clock::plus(*due, *every) <= now);
+        let hot_due = polled_at.filter(|at| *at <= now).map_or(now, |at| clock::plus(at, self.poll_every));
         if let Some((pass, ..)) = starved {
             return Plan::Read(wide(pass, now));
         }

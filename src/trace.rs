@@ -85,7 +85,7 @@ pub struct Resource {
 
 /// The cloud's verdict, set by the service that reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(from = "String", into = "String")]
 pub enum Rating {
     Normal,
     Warning,
@@ -175,6 +175,18 @@ impl Rating {
             Self::Incident => "incident",
             Self::Other(word) => word,
         }
+    }
+}
+
+impl From<String> for Rating {
+    fn from(word: String) -> Self {
+        Self::parse(&word)
+    }
+}
+
+impl From<Rating> for String {
+    fn from(rating: Rating) -> Self {
+        rating.as_str().to_owned()
     }
 }
 

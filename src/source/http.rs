@@ -23,30 +23,43 @@ const RETRY_LIMIT: Duration = Duration::from_secs(24 * 3600);
 pub fn client(ca: Option<&Path>) -> Result<Client, SourceError> {
     // A second installation is refused and harmless: the first one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = Client::builder()
-        .user_agent(concat!("tracebell/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(REQUEST_TIMEOUT)
-        .pool_idle_timeout(Duration::from_secs(60))
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy();
-    if let Some(path) = ca {
-        let refused = |reason: String| SourceError::Refused {
-            reason: format!("the CA file `{}` {reason}", path.display()),
-            fix: "give a PEM file with at least one certificate in `cacert`".to_owned(),
-        };
-        let pem = std::fs::read(path).map_err(|error| refused(format!("cannot be read: {error}")))?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-            .map_err(|error| refused(format!("holds no certificate: {error}")))?;
-        if certificates.is_empty() {
-            return Err(refused("holds no certificate".to_owned()));
-        }
-        builder = builder.tls_certs_merge(certificates);
-    }
-    builder.build().map_err(|error| SourceError::Refused {
+    let builder = || {
+        Client::builder()
+            .user_agent(concat!("tracebell/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            .pool_idle_timeout(Duration::from_secs(60))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+    };
+    let built = match ca {
+        Some(path) => builder().tls_certs_merge(certificates(path)?).build(),
+        // A machine without any CA certificates can still speak plain HTTP to itself.
+        None => builder().build().or_else(|_| builder().tls_backend_preconfigured(trust_nobody()).build()),
+    };
+    built.map_err(|error| SourceError::Refused {
         reason: format!("no HTTP client can be made: {}", chain(&error)),
         fix: "check the CA certificates of this machine".to_owned(),
     })
+}
+
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, SourceError> {
+    let refused = |reason: String| SourceError::Refused {
+        reason: format!("the CA file `{}` {reason}", path.display()),
+        fix: "give a PEM file with at least one certificate in `cacert`".to_owned(),
+    };
+    let pem = std::fs::read(path).map_err(|error| refused(format!("cannot be read: {error}")))?;
+    match reqwest::Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(refused("holds no certificate".to_owned())),
+        Err(error) => Err(refused(format!("holds no certificate: {}", chain(&error)))),
+    }
+}
+
+/// Every HTTPS connection then fails, and says that the issuer is unknown.
+fn trust_nobody() -> rustls::ClientConfig {
+    let nobody = rustls::RootCertStore::empty();
+    rustls::ClientConfig::builder().with_root_certificates(nobody).with_no_client_auth()
 }
 
 /// A whole answer, its body no longer than the limit.

@@ -81,7 +81,11 @@ pub enum Plan {
 }
 
 impl Polling {
-    /// The next window of a source whose last hot pass ended at `polled_at`. Pure.
+    /// The next window of a source whose last hot pass ended, well or not, at `polled_at`. Pure.
+    ///
+    /// The hot pass goes first whenever it is due, so a wider pass that fails
+    /// every time cannot starve it; the wider ones fit in between, since the
+    /// interval counts from the end of a pass.
     pub fn plan(&self, checkpoint: &Checkpoint, polled_at: Option<Timestamp>, now: Timestamp) -> Plan {
         // A watermark in the future is left from a clock that ran ahead.
         let watermark = checkpoint.watermark.min(now);
@@ -96,20 +100,15 @@ impl Polling {
             return Plan::Read(Window { from, to: clock::plus(from, CHUNK).min(now), pass: Pass::CatchUp });
         }
 
-        // A hot pass that takes longer than its interval must not starve the wider ones.
-        let starved = wide_due(checkpoint).find(|(_, due, every)| clock::plus(*due, *every) <= now);
         let hot_due = polled_at.filter(|at| *at <= now).map_or(now, |at| clock::plus(at, self.poll_every));
-        if let Some((pass, ..)) = starved {
-            return Plan::Read(wide(pass, now));
-        }
         if hot_due <= now {
             let from = clock::minus(watermark, self.overlap + jitter(now)).max(oldest);
             return Plan::Read(Window { from, to: now, pass: Pass::Hot });
         }
-        if let Some((pass, ..)) = wide_due(checkpoint).find(|(_, due, _)| *due <= now) {
+        if let Some((pass, _)) = wide_due(checkpoint).find(|(_, due)| *due <= now) {
             return Plan::Read(wide(pass, now));
         }
-        let until = wide_due(checkpoint).map(|(_, due, _)| due).fold(hot_due, Timestamp::min);
+        let until = wide_due(checkpoint).map(|(_, due)| due).fold(hot_due, Timestamp::min);
         Plan::Wait { until }
     }
 
@@ -154,10 +153,10 @@ impl Polling {
     }
 }
 
-/// Each wider pass with the moment it is due and its interval.
-fn wide_due(checkpoint: &Checkpoint) -> impl Iterator<Item = (Pass, Timestamp, Duration)> {
+/// Each wider pass with the moment it is due.
+fn wide_due(checkpoint: &Checkpoint) -> impl Iterator<Item = (Pass, Timestamp)> {
     let done = [checkpoint.warm_at, checkpoint.cold_at, checkpoint.deep_at];
-    WIDE.iter().zip(done).map(|((pass, _, every), done)| (*pass, clock::plus(done, *every), *every))
+    WIDE.iter().zip(done).map(|((pass, _, every), done)| (*pass, clock::plus(done, *every)))
 }
 
 fn wide(pass: Pass, now: Timestamp) -> Window {

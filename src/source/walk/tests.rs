@@ -90,7 +90,7 @@ fn an_endless_list_ends_at_the_cap_and_holds_little() {
     let mut endless = walk(0, 10);
     let mut turns = 0_i64;
     let error = loop {
-        match endless.turn(&page(turns * 200..turns * 200 + 200, Some(&turns.to_string()))) {
+        match endless.turn(&page(turns * 2..turns * 2 + 2, Some(&turns.to_string()))) {
             Ok(_) => turns += 1,
             Err(error) => break error,
         }
@@ -100,7 +100,7 @@ fn an_endless_list_ends_at_the_cap_and_holds_little() {
     assert_eq!(endless.marker, None, "the next attempt starts over");
 
     let mut long = walk(0, 24 * HOUR_MS);
-    let parts = (0..).find_map(|n: i64| match long.turn(&page(n * 200..n * 200 + 200, Some(&n.to_string()))) {
+    let parts = (0..).find_map(|n: i64| match long.turn(&page(n * 2..n * 2 + 2, Some(&n.to_string()))) {
         Ok(PageNext::Split(parts)) => Some(parts),
         other => other.map(|_| None).unwrap(),
     });

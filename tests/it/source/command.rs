@@ -6,6 +6,10 @@ use super::{Cloud, Reply, list, page, reply, trace};
 
 /// Runs `tracebell` with this cloud in the `OS_*` variables: exit code, output, errors.
 async fn tracebell(cloud: &Cloud, arguments: &str) -> (i32, String, String) {
+    tracebell_with(cloud, arguments, &[]).await
+}
+
+async fn tracebell_with(cloud: &Cloud, arguments: &str, more: &[(&str, String)]) -> (i32, String, String) {
     let variables = [
         ("OS_AUTH_URL", format!("{}/v3", cloud.url)),
         ("OS_USERNAME", "alice".to_owned()),
@@ -15,7 +19,12 @@ async fn tracebell(cloud: &Cloud, arguments: &str) -> (i32, String, String) {
         ("OS_REGION_NAME", "eu-de".to_owned()),
     ];
     let mut command = crate::world::tracebell();
-    command.args(arguments.split_whitespace()).env_clear().envs(variables).stdin(std::process::Stdio::null());
+    command
+        .args(arguments.split_whitespace())
+        .env_clear()
+        .envs(variables)
+        .envs(more.iter().cloned())
+        .stdin(std::process::Stdio::null());
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
@@ -191,6 +200,17 @@ async fn the_table_of_traces_is_aligned_inert_and_without_null() {
     assert!(!out.contains("null") && !out.contains('\u{1b}') && out.contains("\\u{1b}") && out.contains("unreadable"));
     let cloud = Cloud::start([list(vec![], None)]).await;
     assert_eq!(tracebell(&cloud, "traces list --trace-id x").await.1, "no traces\n");
+}
+
+#[tokio::test]
+async fn a_machine_without_certificates_can_still_ask_over_plain_http() {
+    let cloud = Cloud::start([list(vec![], None)]).await;
+    let nowhere = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| (name, "/nonexistent".to_owned()));
+    let (code, _, errors) = tracebell_with(&cloud, "traces list", &nowhere).await;
+    assert_eq!(code, 0, "{errors}");
+    let ca = [("OS_CACERT", "/nonexistent/ca.pem".to_owned())];
+    let (code, _, errors) = tracebell_with(&cloud, "traces list", &ca).await;
+    assert!(code == 3 && errors.contains("`/nonexistent/ca.pem`") && errors.contains("cacert"), "{errors}");
 }
 
 #[tokio::test]

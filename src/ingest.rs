@@ -17,7 +17,7 @@ use crate::{
     health::Board,
     metrics::{Metrics, SourceLabel},
     source::{
-        Page, PageNext, Source, SourceError, Walk, Window,
+        Page, PageNext, Pass, Source, SourceError, Walk, Window,
         plan::{Plan, Polling},
     },
     store::{IngestBatch, Store, StoreError},
@@ -49,6 +49,8 @@ pub struct Ingest<S> {
     /// By the cloud's clock, as everything that is planned.
     polled_at: Option<Timestamp>,
     round: Option<Round>,
+    /// A wide re-read that stepped aside because a poll was due.
+    aside: Option<Round>,
     trouble: Trouble,
     clock_offset: jiff::SignedDuration,
 }
@@ -86,7 +88,7 @@ impl<S: Store> Ingest<S> {
     ) -> Self {
         let trouble = Trouble::new(&name);
         let clock_offset = jiff::SignedDuration::ZERO;
-        let (polled_at, round) = (None, None);
+        let (polled_at, round, aside) = (None, None, None);
         Self {
             name,
             source,
@@ -98,6 +100,7 @@ impl<S: Store> Ingest<S> {
             board,
             polled_at,
             round,
+            aside,
             trouble,
             clock_offset,
         }
@@ -163,6 +166,10 @@ impl<S: Store> Ingest<S> {
 
         // The cloud's clock decides what is in the past.
         let cloud_now = now.checked_add(self.clock_offset).unwrap_or(now);
+        let poll_due = self.polled_at.is_none_or(|at| clock::plus(at, self.polling.poll_every) <= cloud_now);
+        if poll_due && self.round.as_ref().is_some_and(|round| round.window.pass.is_wide()) {
+            self.aside = self.round.take();
+        }
         if self.round.is_none() {
             match self.polling.plan(&checkpoint, self.polled_at, cloud_now) {
                 Plan::Wait { until } => {
@@ -174,6 +181,7 @@ impl<S: Store> Ingest<S> {
                     self.record_gap(Gap { source: self.name.clone(), from, to, reason }, Some(checkpoint), now).await?;
                     return Ok(Step::Page { fetched: 0, fresh: 0, complete: false });
                 }
+                Plan::Read(window) if window.pass.is_wide() && self.aside.is_some() => self.round = self.aside.take(),
                 Plan::Read(window) => {
                     debug!(source = self.name, pass = ?window.pass, from = %window.from, to = %window.to, "reading");
                     self.round =
@@ -248,7 +256,9 @@ impl<S: Store> Ingest<S> {
                 round.walk = Walk::new(window);
             }
             Some(None) => {
-                self.polled_at = Some(cloud_now);
+                if round.window.pass == Pass::Hot {
+                    self.polled_at = Some(cloud_now);
+                }
                 self.round = None;
             }
         }

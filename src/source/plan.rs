@@ -51,6 +51,13 @@ pub enum Pass {
     Deep,
 }
 
+impl Pass {
+    /// True for the re-reads that can wait while a poll is due.
+    pub fn is_wide(self) -> bool {
+        matches!(self, Self::Warm | Self::Cold | Self::Deep)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Polling {
     pub poll_every: Duration,

@@ -42,6 +42,8 @@ pub struct Deliver<S> {
     board: Board,
     standing: Standing,
     overflow_at: Option<Timestamp>,
+    /// Until when the endpoint wants to be left alone, as far as this worker knows.
+    held_until: Option<Timestamp>,
     /// Told when a copy or a notice was written for another endpoint.
     rung: watch::Sender<()>,
 }
@@ -65,8 +67,8 @@ impl<S: Store> Deliver<S> {
         metrics: Metrics,
         board: Board,
     ) -> Self {
-        let (standing, overflow_at) = (Standing::default(), None);
-        Self { settings, endpoint, store, generation, metrics, board, standing, overflow_at, rung }
+        let (standing, overflow_at, held_until) = (Standing::default(), None, None);
+        Self { settings, endpoint, store, generation, metrics, board, standing, overflow_at, held_until, rung }
     }
 
     /// The name under which this loop beats on the health board.
@@ -185,6 +187,7 @@ impl<S: Store> Deliver<S> {
             );
         }
         let step = self.standing.follow(&self.settings, generation, &leased, &outcome, now);
+        self.held_until = step.hold_until;
         let note = self.standing.in_words();
         self.board.note(&Self::task(name), note);
         if step.next == Next::Dead {
@@ -240,6 +243,10 @@ impl<S: Store> Deliver<S> {
 
     async fn overflow(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let Some(rate) = self.settings.rate else { return Ok(()) };
+        // What waits for a broken endpoint becomes one summary when it works again, not one every now and then.
+        if self.standing.fails() || self.held_until.is_some_and(|until| now < until) {
+            return Ok(());
+        }
         let generation = self.generation.borrow().clone();
         let name = &self.settings.name;
         if overflow::fold(&self.store, &generation.topics, name, rate, self.overflow_at, now).await? {

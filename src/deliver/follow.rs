@@ -98,6 +98,11 @@ impl Standing {
         }
     }
 
+    /// True from a failed attempt to the next success.
+    pub fn fails(&self) -> bool {
+        self.failing_since.is_some()
+    }
+
     /// True while what waits for this endpoint should ring elsewhere.
     pub fn needs_fallback(&self, now: Timestamp) -> bool {
         self.paused.is_some() || self.failing_since.is_some_and(|since| clock::since(since, now) >= FALLBACK_AFTER)

@@ -22,6 +22,9 @@ pub use page::{RawPage, page, readable};
 /// Longest request or response body kept of one trace, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
+/// Longest sum of the fields that nobody knows, in bytes; what exceeds it is left out.
+const EXTRA_LIMIT: usize = 2 * BODY_LIMIT;
+
 /// A longer trace id, or one with control characters, is not an id.
 const ID_LIMIT: usize = 128;
 
@@ -186,7 +189,13 @@ impl Fields<'_> {
 
     /// Moves what nobody asked for into `extra`; tells whether anything was cut.
     fn rest(mut self, extra: &mut Map<String, Value>) -> bool {
+        let mut room = EXTRA_LIMIT;
         for (name, raw) in std::mem::take(&mut self.raw) {
+            let Some(left) = room.checked_sub(name.len() + raw.get().len().min(BODY_LIMIT)) else {
+                self.truncated = true;
+                continue;
+            };
+            room = left;
             let value = match raw.get() {
                 "null" | "\"\"" => continue,
                 long if long.len() > BODY_LIMIT => Value::String(self.cut(long.to_owned())),

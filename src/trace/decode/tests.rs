@@ -111,3 +111,12 @@ fn no_cut_or_changed_byte_makes_decoding_panic() {
         }
     }
 }
+
+#[test]
+fn a_million_unknown_fields_do_not_fill_the_state() {
+    let fields: Vec<String> = (0..1_000_000).map(|i| format!("\"field-{i}\":{i}")).collect();
+    let trace = read(&format!(r#"{{"trace_name":"a",{}}}"#, fields.join(",")));
+    assert!(trace.truncated);
+    let kept = serde_json::to_string(&trace.extra).unwrap().len();
+    assert!(kept < 4 * BODY_LIMIT, "{kept} bytes kept");
+}

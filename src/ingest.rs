@@ -189,14 +189,21 @@ impl<S: Store> Ingest<S> {
                 }
             }
         }
-        let round = self.round.as_mut().expect("a round was planned above");
-        let page = self.source.page(&mut round.walk, now).await?;
+        // A copy walks ahead: a page that is read but cannot be stored must be read again.
+        let mut walk = self.round.as_ref().expect("a round was planned above").walk.clone();
+        let page = self.source.page(&mut walk, now).await?;
         self.clock_offset = page.clock_offset;
-        self.commit(page, &checkpoint, now).await
+        self.commit(page, walk, &checkpoint, now).await
     }
 
     /// Decides what the page owes and commits it; the round moves on only after the commit.
-    async fn commit(&mut self, page: Page, checkpoint: &Checkpoint, now: Timestamp) -> Result<Step, Failure> {
+    async fn commit(
+        &mut self,
+        page: Page,
+        walk: Walk,
+        checkpoint: &Checkpoint,
+        now: Timestamp,
+    ) -> Result<Step, Failure> {
         let Page { records, next, .. } = page;
         let round = self.round.as_mut().expect("a page belongs to a round");
         let mut gaps = Vec::new();
@@ -250,7 +257,7 @@ impl<S: Store> Ingest<S> {
         };
         round.failures = 0;
         match next_walk {
-            None => {}
+            None => round.walk = walk,
             Some(Some(window)) => {
                 round.rest = rest;
                 round.walk = Walk::new(window);

@@ -96,6 +96,15 @@ impl Scene {
         panic!("it never came to an end");
     }
 
+    /// Runs a statement on the state, beside the process.
+    async fn sql(&self, statement: &'static str) {
+        let path = self.folder.path().join("state.db");
+        let pool = sqlx::SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().filename(path));
+        let pool = pool.await.unwrap();
+        sqlx::query(statement).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+
     async fn deliveries(&self) -> Vec<DeliveryRow> {
         let mut rows =
             self.store.deliveries(DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap();
@@ -291,4 +300,29 @@ async fn a_wrong_password_makes_the_source_blind_and_every_topic_hears_of_it_onc
     let notification = &rows[0].delivery.notification;
     assert!(notification.title.contains("blind"), "{}", notification.title);
     assert!(!format!("{notification:?}").contains("wrong\""), "the password is in the notice");
+}
+
+/// Deletions of servers, each by a user of its own, one millisecond apart.
+fn deletions(count: u64, before: Timestamp) -> Vec<serde_json::Value> {
+    let deletion = |i: u64| {
+        let mut trace = world::trace(&format!("m{i}"), "deleteServer", clock::minus(before, Duration::from_millis(i)));
+        trace["user"]["name"] = format!("user-{i}").into();
+        trace
+    };
+    (0..count).map(deletion).collect()
+}
+
+#[tokio::test]
+async fn a_page_that_could_not_be_stored_is_read_again() {
+    let mut scene = Scene::new().await;
+    let now = clock::now();
+    scene.read_all(now).await;
+    scene.cloud.handle().add(deletions(600, now));
+    assert!(matches!(scene.ingest.step(after(now, 2)).await, Step::Page { complete: false, .. }));
+    scene.sql("CREATE TRIGGER refuse BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'no'); END").await;
+    let Step::Failed { until } = scene.ingest.step(after(now, 2)).await else { panic!("it was stored after all") };
+    scene.sql("DROP TRIGGER refuse").await;
+    // This window must hold them all: the next one may not reach back that far.
+    while !matches!(scene.ingest.step(until).await, Step::Page { complete: true, .. }) {}
+    assert_eq!(scene.accounting().await.sources[0].counts.matched, 600);
 }

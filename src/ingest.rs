@@ -117,16 +117,12 @@ impl<S: Store> Ingest<S> {
         while !stop.is_cancelled() {
             let step = self.step(clock::now()).await;
             let now = clock::now();
+            if !self.trouble.lasts() {
+                self.board.beat(&task, now);
+            }
             let until = match step {
-                Step::Page { .. } => {
-                    self.board.beat(&task, now);
-                    continue;
-                }
-                Step::Idle { until } => {
-                    self.board.beat(&task, now);
-                    until
-                }
-                Step::Failed { until } => until,
+                Step::Page { .. } => continue,
+                Step::Idle { until } | Step::Failed { until } => until,
             };
             // Beats while it waits: a long poll interval is not a dead task.
             let wait = clock::since(now, until).min(Duration::from_secs(10));
@@ -142,8 +138,10 @@ impl<S: Store> Ingest<S> {
     pub async fn step(&mut self, now: Timestamp) -> Step {
         match self.try_step(now).await {
             Ok(step) => {
-                if let Step::Page { .. } = step {
-                    self.recover(now).await;
+                match step {
+                    Step::Page { complete, .. } if !self.trouble.is_over_with(complete) => {}
+                    Step::Page { .. } | Step::Idle { .. } => self.recover(now).await,
+                    Step::Failed { .. } => self.tell(now).await,
                 }
                 step
             }
@@ -304,10 +302,13 @@ impl<S: Store> Ingest<S> {
     async fn recover(&mut self, now: Timestamp) {
         self.metrics.source_up.get_or_create(&SourceLabel { source: self.name.clone() }).set(1);
         let generation = self.generation.borrow().clone();
-        if let Some(notices) = self.trouble.over(&generation, now) {
+        if let Some(notices) = self.trouble.seeing(&generation, now) {
+            if !self.publish(notices).await {
+                return;
+            }
             info!(source = self.name, "the source can be read again");
-            self.publish(notices).await;
         }
+        self.trouble.end();
     }
 
     async fn fail(&mut self, failure: Failure, now: Timestamp) -> Step {
@@ -315,6 +316,7 @@ impl<S: Store> Ingest<S> {
             round.failures += 1;
             if round.failures >= FAILURES_PER_WALK {
                 self.round = None;
+                self.trouble.give_up();
             }
         }
         let label = SourceLabel { source: self.name.clone() };
@@ -323,18 +325,28 @@ impl<S: Store> Ingest<S> {
         let until = self.trouble.more(&failure, now);
         warn!(source = self.name, reason = %failure, "cannot read traces now");
         self.board.trouble(&Self::task(&self.name), &failure.to_string(), now);
-        let generation = self.generation.borrow().clone();
-        if let Some(notices) = self.trouble.blind(&generation, &failure, now) {
-            self.publish(notices).await;
-        }
+        self.tell(now).await;
         Step::Failed { until }
     }
 
-    async fn publish(&self, notices: Vec<crate::delivery::Delivery>) {
-        if let Err(error) = self.store.publish(notices).await {
-            warn!(source = self.name, %error, "a notice could not be stored");
+    /// Tells of a source that is blind, also while it waits for a patient cloud.
+    async fn tell(&mut self, now: Timestamp) {
+        let generation = self.generation.borrow().clone();
+        if let Some(notices) = self.trouble.blind(&generation, now)
+            && self.publish(notices).await
+        {
+            self.trouble.told();
+        }
+    }
+
+    /// True if the notices are stored; one that is not has to be told later.
+    async fn publish(&self, notices: Vec<crate::delivery::Delivery>) -> bool {
+        let stored = self.store.publish(notices).await;
+        if let Err(error) = &stored {
+            warn!(source = self.name, %error, "a notice could not be stored yet");
         }
         self.committed.send_replace(());
+        stored.is_ok()
     }
 }
 

@@ -26,18 +26,37 @@ pub struct Trouble {
     source: String,
     since: Option<Timestamp>,
     failures: u32,
-    until: Option<Timestamp>,
+    /// From when and until when nothing is tried.
+    wait: Option<(Timestamp, Timestamp)>,
+    /// What was found last, and what to do about it.
+    found: Option<Found>,
+    /// A window was given up, so that its first pages can be read proves nothing.
+    stuck: bool,
     told: bool,
+}
+
+#[derive(Debug)]
+struct Found {
+    reason: String,
+    fix: String,
+    refused: bool,
 }
 
 impl Trouble {
     pub fn new(source: &str) -> Self {
-        Self { source: source.to_owned(), since: None, failures: 0, until: None, told: false }
+        let source = source.to_owned();
+        Self { source, since: None, failures: 0, wait: None, found: None, stuck: false, told: false }
     }
 
-    /// The end of the current wait, if it is not over.
+    /// The end of the current wait, if it is not over. One that begins in the
+    /// future is left from a clock that was set back since.
     pub fn wait(&self, now: Timestamp) -> Option<Timestamp> {
-        self.until.filter(|until| *until > now)
+        self.wait.filter(|(from, until)| *from <= now && now < *until).map(|(_, until)| until)
+    }
+
+    /// True from the first failure until [`Trouble::end`].
+    pub fn lasts(&self) -> bool {
+        self.since.is_some()
     }
 
     /// Counts a failure; says when to try again: full jitter, at most a minute,
@@ -55,19 +74,69 @@ impl Trouble {
             Failure::Store(_) => Duration::ZERO,
         };
         let until = clock::plus(now, own.max(asked));
-        self.until = Some(until);
+        self.wait = Some((now, until));
+        self.found = Some(Found::of(failure));
         until
     }
 
-    /// Notices that the source is blind: once for each run of failures.
-    pub fn blind(&mut self, generation: &Generation, failure: &Failure, now: Timestamp) -> Option<Vec<Delivery>> {
-        let since = self.since?;
-        let refused = matches!(failure, Failure::Source(SourceError::Refused { .. }));
+    /// The window is read from its beginning again: from here on only a window
+    /// that was read to its end is a good sign.
+    pub fn give_up(&mut self) {
+        self.stuck = true;
+    }
+
+    /// Whether a committed page shows that what failed works again.
+    pub fn is_over_with(&self, complete: bool) -> bool {
+        complete || !self.stuck
+    }
+
+    /// Notices that the source is blind, until [`Trouble::told`].
+    pub fn blind(&self, generation: &Generation, now: Timestamp) -> Option<Vec<Delivery>> {
+        let (since, found) = (self.since?, self.found.as_ref()?);
         let long = clock::since(since, now) >= BLIND_AFTER;
-        if self.told || !(long || refused && self.failures >= REFUSALS_BEFORE_NOTICE) {
+        if self.told || !(long || found.refused && self.failures >= REFUSALS_BEFORE_NOTICE) {
             return None;
         }
+        let lines = vec![
+            format!(
+                "Since {} the traces of source {} could not be read, or not all of them.",
+                stamp(since),
+                self.source
+            ),
+            format!("What was found: {}", found.reason),
+            format!("What to do: {}", found.fix),
+            "Nothing is lost yet: the cloud keeps traces for seven days.".into(),
+        ];
+        let title = format!("Source {} is blind: alerts from it cannot ring", self.source);
+        let notice = Notification::notice(Severity::Critical, title, lines, now);
+        Some(generation.topics.notice(&notice, &format!("blind {} {since}", self.source), true))
+    }
+
+    /// The notices of [`Trouble::blind`] are stored: once is enough for each run of failures.
+    pub fn told(&mut self) {
         self.told = true;
+    }
+
+    /// Notices that the source sees again, if its blindness was told.
+    pub fn seeing(&self, generation: &Generation, now: Timestamp) -> Option<Vec<Delivery>> {
+        let since = self.since.filter(|_| self.told)?;
+        let lines = vec![format!(
+            "It was blind for {}; what happened meanwhile is being read now.",
+            clock::in_words(clock::since(since, now))
+        )];
+        let title = format!("Source {} can be read again", self.source);
+        let notice = Notification::notice(Severity::Info, title, lines, now);
+        Some(generation.topics.notice(&notice, &format!("seeing {} {since}", self.source), true))
+    }
+
+    /// Ends a run of failures.
+    pub fn end(&mut self) {
+        *self = Self::new(&self.source);
+    }
+}
+
+impl Found {
+    fn of(failure: &Failure) -> Self {
         let fix = match failure {
             Failure::Source(SourceError::Refused { fix, .. }) => fix.clone(),
             Failure::Source(SourceError::Transient { .. }) => {
@@ -76,32 +145,8 @@ impl Trouble {
             Failure::Store(StoreError::Unavailable { .. }) => "free space or unlock the state file".into(),
             Failure::Store(_) => "look at the log of Tracebell".into(),
         };
-        let lines = vec![
-            format!("Since {} no trace of source {} could be read.", stamp(since), self.source),
-            format!("What was found: {failure}"),
-            format!("What to do: {fix}"),
-            "Nothing is lost yet: the cloud keeps traces for seven days.".into(),
-        ];
-        let title = format!("Source {} is blind: alerts from it cannot ring", self.source);
-        let notice = Notification::notice(Severity::Critical, title, lines, now);
-        Some(generation.topics.notice(&notice, &format!("blind {} {since}", self.source), true))
-    }
-
-    /// Ends a run of failures; notices that the source sees again, if its blindness was told.
-    pub fn over(&mut self, generation: &Generation, now: Timestamp) -> Option<Vec<Delivery>> {
-        let since = self.since.take()?;
-        let told = std::mem::take(&mut self.told);
-        self.failures = 0;
-        self.until = None;
-        told.then(|| {
-            let lines = vec![format!(
-                "It was blind for {}; what happened meanwhile is being read now.",
-                clock::in_words(clock::since(since, now))
-            )];
-            let notice =
-                Notification::notice(Severity::Info, format!("Source {} can be read again", self.source), lines, now);
-            generation.topics.notice(&notice, &format!("seeing {} {since}", self.source), true)
-        })
+        let refused = matches!(failure, Failure::Source(SourceError::Refused { .. }));
+        Self { reason: failure.to_string(), fix, refused }
     }
 }
 

@@ -8,7 +8,10 @@ use tracebell::{
     clock::{self, Timestamp},
     delivery::State,
     document::File,
-    emulator::Emulator,
+    emulator::{
+        Emulator,
+        fault::{Fault, Plan},
+    },
     generation::Generation,
     health::Board,
     ingest::{Ingest, Step},
@@ -96,6 +99,18 @@ impl Scene {
         panic!("it never came to an end");
     }
 
+    /// Fails each second or so until `end` has come; returns when it will try again.
+    async fn fail_until(&mut self, mut now: Timestamp, end: Timestamp) -> Timestamp {
+        while now < end {
+            now = match self.ingest.step(now).await {
+                Step::Failed { until } => until,
+                Step::Idle { until } => until.max(after(now, 1)),
+                Step::Page { .. } => after(now, 1),
+            };
+        }
+        now
+    }
+
     /// Runs a statement on the state, beside the process.
     async fn sql(&self, statement: &'static str) {
         let path = self.folder.path().join("state.db");
@@ -103,6 +118,12 @@ impl Scene {
         let pool = pool.await.unwrap();
         sqlx::query(statement).execute(&pool).await.unwrap();
         pool.close().await;
+    }
+
+    /// How many notices were stored whose title holds `part`.
+    async fn told(&self, part: &str) -> usize {
+        let rows = self.deliveries().await;
+        rows.iter().filter(|row| row.delivery.notification.title.contains(part)).count()
     }
 
     async fn deliveries(&self) -> Vec<DeliveryRow> {
@@ -325,4 +346,45 @@ async fn a_page_that_could_not_be_stored_is_read_again() {
     // This window must hold them all: the next one may not reach back that far.
     while !matches!(scene.ingest.step(until).await, Step::Page { complete: true, .. }) {}
     assert_eq!(scene.accounting().await.sources[0].counts.matched, 600);
+}
+
+#[tokio::test]
+async fn a_window_that_never_ends_makes_the_source_blind_though_its_first_page_is_good() {
+    let mut scene = Scene::new().await;
+    let now = clock::now();
+    scene.read_all(now).await;
+    scene.cloud.handle().add(deletions(300, now));
+    scene.cloud.handle().plan(Plan::new(Fault::MarkerLoop).path("/traces"));
+    let now = scene.fail_until(after(now, 2), after(now, 1800)).await;
+    assert_eq!((scene.told("is blind").await, scene.told("can be read again").await), (1, 0));
+    scene.cloud.handle().clear_faults();
+    scene.read_all(now).await;
+    assert_eq!((scene.told("is blind").await, scene.told("can be read again").await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_cloud_that_asks_for_a_day_of_patience_is_told_of() {
+    let mut scene = Scene::new().await;
+    let now = clock::now();
+    let throttle = Fault::Throttle { retry_after: Some("86400".into()) };
+    scene.cloud.handle().plan(Plan::new(throttle).path("/traces"));
+    let Step::Failed { until } = scene.ingest.step(now).await else { panic!("it was not throttled") };
+    assert!(until >= after(now, 86_400), "Retry-After is honoured");
+    assert_eq!(scene.ingest.step(after(now, 700)).await, Step::Failed { until });
+    assert_eq!(scene.told("is blind").await, 1);
+    // A clock that was set back does not make the wait longer.
+    scene.cloud.handle().clear_faults();
+    assert!(matches!(scene.ingest.step(clock::minus(now, Duration::from_secs(3600))).await, Step::Page { .. }));
+}
+
+#[tokio::test]
+async fn a_notice_that_could_not_be_stored_is_told_later() {
+    let mut scene = Scene::with_password("wrong").await;
+    let now = clock::now();
+    scene.sql("CREATE TRIGGER refuse BEFORE INSERT ON deliveries BEGIN SELECT RAISE(ABORT, 'no'); END").await;
+    let now = scene.fail_until(now, after(now, 600)).await;
+    assert_eq!(scene.told("is blind").await, 0);
+    scene.sql("DROP TRIGGER refuse").await;
+    scene.fail_until(now, after(now, 200)).await;
+    assert_eq!(scene.told("is blind").await, 1);
 }

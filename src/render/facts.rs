@@ -220,7 +220,7 @@ fn from(trace: &Trace) -> String {
 fn project(trace: &Trace) -> String {
     let name = short(&trace.project_name).or_else(|| short(&trace.project_id));
     match (name, short(&trace.region)) {
-        (Some(name), region) => with_details(&name, &[region]),
+        (Some(name), region) => with_details(&name, &[region.filter(|region| *region != name)]),
         (None, region) => region.unwrap_or_default(),
     }
 }

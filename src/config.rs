@@ -46,6 +46,10 @@ pub struct Loaded {
     /// `None` if a problem is an error.
     pub config: Option<Config>,
     pub rules: RuleSet,
+    /// Where the state is and where health is asked, if that much is said well: commands that look
+    /// beside a running Tracebell need no secret and no rule.
+    pub state: Option<PathBuf>,
+    pub listen: Option<SocketAddr>,
     pub problems: Vec<Problem>,
     /// The texts, for drawing.
     pub files: Vec<File>,
@@ -67,6 +71,12 @@ pub fn load(path: &Path) -> Loaded {
             None
         }
     };
+    let well = |key: &str| {
+        let inside = |problem: &&Problem| problem.path.split('.').next() == Some(key) && problem.level == Level::Error;
+        !problems.iter().any(|problem| inside(&problem))
+    };
+    let state = config.as_ref().filter(|_| well("state")).map(|config| config.state.clone());
+    let listen = config.as_ref().filter(|_| well("http")).map(|config| config.listen);
     let mut rules = RuleSet::default();
     if let Some(config) = &config {
         let (rule_files, found) = rule_files(&config.rules);
@@ -74,15 +84,18 @@ pub fn load(path: &Path) -> Loaded {
         let (set, found) = rule::load(&rule_files);
         problems.extend(found);
         problems.extend(topics::unheard(&set, &config.topics, &rule_files));
+        if set.rules.is_empty() && !problems.iter().any(|problem| problem.level == Level::Error) {
+            problems.push(no_rules(path, &files));
+        }
         files.extend(rule_files);
         rules = set;
     }
     let bad = problems.iter().any(|problem| problem.level == Level::Error);
-    Loaded { config: config.filter(|_| !bad), rules, problems, files }
+    Loaded { config: config.filter(|_| !bad), rules, state, listen, problems, files }
 }
 
 /// Parses one configuration text; paths in it are relative to `folder`. The
-/// configuration is `None` only if it cannot be used even to find the rules.
+/// configuration is `None` only if it is no map; what is wrong in it has its default.
 fn parse(file: &File, folder: &Path) -> (Option<Config>, Vec<Problem>) {
     let tree = match document::parse(file) {
         Ok(tree) => tree,
@@ -91,4 +104,28 @@ fn parse(file: &File, folder: &Path) -> (Option<Config>, Vec<Problem>) {
     let problems = Problems::default();
     let config = root::read(&Walk::new(file, &tree, &problems), folder);
     (config, problems.into_vec())
+}
+
+/// Names stand in ids, metrics and accounts, where `/` joins them.
+fn named(name: &str, walk: &Walk<'_>) -> bool {
+    const LONGEST: usize = 64;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let good = !name.is_empty() && name.len() <= LONGEST && name.bytes().all(plain);
+    if !good {
+        walk.fail(format!("`{name}` is not a name: expected letters, digits, `-`, `_` and `.`, at most {LONGEST}"));
+    }
+    good
+}
+
+fn no_rules(path: &Path, files: &[File]) -> Problem {
+    let text = files.first().map_or("", |file| file.text.as_str());
+    let start = if text.starts_with("rules:") { 0 } else { text.find("\nrules:").map_or(0, |newline| newline + 1) };
+    Problem {
+        level: Level::Warning,
+        file: path.display().to_string(),
+        span: document::Span { start, end: start + "rules".len() },
+        path: "rules".to_owned(),
+        text: "there is no rule in these files, so nothing can ring".to_owned(),
+        hint: Some("`tracebell init --dir NEW` writes the shipped rules into a new folder".to_owned()),
+    }
 }

@@ -22,7 +22,7 @@ impl App {
     pub(super) async fn reload(&mut self, path: &Path) -> anyhow::Result<()> {
         let owned = path.to_owned();
         let loaded = tokio::task::spawn_blocking(move || config::load(&owned)).await.context("loading crashed")?;
-        let Loaded { config, rules, problems, files } = loaded;
+        let Loaded { config, rules, problems, files, .. } = loaded;
         let Some(config) = config else {
             let lines: Vec<String> = problems
                 .iter()

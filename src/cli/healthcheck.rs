@@ -70,8 +70,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Where the configured Tracebell listens, or every problem of its configuration.
 fn configured(path: &Path) -> Result<SocketAddr, String> {
     let loaded = config::load(path);
-    match loaded.config {
-        Some(config) => Ok(config.listen),
+    match loaded.listen {
+        Some(address) => Ok(address),
         None => {
             let lines = loaded.problems.iter().map(|problem| document::draw::line(problem, &loaded.files));
             Err(lines.collect::<Vec<_>>().join("\n"))

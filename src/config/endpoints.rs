@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use super::{secrets::Secrets, topics::unknown};
+use super::{named, secrets::Secrets, topics::unknown};
 use crate::{
     delivery::Rate,
-    document::Walk,
+    document::{Node, Value, Walk},
     endpoint::{
         Endpoint, KindSettings, Settings,
         email::{self, Tls},
@@ -19,51 +19,60 @@ const SLACK_RATE: Rate = Rate { interval: Duration::from_millis(1100), burst: 1 
 const EMAIL_RATE: Rate = Rate { interval: Duration::from_secs(2), burst: 10 };
 const TIMEOUT: Duration = Duration::from_secs(15);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(72 * 3600);
-/// Endpoint names appear in ids, metrics and file-like places.
-const LONGEST_NAME: usize = 64;
 
-pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> BTreeMap<String, Settings> {
+/// All names under `endpoints`, those with a problem included: who refers to one of them makes no second mistake.
+pub fn names(walk: &Walk<'_>) -> Vec<String> {
+    let Value::Map(entries) = &walk.node.value else { return Vec::new() };
+    let text = |(key, _): &(Node, Node)| if let Value::Text(name) = &key.value { Some(name.clone()) } else { None };
+    entries.iter().filter_map(text).collect()
+}
+
+pub fn read(walk: &Walk<'_>, names: &[String], secrets: &Secrets<'_>, folder: &Path) -> BTreeMap<String, Settings> {
     let entries = walk.entries().unwrap_or_default();
     if entries.is_empty() {
         walk.fail_hint("expected at least one endpoint", "write `ops: { webhook: { url: { env: OPS_URL } } }`");
     }
     let mut endpoints = BTreeMap::new();
-    let mut fallbacks = Vec::new();
     for (name, _, walk) in entries {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(plain) {
-            walk.fail(format!("`{name}` is not a name: expected letters, digits, `-`, `_` and `.`, at most 64"));
-            continue;
-        }
-        let Some((settings, fallback)) = endpoint(name, &walk, secrets, folder) else { continue };
-        fallbacks.extend(fallback.map(|fallback| (name.to_owned(), fallback)));
-        endpoints.insert(name.to_owned(), settings);
-    }
-    for (name, walk) in fallbacks {
-        let Some(fallback) = walk.words() else { continue };
-        if fallback == name {
-            walk.fail("an endpoint cannot be its own fallback");
-        } else if endpoints.contains_key(fallback) {
-            endpoints.entry(name).and_modify(|settings| settings.fallback = Some(fallback.to_owned()));
-        } else {
-            unknown(&walk, "endpoint", fallback, endpoints.keys().map(String::as_str));
+        let fallback = fallback(name, &walk, names);
+        if named(name, &walk)
+            && let Some(settings) = endpoint(name, &walk, secrets, folder)
+        {
+            endpoints.insert(name.to_owned(), Settings { fallback, ..settings });
         }
     }
     endpoints
 }
 
-fn endpoint<'a>(
-    name: &str,
-    walk: &Walk<'a>,
-    secrets: &Secrets<'_>,
-    folder: &Path,
-) -> Option<(Settings, Option<Walk<'a>>)> {
+/// Looked at by itself, so that another mistake in the endpoint does not hide this one.
+fn fallback(name: &str, walk: &Walk<'_>, names: &[String]) -> Option<String> {
+    let Value::Map(_) = walk.node.value else { return None };
+    let (_, _, walk) = walk.entries()?.into_iter().find(|(key, _, _)| *key == "fallback")?;
+    let fallback = walk.words()?;
+    if fallback == name {
+        walk.fail("an endpoint cannot be its own fallback");
+        return None;
+    }
+    if !names.iter().any(|known| known == fallback) {
+        let mut others = names.iter().map(String::as_str).filter(|known| *known != name).peekable();
+        if others.peek().is_some() {
+            unknown(&walk, "endpoint", fallback, others);
+        } else {
+            walk.fail_hint(format!("no endpoint `{fallback}`"), "there is no other endpoint: leave `fallback` out");
+        }
+        return None;
+    }
+    Some(fallback.to_owned())
+}
+
+fn endpoint(name: &str, walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<Settings> {
     let mut fields = walk.fields()?;
     let kinds = [("slack", fields.optional("slack")), ("email", fields.optional("email"))];
     let webhook_walk = fields.optional("webhook");
     let [(_, slack_walk), (_, email_walk)] = kinds;
     let rate = fields.optional("rate_limit");
-    let fallback = fields.optional("fallback");
+    // Read by itself; here it is only known.
+    fields.optional("fallback");
     let timeout = fields.optional_duration("timeout").unwrap_or(TIMEOUT);
     let give_up_after = fields.optional_duration("give_up_after").unwrap_or(GIVE_UP_AFTER);
     fields.finish();
@@ -86,7 +95,7 @@ fn endpoint<'a>(
         walk.fail(error.reason);
         return None;
     }
-    Some((settings, fallback))
+    Some(settings)
 }
 
 fn slack(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<slack::Settings> {
@@ -109,8 +118,15 @@ fn webhook(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<webhook::Settings> 
         format.one_of(&[("tracebell", ())])?;
     }
     let url = url.and_then(|walk| match walk.node.value {
-        crate::document::Value::Map(_) => secrets.read(&walk),
-        _ => walk.words().map(crate::secret::Secret::new),
+        Value::Map(_) => secrets.read(&walk),
+        _ => {
+            let text = walk.words()?;
+            if text.contains("${") {
+                walk.fail_hint("`${...}` is never expanded", "write `url: { env: NAME }`");
+                return None;
+            }
+            Some(crate::secret::Secret::new(text))
+        }
     });
     let signing_secret = match sign {
         Some(walk) => {

@@ -1,36 +1,42 @@
 //! The top of the file.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
 use super::{Config, endpoints, secrets::Secrets, sources, topics};
-use crate::{document::Walk, id};
+use crate::{
+    document::{Value, Walk},
+    id,
+};
 
 /// Only this machine may read, unless configured otherwise.
-const LISTEN: &str = "127.0.0.1:8080";
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// Beside the configuration.
+const STATE: &str = "tracebell.db";
 
-/// Reads everything; `None` if a part is missing without which the rest means nothing.
+/// Reads everything, so that all problems are told at once; `None` if this is no map.
 pub fn read(walk: &Walk<'_>, folder: &Path) -> Option<Config> {
     let secrets = Secrets::new(folder);
     let mut fields = walk.fields()?;
-    let state = fields.optional("state").map_or_else(|| Some(folder.join("tracebell.db")), |walk| state(&walk, folder));
-    let listen = fields.optional("http").map_or_else(|| LISTEN.parse().ok(), |walk| http(&walk));
+    let state = fields.optional("state").and_then(|walk| state(&walk, folder));
+    let listen = fields.optional("http").and_then(|walk| http(&walk));
     let rules = rule_paths(fields.list("rules"), folder);
     let sources = fields.required("sources").map(|walk| sources::read(&walk));
-    let endpoints = fields.required("endpoints").map(|walk| endpoints::read(&walk, &secrets, folder));
-    let endpoints = endpoints.unwrap_or_default();
+    let endpoints = fields.required("endpoints");
+    let names = endpoints.as_ref().map(endpoints::names).unwrap_or_default();
+    let endpoints = endpoints.map(|walk| endpoints::read(&walk, &names, &secrets, folder)).unwrap_or_default();
     let (notices, topic_lists) = (fields.optional("notices"), fields.required("topics"));
-    let topics = topics::read(notices, topic_lists, &endpoints);
+    let topics = topics::read(notices, topic_lists, &endpoints, &names);
     fields.finish();
 
     let seen = secrets.seen();
     let mut parts: Vec<&str> = vec![&walk.file.text];
     parts.extend(seen.iter().map(String::as_str));
     Some(Config {
-        state: state?,
-        listen: listen?,
+        state: state.unwrap_or_else(|| folder.join(STATE)),
+        listen: listen.unwrap_or(LISTEN),
         rules,
         sources: sources.unwrap_or_default(),
         topics,
@@ -55,11 +61,15 @@ fn http(walk: &Walk<'_>) -> Option<SocketAddr> {
     fields.later("tokens", "this version only answers health and metrics, which need none");
     let listen = fields.optional("listen");
     fields.finish();
-    let Some(listen) = listen else { return LISTEN.parse().ok() };
+    let listen = listen?;
+    let hint = "write an address and a port, for example `127.0.0.1:8080` or `[::1]:8080`";
+    if let Value::Int(port) = listen.node.value {
+        listen.fail_hint(format!("`{port}` is not an address with a port"), hint);
+        return None;
+    }
     let text = listen.words()?;
     let address = text.parse().ok();
     if address.is_none() {
-        let hint = "write an address and a port, for example `127.0.0.1:8080` or `[::1]:8080`";
         listen.fail_hint(format!("`{text}` is not an address with a port"), hint);
     }
     address

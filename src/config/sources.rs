@@ -1,8 +1,10 @@
 //! `sources`: whose audit log is watched.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
+use super::named;
 use crate::{
+    clock,
     document::Walk,
     source::{self, auth::NameOrId, clouds, plan::Polling},
 };
@@ -10,13 +12,16 @@ use crate::{
 /// The cloud shows traces after about a minute; asking more often than this finds nothing new.
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
 const LONGEST_POLL: Duration = Duration::from_secs(3600);
+/// The cloud keeps no more of the past, and trace ids are remembered for only two days longer.
+const LONGEST_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
 
 pub fn read(walk: &Walk<'_>) -> Vec<source::Settings> {
     let entries = walk.entries().unwrap_or_default();
     if entries.is_empty() {
         walk.fail_hint("expected at least one source", "write `prod: { cts: { cloud: otc } }`");
     }
-    entries.into_iter().flat_map(|(name, _, walk)| source(name, &walk).unwrap_or_default()).collect()
+    let named = entries.into_iter().filter(|(name, _, walk)| named(name, walk));
+    named.flat_map(|(name, _, walk)| source(name, &walk).unwrap_or_default()).collect()
 }
 
 /// One entry gives a source for each of its projects.
@@ -32,8 +37,9 @@ fn source(name: &str, walk: &Walk<'_>) -> Option<Vec<source::Settings>> {
     let projects = fields.list("projects");
     let tracker = fields.optional_text("tracker").unwrap_or("system").to_owned();
     let defaults = Polling::default();
-    let poll_every = bounded(fields.optional("poll_every")).unwrap_or(defaults.poll_every);
-    let overlap = fields.optional_duration("overlap").unwrap_or(defaults.overlap);
+    let poll_every =
+        bounded(fields.optional("poll_every"), SHORTEST_POLL..=LONGEST_POLL).unwrap_or(defaults.poll_every);
+    let overlap = bounded(fields.optional("overlap"), SHORTEST_POLL..=LONGEST_OVERLAP).unwrap_or(defaults.overlap);
     fields.finish();
     let credentials = match clouds::credentials(cloud_name) {
         Ok(credentials) => credentials,
@@ -44,7 +50,15 @@ fn source(name: &str, walk: &Walk<'_>) -> Option<Vec<source::Settings>> {
     };
     let polling = Polling { poll_every, overlap };
     let mut settings = Vec::new();
-    let names: Vec<&str> = projects.iter().filter_map(|project| project.words()).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for project in &projects {
+        let Some(name) = project.words() else { continue };
+        if names.contains(&name) {
+            project.fail_hint(format!("the project `{name}` stands here twice"), "name each project once");
+        } else {
+            names.push(name);
+        }
+    }
     for project in &names {
         let mut credentials = credentials.clone();
         credentials.project = Some(NameOrId::Name((*project).to_owned()));
@@ -58,11 +72,12 @@ fn source(name: &str, walk: &Walk<'_>) -> Option<Vec<source::Settings>> {
     Some(settings)
 }
 
-fn bounded(walk: Option<Walk<'_>>) -> Option<Duration> {
+fn bounded(walk: Option<Walk<'_>>, range: RangeInclusive<Duration>) -> Option<Duration> {
     let walk = walk?;
     let found = walk.duration()?;
-    if !(SHORTEST_POLL..=LONGEST_POLL).contains(&found) {
-        walk.fail("expected a duration from 1s to 1h");
+    if !range.contains(&found) {
+        let [from, to, found] = [*range.start(), *range.end(), found].map(clock::in_words);
+        walk.fail(format!("expected a duration from {from} to {to}, found {found}"));
         return None;
     }
     Some(found)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::named;
 use crate::{
     alert::Severity,
     document::{File, Level, Problem, Value, Walk, did_you_mean},
@@ -14,15 +15,19 @@ pub fn read(
     notices: Option<Walk<'_>>,
     lists: Option<Walk<'_>>,
     endpoints: &BTreeMap<String, endpoint::Settings>,
+    names: &[String],
 ) -> Topics {
     let mut topics = Topics {
         formats: endpoints.iter().map(|(name, settings)| (name.clone(), settings.format())).collect(),
         ..Topics::default()
     };
     for (name, _, walk) in lists.as_ref().and_then(Walk::entries).unwrap_or_default() {
+        if !named(name, &walk) {
+            continue;
+        }
         let mut subscriptions: Vec<Subscription> = Vec::new();
         for item in walk.list().unwrap_or_default() {
-            let Some((endpoint, filter)) = subscription(&item, endpoints) else { continue };
+            let Some((endpoint, filter)) = subscription(&item, names) else { continue };
             let again = subscriptions.iter().filter(|other| other.endpoint == endpoint).count();
             let id = if again == 0 { format!("{name}/{endpoint}") } else { format!("{name}/{endpoint}#{}", again + 1) };
             subscriptions.push(Subscription { id, endpoint, filter });
@@ -41,7 +46,7 @@ pub fn read(
     topics
 }
 
-fn subscription(walk: &Walk<'_>, endpoints: &BTreeMap<String, endpoint::Settings>) -> Option<(String, Filter)> {
+fn subscription(walk: &Walk<'_>, names: &[String]) -> Option<(String, Filter)> {
     let mut fields = walk.fields()?;
     fields.later("digest", "each alert is sent at once in this version");
     fields.later("schedule", "each alert is sent at once in this version");
@@ -51,8 +56,8 @@ fn subscription(walk: &Walk<'_>, endpoints: &BTreeMap<String, endpoint::Settings
     fields.finish();
     let endpoint = endpoint?;
     let name = endpoint.words()?;
-    if !endpoints.contains_key(name) {
-        unknown(&endpoint, "endpoint", name, endpoints.keys().map(String::as_str));
+    if !names.iter().any(|known| known == name) {
+        unknown(&endpoint, "endpoint", name, names.iter().map(String::as_str));
         return None;
     }
     Some((name.to_owned(), filter?))
@@ -68,6 +73,10 @@ fn filter(walk: &Walk<'_>) -> Option<Filter> {
 /// `high`, `[info, low]` or `{ at_least: high }`.
 fn severities(walk: &Walk<'_>) -> Option<Vec<Severity>> {
     match &walk.node.value {
+        Value::List(items) if items.is_empty() => {
+            walk.fail_hint("an empty list takes nothing", "leave the filter out to take everything");
+            None
+        }
         Value::List(_) => walk.list()?.iter().map(severity).collect(),
         Value::Map(_) => {
             let mut fields = walk.fields()?;

@@ -78,3 +78,42 @@ fn a_first_configuration_is_good_as_it_is_written() {
     let rules = tracebell().arg("test").arg(folder.path().join("rules")).output().unwrap();
     assert_eq!(rules.status.code(), Some(0), "{}", String::from_utf8_lossy(&rules.stdout));
 }
+
+#[test]
+fn one_mistake_in_an_endpoint_is_one_error() {
+    let config = CONFIG.replace("\"http://127.0.0.1:9/hook\"", "{ env: TRACEBELL_TEST_IS_NOT_SET }");
+    let bridge = Bridge::new("http://127.0.0.1:9", &config, RULES);
+    run(&bridge, &["check"], 1, &["`TRACEBELL_TEST_IS_NOT_SET` is not set", "bad: 1 error, 0 warnings"]);
+}
+
+#[test]
+fn looking_beside_needs_no_secret_and_no_rule() {
+    let config = CONFIG.replace("\"http://127.0.0.1:9/hook\"", "{ env: TRACEBELL_TEST_IS_NOT_SET }");
+    let bridge = Bridge::new("http://127.0.0.1:9", &config, "rules: [ { id: broken } ]\n");
+    run(&bridge, &["status"], 2, &["there is no state at", "tracebell.db"]);
+    run(&bridge, &["delivery", "list"], 2, &["there is no state at"]);
+    std::fs::write(bridge.path("tracebell.yaml"), format!("{config}state: {{ sqlte: {{}} }}\n")).unwrap();
+    run(&bridge, &["status"], 2, &["unknown key `sqlte`"]);
+}
+
+#[test]
+fn what_would_never_ring_or_ring_twice_is_told() {
+    let cases = [
+        ("cloud: otc }", "cloud: otc, projects: [a, a] }", "the project `a` stands here twice"),
+        ("cloud: otc }", "cloud: otc, overlap: 30d }", "expected a duration from 1 s to 7 d, found 30 d"),
+        ("cloud: otc }", "cloud: otc, poll_every: 2h }", "expected a duration from 1 s to 1 h, found 2 h"),
+        ("  prod:", "  prod/one:", "`prod/one` is not a name"),
+        ("  security:", "  \"se curity\":", "`se curity` is not a name"),
+        ("endpoint: soar }", "endpoint: soar, filter: { severity: [] } }", "an empty list takes nothing"),
+        ("127.0.0.1:9/hook", "${HOOK}", "`${...}` is never expanded"),
+        ("\"127.0.0.1:0\"", "8080", "`8080` is not an address with a port"),
+        ("/hook\" } }", "/hook\" }, fallback: sour }", "no endpoint `sour`"),
+    ];
+    for (good, bad, told) in cases {
+        assert!(CONFIG.contains(good), "{good}");
+        let bridge = Bridge::new("http://127.0.0.1:9", &CONFIG.replace(good, bad), RULES);
+        run(&bridge, &["check"], 1, &[told, "bad: 1 error"]);
+    }
+    let bridge = Bridge::new("http://127.0.0.1:9", CONFIG, "rules: []\n");
+    run(&bridge, &["check"], 0, &["there is no rule in these files", "1 warning"]);
+}

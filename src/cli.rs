@@ -84,6 +84,11 @@ pub struct ConfigArg {
     pub config: PathBuf,
 }
 
+/// Columns of the terminal on standard output; `None` if it goes elsewhere.
+pub fn columns() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => demo::run(args).await,

@@ -6,13 +6,14 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{
-    BAD, Output,
-    status::{BOLD, StateArg, ago, failed, plain, print_table},
+    BAD, Output, columns,
+    status::{BOLD, StateArg, ago, answer, cut, failed, plain, print_table},
 };
 use crate::{
     clock::{self, Timestamp},
     delivery::{Cause, State},
     notification::{AlertFacts, Notification},
+    render::facts::when,
     store::{AttemptRow, DeliveryFilter, DeliveryRow, RetryFilter, Sqlite, Store, StoreError},
 };
 
@@ -118,21 +119,29 @@ async fn list(store: &Sqlite, args: ListArgs) -> Result<ExitCode, StoreError> {
         return Ok(ExitCode::SUCCESS);
     }
     let now = clock::now();
-    let header = ["id", "state", "severity", "endpoint", "made", "attempts", "title", "last answer"];
+    let mut header = vec!["id", "state", "severity", "endpoint", "made", "title"];
+    // A narrow terminal shows what a delivery is; `show` has the rest.
+    let wide = columns().is_none_or(|columns| columns >= WIDE);
+    if wide {
+        header.extend(["attempts", "last answer"]);
+    }
     let lines = rows.iter().map(|row| {
         let delivery = &row.delivery;
-        vec![
+        let mut line = vec![
             delivery.id.chars().take(SHORT_ID).collect(),
             row.state.to_string(),
             delivery.notification.severity.to_string(),
             plain(&delivery.endpoint),
             ago(delivery.created_at, now),
-            row.attempts.to_string(),
             cut(&delivery.notification.title, 60),
-            cut(row.last_reason.as_deref().unwrap_or(""), 40),
-        ]
+        ];
+        if wide {
+            let said = answer(row.last_reason.as_deref().unwrap_or(""));
+            line.extend([row.attempts.to_string(), cut(&said, 40)]);
+        }
+        line
     });
-    print_table("Deliveries", &header, 5..6, lines);
+    print_table("Deliveries", &header, 6..7, lines);
     if more {
         anstream::println!(
             "\nThere are more than {limit}; see them with --limit, or fewer with --endpoint and --state."
@@ -141,6 +150,8 @@ async fn list(store: &Sqlite, args: ListArgs) -> Result<ExitCode, StoreError> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// From this many columns on there is room for attempts and answers.
+const WIDE: usize = 110;
 /// Enough of an id to be the only one like it among millions.
 const SHORT_ID: usize = 16;
 
@@ -169,7 +180,7 @@ async fn show(store: &Sqlite, args: ShowArgs) -> Result<ExitCode, StoreError> {
             ago(attempt.started_at, now),
             clock::in_words(attempt.took),
             attempt.outcome.clone(),
-            cut(&attempt.reason, 100),
+            cut(&answer(&attempt.reason), 100),
         ]
     });
     print_table("Attempts", &["#", "when", "took", "outcome", "answer"], 0..1, lines);
@@ -184,17 +195,19 @@ fn facts(row: &DeliveryRow, now: Timestamp) -> Vec<(&'static str, String)> {
         ("delivery", delivery.id.clone()),
         ("state", standing(row, now)),
         ("endpoint", format!("{}, subscription {}", delivery.endpoint, delivery.subscription)),
-        ("made", format!("{}, {}", ago(delivery.created_at, now), delivery.created_at)),
+        ("made", format!("{}, {}", ago(delivery.created_at, now), when(delivery.created_at))),
         ("attempts", row.attempts.to_string()),
     ];
     if let Some(reason) = &row.last_reason {
-        facts.push(("last answer", reason.clone()));
+        facts.push(("last answer", answer(reason)));
     }
     facts.push(("cause", cause(&delivery.cause)));
-    facts.push((
-        "stands for",
-        if delivery.covers == 1 { "1 alert".into() } else { format!("{} alerts and repeats", delivery.covers) },
-    ));
+    match delivery.covers {
+        // Tracebell speaks about itself, or a person asked for a test.
+        0 => {}
+        1 => facts.push(("stands for", "1 alert or repeat".to_owned())),
+        many => facts.push(("stands for", format!("{many} alerts and repeats"))),
+    }
     facts.push(("severity", notification.severity.to_string()));
     facts.push(("title", notification.title.clone()));
     told(notification, &mut facts);
@@ -250,11 +263,18 @@ fn told(notification: &Notification, facts: &mut Vec<(&'static str, String)>) {
 fn told_of_alert(alert: &AlertFacts, facts: &mut Vec<(&'static str, String)>) {
     let trace = &alert.trace;
     facts.push(("rule", alert.rule.clone()));
-    facts.push(("matches", format!("{} within {}", alert.count, clock::in_words(alert.span))));
+    facts.push((
+        "matches",
+        if alert.count > 1 {
+            format!("{} within {}", alert.count, clock::in_words(alert.span))
+        } else {
+            "1".to_owned()
+        },
+    ));
     facts.push(("actor", trace.actor_label().to_owned()));
     facts.push(("operation", format!("{} {} ({})", trace.service, trace.operation, trace.outcome().as_str())));
     facts.push(("resource", trace.resource_label().to_owned()));
-    facts.push(("time", trace.time.to_string()));
+    facts.push(("time", when(trace.time)));
     facts.extend(trace.source_ip.iter().map(|address| ("from", address.clone())));
     facts.extend(trace.region.iter().map(|region| ("region", region.clone())));
     facts.push(("trace", trace.id.clone()));
@@ -299,12 +319,6 @@ fn unknown(id: &str) -> ExitCode {
         plain(id)
     );
     ExitCode::from(BAD)
-}
-
-/// One line of at most `limit` characters.
-fn cut(text: &str, limit: usize) -> String {
-    let text = plain(text);
-    if text.chars().count() <= limit { text } else { text.chars().take(limit - 1).chain(['…']).collect() }
 }
 
 fn row_json(row: &DeliveryRow) -> serde_json::Value {

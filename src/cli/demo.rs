@@ -86,6 +86,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     emulator.shutdown().await;
     show::farewell(&screen.seen, clock::since(started, clock::now()));
     status::show(&accounting, &endpoints, clock::now());
+    show::legend(accounting.subscriptions.iter().map(|account| account.pending).sum());
     let holds = status::holds(&accounting);
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
 }

@@ -6,10 +6,11 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 
-use super::{BAD, ConfigArg, OUTSIDE, Output, USAGE};
+use super::{BAD, ConfigArg, OUTSIDE, Output, USAGE, columns};
 use crate::{
     clock::{self, Timestamp},
     config, document,
+    render::facts,
     store::{Accounting, EndpointState, Sqlite, Store, StoreError},
 };
 
@@ -58,13 +59,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 impl StateArg {
-    /// The file, or the exit code after every problem of the configuration was told.
+    /// The file, or the exit code after every problem of the configuration was told. A secret that is
+    /// missing in this shell does not matter here.
     pub(super) fn path(&self) -> Result<PathBuf, ExitCode> {
         if let Some(path) = &self.state_file {
             return Ok(path.clone());
         }
         let loaded = config::load(&self.config.config);
-        loaded.config.map(|config| config.state).ok_or_else(|| {
+        loaded.state.clone().ok_or_else(|| {
             for problem in &loaded.problems {
                 anstream::eprintln!("{}", document::draw::line(problem, &loaded.files));
             }
@@ -101,24 +103,36 @@ pub(super) fn show(accounting: &Accounting, endpoints: &[EndpointState], now: Ti
 fn sources(accounting: &Accounting, now: Timestamp) {
     let rows = accounting.sources.iter().map(|source| {
         let counts = &source.counts;
-        let lag = match &source.checkpoint {
-            Some(checkpoint) => clock::in_words(clock::since(checkpoint.watermark, now)),
-            None => "no complete read yet".to_owned(),
-        };
         let numbers =
             [counts.fetched, counts.duplicate, counts.undecodable, counts.evaluated, counts.unmatched, counts.matched];
         let mut row = vec![source.source.clone()];
         row.extend(numbers.map(|number| number.to_string()));
-        row.extend([source.gaps.to_string(), lag]);
         row
     });
-    let header = ["source", "fetched", "duplicate", "undecodable", "evaluated", "unmatched", "matched", "gaps", "lag"];
-    print_table("Traces", &header, 1..8, rows);
-    let holds = accounting.sources.iter().all(|source| source.balanced());
-    verdict("fetched = duplicate + undecodable + evaluated; evaluated = unmatched + matched", holds);
-    if accounting.quarantined > 0 {
-        anstream::println!("  {} records could not be decoded and are kept in quarantine", accounting.quarantined);
+    let header = ["source", "fetched", "duplicate", "undecodable", "evaluated", "unmatched", "matched"];
+    print_table("Traces", &header, 1..7, rows);
+    let counts = || accounting.sources.iter().map(|source| &source.counts);
+    let read = counts().all(|counts| counts.fetched == counts.duplicate + counts.undecodable + counts.evaluated);
+    let judged = counts().all(|counts| counts.evaluated == counts.unmatched + counts.matched);
+    verdict("fetched = duplicate + undecodable + evaluated", read);
+    verdict("evaluated = unmatched + matched", judged);
+    match accounting.quarantined {
+        0 => {}
+        1 => anstream::println!("  1 record could not be decoded and is kept in quarantine"),
+        many => anstream::println!("  {many} records could not be decoded and are kept in quarantine"),
     }
+    anstream::println!();
+
+    let rows = accounting.sources.iter().map(|source| {
+        let (read_to, lag) = match &source.checkpoint {
+            Some(checkpoint) => {
+                (facts::when(checkpoint.watermark), clock::in_words(clock::since(checkpoint.watermark, now)))
+            }
+            None => ("no complete read yet".to_owned(), "-".to_owned()),
+        };
+        vec![source.source.clone(), read_to, lag, source.gaps.to_string()]
+    });
+    print_table("Reading", &["source", "complete up to", "lag", "gaps"], 3..4, rows);
     anstream::println!();
 }
 
@@ -152,7 +166,7 @@ fn show_endpoints(endpoints: &[EndpointState], now: Timestamp) {
 }
 
 fn standing(state: &EndpointState, now: Timestamp) -> String {
-    let reason = state.last_reason.as_deref().unwrap_or("no reason given");
+    let reason = state.last_reason.as_deref().map_or_else(|| "no reason given".to_owned(), answer);
     match (state.hold_until, state.failures) {
         (Some(until), _) if until > now => format!("held, again {}: {reason}", ago(until, now)),
         (_, 0) => "well".to_owned(),
@@ -166,13 +180,17 @@ fn verdict(identity: &str, holds: bool) {
     anstream::println!("  {identity}: {style}{words}{style:#}");
 }
 
-/// An aligned table under a title; the columns in `numbers` are aligned right.
+/// An aligned table under a title, as wide as the terminal allows; the columns in `numbers` are aligned right.
 pub(super) fn print_table(
     title: &str,
     header: &[&str],
     numbers: std::ops::Range<usize>,
     rows: impl Iterator<Item = Vec<String>>,
 ) {
+    let mut rows: Vec<Vec<String>> = rows.collect();
+    if let Some(columns) = columns() {
+        fit(header, &mut rows, columns);
+    }
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.to_vec());
     table.add_rows(rows);
@@ -187,6 +205,42 @@ pub(super) fn print_table(
     }
 }
 
+/// A column is not cut to less than this.
+const NARROWEST: usize = 16;
+
+/// Cuts the widest columns until a row fits into one line of the terminal.
+fn fit(header: &[&str], rows: &mut [Vec<String>], columns: usize) {
+    let length = |text: &str| text.chars().count();
+    let mut widths: Vec<usize> = header.iter().map(|name| length(name)).collect();
+    for row in rows.iter() {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(length(cell));
+        }
+    }
+    // A blank on each side of a cell, and one before the table.
+    while widths.iter().map(|width| width + 2).sum::<usize>() + 1 > columns {
+        match widths.iter_mut().max() {
+            Some(widest) if *widest > NARROWEST => *widest -= 1,
+            _ => break,
+        }
+    }
+    for row in rows {
+        for (cell, width) in row.iter_mut().zip(&widths) {
+            *cell = cut(cell, *width);
+        }
+    }
+}
+
+/// One line of at most `limit` characters.
+pub(super) fn cut(text: &str, limit: usize) -> String {
+    let text = plain(text);
+    if text.chars().count() <= limit {
+        text
+    } else {
+        text.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
+    }
+}
+
 /// `4 min ago`, `in 3 s`.
 pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
     if time > now {
@@ -194,6 +248,17 @@ pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
     } else {
         format!("{} ago", clock::in_words(clock::since(time, now)))
     }
+}
+
+/// The other side's answer for people: without the class that metrics count it under.
+pub(super) fn answer(reason: &str) -> String {
+    let told = match reason.split_once(": ") {
+        Some((class, rest)) if class.starts_with("http_") || class == "timeout" => rest,
+        _ => reason,
+    };
+    let told =
+        told.rsplit_once(" (os error ").filter(|(_, number)| number.ends_with(')')).map_or(told, |(head, _)| head);
+    told.to_owned()
 }
 
 /// One line that cannot steer a terminal, whatever an endpoint or a trace put into it.
@@ -264,4 +329,32 @@ fn as_json(accounting: &Accounting, endpoints: &[EndpointState]) -> serde_json::
         "endpoints": endpoints,
         "quarantined": accounting.quarantined,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(columns: usize, expected: [&str; 3]) {
+        let mut rows =
+            vec![vec!["id".to_owned(), "a title that is long".to_owned(), "an answer that is longer".to_owned()]];
+        fit(&["id", "title", "answer"], &mut rows, columns);
+        assert_eq!(rows[0], expected);
+    }
+
+    #[test]
+    fn the_widest_columns_are_cut_first() {
+        check(60, ["id", "a title that is long", "an answer that is longer"]);
+        check(51, ["id", "a title that is long", "an answer that is lon…"]);
+        check(20, ["id", "a title that is…", "an answer that …"]);
+    }
+
+    #[test]
+    fn what_a_class_says_is_not_said_twice() {
+        assert_eq!(answer("http_404: answered 404 `gone`"), "answered 404 `gone`");
+        assert_eq!(answer("connect: Connection refused (os error 111)"), "connect: Connection refused");
+        assert_eq!(answer("timeout: timed out after 15 s"), "timed out after 15 s");
+        assert_eq!(answer("what: ever"), "what: ever");
+    }
 }

@@ -2,104 +2,184 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anstyle::{AnsiColor, Color, Style};
+use anstyle::{AnsiColor, Style};
 use mail_parser::MessageParser;
 use serde_json::Value;
 
-use crate::{clock, emulator::inbox::Received};
+use crate::{alert::Severity, cli::columns, clock, emulator::inbox::Received};
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
-/// Text is wrapped to this many columns, bar and margin not counted.
-const WIDTH: usize = 84;
+const PLAIN: Style = Style::new();
+/// Columns left of a notification's text: the time and the bar.
+const MARGIN: usize = 9;
+/// Longer lines are hard to read, however wide the terminal is.
+const WIDEST: usize = 88;
+/// Below this the terminal may wrap as it likes.
+const NARROWEST: usize = 30;
+/// Labels of a notification's table, which stand in one column.
+const LABELS: [&str; 11] =
+    ["Who", "What", "Resource", "From", "Project", "When", "First", "Newest", "Grouped by", "Runbook", "Console"];
 /// Lines shown of one mail; the rest is said to be there.
-const MAIL_LINES: usize = 14;
+const MAIL_LINES: usize = 30;
 
 pub fn introduction(url: &str, rules: usize, run_for: Option<Duration>) {
-    let end =
-        run_for.map_or("Ctrl-C ends it".to_owned(), |time| format!("ends by itself after {}", clock::in_words(time)));
+    let end = run_for
+        .map_or("Ctrl-C ends it".to_owned(), |time| format!("it ends by itself after {}", clock::in_words(time)));
+    anstream::println!("\n{BOLD}Tracebell demo{BOLD:#}\n");
+    paragraph(&format!("Everything runs on this machine and nothing leaves it; {end}."));
     anstream::println!();
-    anstream::println!("{BOLD}Tracebell demo{BOLD:#}  everything on this machine, nothing leaves it; {end}");
+    for (label, text) in [
+        ("cloud", format!("an emulated audit log with a few incidents in it, {url}")),
+        ("rules", format!("the {rules} shipped detections")),
+        ("endpoints", "a Slack channel, a mailbox and a program that takes signed webhooks".to_owned()),
+    ] {
+        labelled(label, &text);
+    }
     anstream::println!();
-    anstream::println!("  cloud      an emulated audit log at {url}, with a few incidents in it");
-    anstream::println!("  rules      {rules} shipped detections");
-    anstream::println!("  endpoints  Slack, mail and a signed webhook, all received by an inbox here");
+    paragraph("Each notification is shown as its recipient gets it, with minutes and seconds since the start:");
     anstream::println!();
 }
 
 pub fn farewell(seen: &BTreeMap<&'static str, u64>, ran: Duration) {
     let told: Vec<String> = seen.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let told = if told.is_empty() { "nothing".to_owned() } else { told.join(", ") };
+    anstream::println!("{BOLD}After {}{BOLD:#}\n", clock::in_words(ran));
+    paragraph(&format!("Recipients got {told}. What became of every trace and of every alert:"));
     anstream::println!();
-    anstream::println!(
-        "{BOLD}After {}{BOLD:#} the inbox holds {}. What became of every trace and every alert:",
-        clock::in_words(ran),
-        if told.is_empty() { "nothing".to_owned() } else { told.join(", ") },
-    );
+}
+
+/// The words of the accounting that a newcomer would stumble over, and where to go from here.
+pub fn legend(pending: u64) {
     anstream::println!();
+    labelled("duplicate", "read again on purpose, as the cloud records some late; never told twice");
+    labelled("owed", "what a subscription is to hear of: alerts and their repeats");
+    if pending > 0 {
+        labelled("pending", "mostly repeats: an alert rings once, one summary tells the rest later");
+    }
+    anstream::println!();
+    paragraph("Your own account: `tracebell init` writes a configuration, `tracebell check` tries it.");
+}
+
+fn paragraph(text: &str) {
+    for line in wrap(text, width() + MARGIN - 2) {
+        anstream::println!("  {line}");
+    }
+}
+
+fn labelled(label: &str, text: &str) {
+    let room = (width() + MARGIN).saturating_sub(14).max(NARROWEST);
+    for (index, line) in wrap(text, room).iter().enumerate() {
+        let label = if index == 0 { label } else { "" };
+        anstream::println!("  {DIM}{label:<10}{DIM:#}  {line}");
+    }
 }
 
 /// Shows one thing that arrived; returns its kind for counting.
 pub fn received(received: &Received, at: Duration) -> &'static str {
     let (kind, what, lines) = match received {
         Received::Http { path, body, .. } if path.starts_with("slack") => {
-            ("Slack messages", "Slack message to #security".to_owned(), slack(body))
+            ("Slack messages", ("Slack", "message to #security".to_owned()), slack(body))
         }
         Received::Http { path, headers, body } => {
-            ("webhook calls", format!("Webhook POST /{path}"), webhook(headers, body))
+            ("webhook calls", ("Webhook", format!("POST /{path}")), webhook(headers, body))
         }
-        Received::Mail { to, message, .. } => ("mails", format!("Mail to {}", to.join(", ")), mail(message)),
+        Received::Mail { to, message, .. } => ("mails", ("Mail", format!("to {}", to.join(", "))), mail(message)),
     };
     let seconds = at.as_secs();
-    anstream::println!("{DIM}{:02}:{:02}{DIM:#}  {what}", seconds / 60, seconds % 60);
-    for (index, line) in lines.iter().enumerate() {
-        let style = if index == 0 { BOLD.fg_color(line.color) } else { Style::new() };
-        for part in wrap(&line.text) {
-            anstream::println!("       {DIM}│{DIM:#} {style}{part}{style:#}");
+    let (channel, rest) = what;
+    anstream::println!("{DIM}{:02}:{:02}{DIM:#}  {BOLD}{channel}{BOLD:#} {rest}", seconds / 60, seconds % 60);
+    let bar = color(lines.iter().find_map(|line| match line {
+        Line::Title { severity, .. } => *severity,
+        _ => None,
+    }));
+    for line in &lines {
+        for drawn in draw(line, width()) {
+            anstream::println!("       {bar}│{bar:#} {drawn}");
         }
     }
     anstream::println!();
     kind
 }
 
-struct Line {
-    text: String,
-    color: Option<Color>,
+enum Line {
+    /// The sentence, after the severity as this channel writes it.
+    Title {
+        severity: Option<Severity>,
+        word: String,
+        text: String,
+    },
+    Fact {
+        label: String,
+        value: String,
+    },
+    Text(String),
+    /// Ids and other things to look up, apart from each other.
+    Small(Vec<String>),
 }
 
-fn plain(text: impl Into<String>) -> Line {
-    Line { text: text.into(), color: None }
+fn text(text: impl Into<String>) -> Line {
+    Line::Text(text.into())
+}
+
+fn sentence(severity: Option<Severity>, text: String) -> Line {
+    Line::Title { severity, word: severity.map_or(String::new(), |severity| severity.to_string()), text }
+}
+
+/// The table's rows are found by their labels; anything else is text.
+fn fact_or_text(line: &str) -> Line {
+    match line.split_once("  ") {
+        Some((label, value)) if LABELS.contains(&label.trim()) => {
+            Line::Fact { label: label.trim().to_owned(), value: value.trim().to_owned() }
+        }
+        _ => text(line),
+    }
+}
+
+/// `[critical] alice ...`
+fn headline(text: &str) -> (Option<Severity>, &str) {
+    let found = text.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+    let severity = found.and_then(|(word, _)| severity(word));
+    (severity, found.filter(|_| severity.is_some()).map_or(text, |(_, rest)| rest))
+}
+
+fn severity(word: &str) -> Option<Severity> {
+    Severity::ALL.into_iter().find(|severity| severity.as_str() == word)
+}
+
+fn color(severity: Option<Severity>) -> Style {
+    match severity {
+        Some(Severity::Critical) => AnsiColor::BrightRed.on_default(),
+        Some(Severity::High) => AnsiColor::Red.on_default(),
+        Some(Severity::Medium) => AnsiColor::Yellow.on_default(),
+        Some(Severity::Low) => AnsiColor::Blue.on_default(),
+        Some(Severity::Info) | None => DIM,
+    }
 }
 
 /// The blocks from top to bottom, as text.
 fn slack(body: &[u8]) -> Vec<Line> {
-    let Ok(payload) = serde_json::from_slice::<Value>(body) else { return vec![plain("(not JSON)")] };
-    let mut lines = Vec::new();
-    let nested = payload.pointer("/attachments/0/blocks");
-    let blocks = [payload.get("blocks"), nested].into_iter().flatten().filter_map(Value::as_array).flatten();
-    for block in blocks {
-        for field in block["fields"].as_array().into_iter().flatten() {
-            lines.push(plain(text_of(field).replace('\n', "  ")));
+    let Ok(payload) = serde_json::from_slice::<Value>(body) else { return vec![text("(not JSON)")] };
+    let (severity, title) = headline(payload["text"].as_str().unwrap_or_default());
+    let mut lines = vec![sentence(severity, unescaped(title))];
+    for (index, block) in payload["blocks"].as_array().into_iter().flatten().enumerate() {
+        let told = text_of(&block["elements"]);
+        if block["type"] == "context" {
+            lines.push(Line::Small(told.split("  ·  ").map(str::to_owned).collect()));
+            continue;
         }
-        for part in [&block["text"], &block["elements"]] {
-            let text = text_of(part);
-            lines.extend(text.lines().filter(|line| !line.trim().is_empty()).map(plain));
-        }
-    }
-    let color = payload["text"].as_str().map(severity_color);
-    if let Some(first) = lines.first_mut() {
-        first.color = color.flatten();
+        // The first block's first line is the sentence that is shown already.
+        let told = told.lines().skip(usize::from(index == 0)).map(str::trim_end);
+        lines.extend(told.filter(|line| !line.is_empty()).map(fact_or_text));
     }
     lines
 }
 
-/// All text in a block element, Slack's escapes undone.
+/// All text in a block element.
 fn text_of(value: &Value) -> String {
     match value {
         Value::Object(map) => match (map.get("text"), map.get("elements")) {
-            (Some(Value::String(text)), _) => {
-                let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
-                text.replace('*', "")
-            }
+            (Some(Value::String(text)), _) => text.clone(),
             (Some(inner), _) | (None, Some(inner)) => text_of(inner),
             (None, None) => String::new(),
         },
@@ -108,61 +188,149 @@ fn text_of(value: &Value) -> String {
     }
 }
 
+/// The one field that Slack parses is escaped.
+fn unescaped(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
 /// A program reads it; a person is shown what it is about.
 fn webhook(headers: &[(String, String)], body: &[u8]) -> Vec<Line> {
     let header = |name: &str| headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
-    let Ok(payload) = serde_json::from_slice::<Value>(body) else { return vec![plain("(not JSON)")] };
+    let Ok(payload) = serde_json::from_slice::<Value>(body) else { return vec![text("(not JSON)")] };
     let word = |path: &str| payload.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
     let signed = if header("webhook-signature").is_empty() { "not signed" } else { "signed" };
+    let about =
+        [("kind", "/kind"), ("rule", "/alert/rule"), ("service", "/trace/service"), ("by", "/trace/actor/name")];
+    let about = about.map(|(name, path)| (name, word(path)));
+    let about = about.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name} {value}"));
     vec![
-        Line { text: word("/title"), color: severity_color(&word("/severity")) },
-        plain(format!(
-            "{} {}, rule {}, {} bytes of JSON",
-            word("/severity"),
-            word("/kind"),
-            word("/alert/rule"),
-            body.len()
-        )),
-        plain(format!("{signed}, webhook-id {}", header("webhook-id"))),
+        sentence(severity(&word("/severity")), word("/title")),
+        text(format!("{} bytes of JSON, {signed}: {}", body.len(), about.collect::<Vec<_>>().join(", "))),
+        Line::Small(vec![format!("webhook-id {}", header("webhook-id"))]),
     ]
 }
 
 fn mail(message: &[u8]) -> Vec<Line> {
-    let Some(mail) = MessageParser::default().parse(message) else { return vec![plain("(not a mail)")] };
-    let subject = mail.subject().unwrap_or_default().to_owned();
-    let mut lines = vec![Line { color: severity_color(&subject), text: subject }];
-    let text = mail.body_text(0).unwrap_or_default().into_owned();
-    let body: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    lines.extend(body.iter().take(MAIL_LINES).map(|line| plain(*line)));
-    if body.len() > MAIL_LINES {
-        lines.push(plain(format!("+{} more lines", body.len() - MAIL_LINES)));
+    let Some(mail) = MessageParser::default().parse(message) else { return vec![text("(not a mail)")] };
+    let (severity, title) = headline(mail.subject().unwrap_or_default());
+    let word = severity.map_or(String::new(), |severity| format!("[{severity}]"));
+    let mut lines = vec![Line::Title { severity, word, text: title.to_owned() }];
+    let body = mail.body_text(0).unwrap_or_default().replace("\r\n", "\n");
+    let (letter, references) = body.split_once("\n----\n").unwrap_or((&body, ""));
+    // Severity and title open the text; the subject has shown them.
+    let letter: Vec<&str> = letter.lines().skip(2).map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    lines.extend(letter.iter().take(MAIL_LINES).map(|line| fact_or_text(line)));
+    if letter.len() > MAIL_LINES {
+        lines.push(text(format!("+{} more lines", letter.len() - MAIL_LINES)));
     }
+    lines.push(Line::Small(references.lines().map(str::trim).map(str::to_owned).collect()));
     lines
 }
 
-fn severity_color(text: &str) -> Option<Color> {
-    let color = match text.to_ascii_lowercase() {
-        text if text.contains("critical") => AnsiColor::BrightRed,
-        text if text.contains("high") => AnsiColor::Red,
-        text if text.contains("medium") => AnsiColor::Yellow,
-        _ => return None,
-    };
-    Some(Color::Ansi(color))
+/// Columns for a notification's text; a pipe gets the widest.
+fn width() -> usize {
+    columns().map_or(WIDEST, |columns| columns.saturating_sub(MARGIN + 1).clamp(NARROWEST, WIDEST))
 }
 
-/// Breaks a line at blanks; a longer word is left whole.
-fn wrap(text: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let last = lines.last_mut().expect("there is always a last line");
-        if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > WIDTH {
-            lines.push(format!("  {word}"));
-        } else {
-            if !last.is_empty() {
-                last.push(' ');
+fn draw(line: &Line, width: usize) -> Vec<String> {
+    match line {
+        Line::Title { severity, word, text } => {
+            let tint = color(*severity).bold();
+            let whole = if word.is_empty() { text.clone() } else { format!("{word}  {text}") };
+            let parts = wrap(&whole, width);
+            let styled = |(index, part): (usize, &String)| match part.strip_prefix(word.as_str()) {
+                Some(rest) if index == 0 => format!("{tint}{word}{tint:#}{BOLD}{rest}{BOLD:#}"),
+                _ => format!("{BOLD}{part}{BOLD:#}"),
+            };
+            parts.iter().enumerate().map(styled).collect()
+        }
+        Line::Fact { label, value } => {
+            let column = LABELS.iter().map(|label| label.len()).max().unwrap_or(0) + 1;
+            let parts = wrap(value, width.saturating_sub(column));
+            let labels = std::iter::once(label.as_str()).chain(std::iter::repeat(""));
+            parts.iter().zip(labels).map(|(part, label)| format!("{DIM}{label:column$}{DIM:#}{part}")).collect()
+        }
+        Line::Text(text) => styled(&wrap(text, width), PLAIN),
+        Line::Small(items) => {
+            // A blank that does not break keeps each name with its id.
+            let whole: Vec<String> = items.iter().map(|item| item.replace(' ', "\u{a0}")).collect();
+            let parts: Vec<String> = wrap(&whole.join("\u{a0}· "), width)
+                .iter()
+                .map(|line| line.trim_end_matches("\u{a0}·").replace('\u{a0}', " "))
+                .collect();
+            styled(&parts, DIM)
+        }
+    }
+}
+
+fn styled(parts: &[String], style: Style) -> Vec<String> {
+    parts.iter().map(|part| format!("{style}{part}{style:#}")).collect()
+}
+
+/// Breaks a line at blanks; a word that is longer than the line is cut.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let (mut lines, mut length) = (vec![String::new()], 0);
+    for (index, word) in text.split(' ').enumerate() {
+        let letters: Vec<char> = word.chars().collect();
+        if index > 0 && length + 1 + letters.len() <= width {
+            lines.last_mut().expect("there is always a last line").push(' ');
+            length += 1;
+        } else if length > 0 {
+            lines.push(String::new());
+            length = 0;
+        }
+        for letter in letters {
+            if length == width {
+                lines.push(String::new());
+                length = 0;
             }
-            last.push_str(word);
+            lines.last_mut().expect("there is always a last line").push(letter);
+            length += 1;
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &Line, width: usize, expected: &[&str]) {
+        let plain: Vec<String> =
+            draw(line, width).iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
+        assert_eq!(plain, expected);
+    }
+
+    #[test]
+    fn nothing_is_wider_than_the_terminal() {
+        let title = sentence(Some(Severity::High), "alice deleted the network".into());
+        check(&title, 40, &["high  alice deleted the network"]);
+        check(&title, 20, &["high  alice deleted", "the network"]);
+        let fact = fact_or_text("Resource  key (cmk, id c337f9a3-b916-11f0)");
+        check(&fact, 31, &["Resource   key (cmk, id", "           c337f9a3-b916-11f0)"]);
+        check(&text("abcdefghij kl"), 4, &["abcd", "efgh", "ij", "kl"]);
+        let small = Line::Small(vec!["Rule login-failed".into(), "Severity low".into(), "Source demo".into()]);
+        check(&small, 35, &["Rule login-failed · Severity low", "Source demo"]);
+    }
+
+    #[test]
+    fn blanks_stay_where_they_are() {
+        assert_eq!(wrap("", 10), [""]);
+        assert_eq!(wrap("  - a", 10), ["  - a"]);
+    }
+
+    #[test]
+    fn only_labels_make_a_table() {
+        assert!(matches!(fact_or_text("Who  alice"), Line::Fact { .. }));
+        assert!(matches!(fact_or_text("Grouped by  actor.name alice"), Line::Fact { .. }));
+        assert!(matches!(fact_or_text("One failed login.  Or two"), Line::Text(_)));
+    }
+
+    #[test]
+    fn a_headline_is_taken_apart() {
+        assert_eq!(headline("[critical] a [b] c"), (Some(Severity::Critical), "a [b] c"));
+        assert_eq!(headline("[urgent] a"), (None, "[urgent] a"));
+        assert_eq!(headline("a"), (None, "a"));
+    }
 }

@@ -111,15 +111,16 @@ impl Screen {
     }
 }
 
-/// Waits until what is ready has been delivered; repeats in open windows stay pending.
+/// Waits until all that is on its way has been delivered; repeats in open windows stay pending.
 async fn drain<S: Store>(store: &S, screen: &mut Screen) -> anyhow::Result<Accounting> {
     let until = clock::plus(clock::now(), DRAIN);
     loop {
         while let Ok(received) = screen.received.try_recv() {
             screen.show(&received);
         }
-        let waiting: u64 = store.endpoints().await?.iter().map(|endpoint| endpoint.ready).sum();
-        if waiting == 0 || clock::now() >= until {
+        // An attempt under way is not ready any more, but still the oldest that waits.
+        let arrived = store.endpoints().await?.iter().all(|state| state.ready == 0 && state.oldest.is_none());
+        if arrived || clock::now() >= until {
             return Ok(store.accounting().await?);
         }
         clock::sleep(Duration::from_millis(50)).await;

@@ -241,12 +241,13 @@ pub(super) fn cut(text: &str, limit: usize) -> String {
     }
 }
 
-/// `4 min ago`, `in 3 s`.
+/// `4 min ago`, `in 3 s`: the largest unit is enough.
 pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
+    let about = |duration| clock::in_words(duration).split(' ').take(2).collect::<Vec<_>>().join(" ");
     if time > now {
-        format!("in {}", clock::in_words(clock::since(now, time)))
+        format!("in {}", about(clock::since(now, time)))
     } else {
-        format!("{} ago", clock::in_words(clock::since(time, now)))
+        format!("{} ago", about(clock::since(time, now)))
     }
 }
 
@@ -348,6 +349,13 @@ mod tests {
         check(60, ["id", "a title that is long", "an answer that is longer"]);
         check(51, ["id", "a title that is long", "an answer that is lon…"]);
         check(20, ["id", "a title that is…", "an answer that …"]);
+    }
+
+    #[test]
+    fn times_are_told_in_one_unit() {
+        let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+        assert_eq!(ago(at(0), at(725)), "12 min ago");
+        assert_eq!(ago(at(9), at(0)), "in 9 s");
     }
 
     #[test]

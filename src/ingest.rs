@@ -61,6 +61,14 @@ struct Round {
     walk: Walk,
     rest: VecDeque<Window>,
     failures: u32,
+    jump: Option<Jump>,
+}
+
+/// A window that begins after a stretch which the cloud has forgotten. The jump is
+/// made, and told, with its first page: until then the stretch may still grow.
+struct Jump {
+    gap: Gap,
+    checkpoint: Checkpoint,
 }
 
 /// What one step came to.
@@ -169,29 +177,50 @@ impl<S: Store> Ingest<S> {
             self.aside = self.round.take();
         }
         if self.round.is_none() {
-            match self.polling.plan(&checkpoint, self.polled_at, cloud_now) {
-                Plan::Wait { until } => {
+            match self.plan(&checkpoint, cloud_now) {
+                // A re-read that stepped aside goes on where it was.
+                Ok(round) if round.window.pass.is_wide() && self.aside.is_some() => self.round = self.aside.take(),
+                Ok(round) => {
+                    let Window { from, to, pass } = &round.window;
+                    debug!(source = self.name, ?pass, %from, %to, "reading");
+                    self.round = Some(round);
+                }
+                Err(until) => {
                     let until = until.checked_sub(self.clock_offset).unwrap_or(until);
                     return Ok(Step::Idle { until });
-                }
-                Plan::Gap { from, to, checkpoint } => {
-                    let reason = "Tracebell did not run while the cloud still kept these traces".to_owned();
-                    self.record_gap(Gap { source: self.name.clone(), from, to, reason }, Some(checkpoint), now).await?;
-                    return Ok(Step::Page { fetched: 0, fresh: 0, complete: false });
-                }
-                Plan::Read(window) if window.pass.is_wide() && self.aside.is_some() => self.round = self.aside.take(),
-                Plan::Read(window) => {
-                    debug!(source = self.name, pass = ?window.pass, from = %window.from, to = %window.to, "reading");
-                    self.round =
-                        Some(Round { walk: Walk::new(window.clone()), window, rest: VecDeque::new(), failures: 0 });
                 }
             }
         }
         // A copy walks ahead: a page that is read but cannot be stored must be read again.
-        let mut walk = self.round.as_ref().expect("a round was planned above").walk.clone();
+        let round = self.round.as_ref().expect("a round was planned above");
+        let (mut walk, jumps) = (round.walk.clone(), round.jump.is_some());
         let page = self.source.page(&mut walk, now).await?;
         self.clock_offset = page.clock_offset;
+        let cloud_now = now.checked_add(self.clock_offset).unwrap_or(now);
+        if jumps && !self.plan(&checkpoint, cloud_now).is_ok_and(|round| round.jump.is_some()) {
+            // Only our clock said that the cloud has forgotten anything.
+            self.round = None;
+            return Ok(Step::Idle { until: now });
+        }
         self.commit(page, walk, &checkpoint, now).await
+    }
+
+    /// The next window, or the time before which nothing is due.
+    fn plan(&self, checkpoint: &Checkpoint, cloud_now: Timestamp) -> Result<Round, Timestamp> {
+        let (mut plan, mut jump) = (self.polling.plan(checkpoint, self.polled_at, cloud_now), None);
+        if let Plan::Gap { from, to, checkpoint } = plan {
+            plan = self.polling.plan(&checkpoint, self.polled_at, cloud_now);
+            let reason = "Tracebell did not read these traces while the cloud still kept them".to_owned();
+            jump = Some(Jump { gap: Gap { source: self.name.clone(), from, to, reason }, checkpoint });
+        }
+        match plan {
+            Plan::Read(window) => {
+                let walk = Walk::new(window.clone());
+                Ok(Round { window, walk, rest: VecDeque::new(), failures: 0, jump })
+            }
+            Plan::Wait { until } => Err(until),
+            Plan::Gap { .. } => unreachable!("a jump lands inside of what the cloud keeps"),
+        }
     }
 
     /// Decides what the page owes and commits it; the round moves on only after the commit.
@@ -204,7 +233,8 @@ impl<S: Store> Ingest<S> {
     ) -> Result<Step, Failure> {
         let Page { records, next, .. } = page;
         let round = self.round.as_mut().expect("a page belongs to a round");
-        let mut gaps = Vec::new();
+        let mut gaps: Vec<Gap> = round.jump.iter().map(|jump| jump.gap.clone()).collect();
+        let checkpoint = round.jump.as_ref().map_or(checkpoint, |jump| &jump.checkpoint);
         let mut rest = round.rest.clone();
         let next_walk = match next {
             PageNext::More => None,
@@ -229,8 +259,10 @@ impl<S: Store> Ingest<S> {
         let fresh = loop {
             let mut batch = effects::decide(&self.name, &self.store, &generation, records.clone(), now).await?;
             batch.gaps.clone_from(&gaps);
-            let read_to = complete.then(|| self.polling.advance(checkpoint, &round.window, cloud_now));
-            batch.checkpoint = read_to;
+            batch.checkpoint = match complete {
+                true => Some(self.polling.advance(checkpoint, &round.window, cloud_now)),
+                false => round.jump.as_ref().map(|jump| jump.checkpoint.clone()),
+            };
             for gap in &gaps {
                 batch.deliveries.extend(trouble::gap_notice(&generation, gap, now));
             }
@@ -253,7 +285,11 @@ impl<S: Store> Ingest<S> {
                 Err(error) => return Err(error.into()),
             }
         };
+        for gap in &gaps {
+            warn!(source = self.name, from = %gap.from, to = %gap.to, "a stretch of the audit log cannot be read");
+        }
         round.failures = 0;
+        round.jump = None;
         match next_walk {
             None => round.walk = walk,
             Some(Some(window)) => {
@@ -281,22 +317,6 @@ impl<S: Store> Ingest<S> {
         };
         self.store.commit_ingest(batch).await?;
         Ok(checkpoint)
-    }
-
-    async fn record_gap(&self, gap: Gap, checkpoint: Option<Checkpoint>, now: Timestamp) -> Result<(), Failure> {
-        warn!(source = self.name, from = %gap.from, to = %gap.to, "a stretch of the audit log cannot be read");
-        let generation = self.generation.borrow().clone();
-        let batch = IngestBatch {
-            source: self.name.clone(),
-            now,
-            deliveries: trouble::gap_notice(&generation, &gap, now),
-            gaps: vec![gap],
-            checkpoint,
-            ..IngestBatch::default()
-        };
-        self.store.commit_ingest(batch).await?;
-        self.committed.send_replace(());
-        Ok(())
     }
 
     async fn recover(&mut self, now: Timestamp) {

@@ -378,6 +378,35 @@ async fn a_cloud_that_asks_for_a_day_of_patience_is_told_of() {
 }
 
 #[tokio::test]
+async fn a_gap_that_still_grows_is_told_once_when_it_ends() {
+    let mut scene = Scene::new().await;
+    let now = clock::now();
+    scene.left_off(clock::minus(now, Duration::from_secs(9 * 86_400))).await;
+    scene.cloud.handle().plan(Plan::new(Fault::Status(503)).path("/traces"));
+    let now = scene.fail_until(now, after(now, 7200)).await;
+    assert_eq!((scene.told("is blind").await, scene.told("could not be read").await), (1, 0));
+    assert_eq!(scene.told("can be read again").await, 0);
+    scene.cloud.handle().clear_faults();
+    scene.read_all(now).await;
+    assert_eq!((scene.told("could not be read").await, scene.told("can be read again").await), (1, 1));
+    assert_eq!(scene.store.gaps("prod").await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_runs_ahead_at_start_makes_no_gap() {
+    let mut scene = Scene::new().await;
+    let now = clock::now();
+    scene.left_off(clock::minus(now, Duration::from_secs(60))).await;
+    scene.cloud.handle().add([world::trace("x", "deleteServer", clock::minus(now, Duration::from_secs(30)))]);
+    let ahead = after(now, 30 * 86_400);
+    for second in 0..20 {
+        scene.ingest.step(after(ahead, second)).await;
+    }
+    assert_eq!(scene.store.gaps("prod").await.unwrap(), []);
+    assert_eq!(scene.accounting().await.sources[0].counts.matched, 1);
+}
+
+#[tokio::test]
 async fn a_notice_that_could_not_be_stored_is_told_later() {
     let mut scene = Scene::with_password("wrong").await;
     let now = clock::now();

@@ -28,6 +28,7 @@ use crate::{
 };
 
 mod gauges;
+mod orphans;
 mod reload;
 
 /// Time given to attempts under way when asked to stop.
@@ -87,6 +88,7 @@ impl App {
             Self { config, store, metrics, board, generation, committed, workers, stop_workers, http, stop_http, addr };
         app.put_in_force(rules);
         app.spawn_workers()?;
+        app.tell_of_orphans().await;
         // Only now: who asks whether it is ready must find every worker on the board.
         let refresh = gauges::refresher(app.store.clone(), app.metrics.clone());
         let router = http::router(app.board.clone(), Arc::new(registry), refresh);

@@ -42,7 +42,11 @@ impl App {
         }
         self.put_in_force(rules);
         if !same_workers {
+            // Of those that are gone nothing more is heard, and that is well.
+            let tasks = self.board.check(clock::now()).lines;
+            tasks.iter().filter(|line| line.task != TASK).for_each(|line| self.board.forget(&line.task));
             self.spawn_workers()?;
+            self.tell_of_orphans().await;
         }
         self.board.note(TASK, None);
         let generation = self.generation.borrow().clone();

@@ -36,7 +36,7 @@ pub struct Config {
     pub sources: Vec<source::Settings>,
     pub endpoints: BTreeMap<String, endpoint::Settings>,
     pub topics: Topics,
-    /// Changes with anything but the rules: the file's text, and every secret it names.
+    /// Changes with anything but the rules: the file's text, every secret it names, and the logins.
     pub fingerprint: String,
 }
 

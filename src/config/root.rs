@@ -32,13 +32,16 @@ pub fn read(walk: &Walk<'_>, folder: &Path) -> Option<Config> {
     fields.finish();
 
     let seen = secrets.seen();
+    let sources = sources.unwrap_or_default();
+    // The credentials of a source stand in another file.
+    let logins: Vec<String> = sources.iter().map(sources::fingerprint).collect();
     let mut parts: Vec<&str> = vec![&walk.file.text];
-    parts.extend(seen.iter().map(String::as_str));
+    parts.extend(seen.iter().chain(&logins).map(String::as_str));
     Some(Config {
         state: state.unwrap_or_else(|| folder.join(STATE)),
         listen: listen.unwrap_or(LISTEN),
         rules,
-        sources: sources.unwrap_or_default(),
+        sources,
         topics,
         endpoints,
         fingerprint: id::derive(&parts),

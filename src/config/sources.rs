@@ -6,7 +6,13 @@ use super::named;
 use crate::{
     clock,
     document::Walk,
-    source::{self, auth::NameOrId, clouds, plan::Polling},
+    source::{
+        self, SourceError,
+        auth::{Method, NameOrId},
+        clouds,
+        cts::Cts,
+        plan::Polling,
+    },
 };
 
 /// The cloud shows traces after about a minute; asking more often than this finds nothing new.
@@ -20,8 +26,25 @@ pub fn read(walk: &Walk<'_>) -> Vec<source::Settings> {
     if entries.is_empty() {
         walk.fail_hint("expected at least one source", "write `prod: { cts: { cloud: otc } }`");
     }
-    let named = entries.into_iter().filter(|(name, _, walk)| named(name, walk));
-    named.flat_map(|(name, _, walk)| source(name, &walk).unwrap_or_default()).collect()
+    let mut sources: Vec<source::Settings> = Vec::new();
+    for (name, _, walk) in entries.into_iter().filter(|(name, _, walk)| named(name, walk)) {
+        for settings in source(name, &walk).unwrap_or_default() {
+            if sources.iter().any(|other| other.name == settings.name) {
+                walk.fail(format!("the source `{}` is there twice; each needs a checkpoint of its own", settings.name));
+            }
+            sources.push(settings);
+        }
+    }
+    sources
+}
+
+/// Changes with anything that a source is made of, its secret included. For hashing only.
+pub fn fingerprint(settings: &source::Settings) -> String {
+    let secret = match &settings.credentials.method {
+        Method::Password { password, .. } => password,
+        Method::Token(token) => token,
+    };
+    format!("{settings:?} {}", secret.expose())
 }
 
 /// One entry gives a source for each of its projects.
@@ -49,7 +72,6 @@ fn source(name: &str, walk: &Walk<'_>) -> Option<Vec<source::Settings>> {
         }
     };
     let polling = Polling { poll_every, overlap };
-    let mut settings = Vec::new();
     let mut names: Vec<&str> = Vec::new();
     for project in &projects {
         let Some(name) = project.words() else { continue };
@@ -59,17 +81,28 @@ fn source(name: &str, walk: &Walk<'_>) -> Option<Vec<source::Settings>> {
             names.push(name);
         }
     }
-    for project in &names {
-        let mut credentials = credentials.clone();
-        credentials.project = Some(NameOrId::Name((*project).to_owned()));
-        let name = if names.len() == 1 { name.to_owned() } else { format!("{name}/{project}") };
-        let (tracker, polling) = (tracker.clone(), polling.clone());
-        settings.push(source::Settings { name, credentials, tracker, polling });
+    let whole = source::Settings { name: name.to_owned(), credentials, tracker, polling };
+    // What cannot be used at all must not replace what runs.
+    if let Err(error) = Cts::new(&whole) {
+        let hint = match &error {
+            SourceError::Refused { fix, .. } => fix.clone(),
+            SourceError::Transient { .. } => "try again".to_owned(),
+        };
+        cts.fail_hint(error.to_string(), hint);
+        return None;
     }
-    if settings.is_empty() && projects.is_empty() {
-        settings.push(source::Settings { name: name.to_owned(), credentials, tracker, polling });
+    if projects.is_empty() {
+        return Some(vec![whole]);
     }
-    Some(settings)
+    let settings = names.iter().map(|project| {
+        let mut settings = whole.clone();
+        settings.credentials.project = Some(NameOrId::Name((*project).to_owned()));
+        if names.len() > 1 {
+            settings.name = format!("{name}/{project}");
+        }
+        settings
+    });
+    Some(settings.collect())
 }
 
 fn bounded(walk: Option<Walk<'_>>, range: RangeInclusive<Duration>) -> Option<Duration> {

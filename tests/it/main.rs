@@ -12,6 +12,7 @@ mod endpoint;
 mod http;
 mod ingest;
 mod kill;
+mod reload;
 mod rooms;
 mod rule;
 mod source;

@@ -114,6 +114,33 @@ pub enum Origin {
 }
 
 impl Trace {
+    /// A trace that says nothing but its id and its time, and that it succeeded.
+    pub fn blank(id: impl Into<String>, time: Timestamp) -> Self {
+        Self {
+            id: id.into(),
+            time,
+            record_time: time,
+            service: String::new(),
+            operation: String::new(),
+            rating: Rating::Normal,
+            trace_type: None,
+            actor: Actor::default(),
+            resource: Resource::default(),
+            source_ip: None,
+            code: None,
+            api_version: None,
+            request: None,
+            response: None,
+            message: None,
+            project_id: None,
+            project_name: None,
+            region: None,
+            console_url: None,
+            extra: serde_json::Map::new(),
+            truncated: false,
+        }
+    }
+
     pub fn outcome(&self) -> Outcome {
         match self.rating {
             Rating::Normal => Outcome::Succeeded,

@@ -238,34 +238,13 @@ mod tests {
     use crate::{
         alert::{Key, Severity},
         notification::Overflow,
-        trace::{Actor, Rating, Resource},
+        trace::Rating,
     };
 
     fn notification(change: impl FnOnce(&mut Notification, &mut AlertFacts)) -> Notification {
         let time = Timestamp::UNIX_EPOCH;
-        let trace = Trace {
-            id: "t1".into(),
-            time,
-            record_time: time,
-            service: "IAM".into(),
-            operation: "login".into(),
-            rating: Rating::Warning,
-            trace_type: None,
-            actor: Actor::default(),
-            resource: Resource::default(),
-            source_ip: None,
-            code: None,
-            api_version: None,
-            request: None,
-            response: None,
-            message: None,
-            project_id: None,
-            project_name: None,
-            region: None,
-            console_url: None,
-            extra: serde_json::Map::new(),
-            truncated: false,
-        };
+        let (service, operation) = ("IAM".to_owned(), "login".to_owned());
+        let trace = Trace { service, operation, rating: Rating::Warning, ..Trace::blank("t1", time) };
         let (id, rule) = ("alr_x".into(), "r".into());
         let mut alert = AlertFacts { id, rule, key: Key::new(), count: 1, span: Duration::ZERO, trace };
         let mut notification = Notification::notice(Severity::High, "A login failed", vec![], time);

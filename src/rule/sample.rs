@@ -3,7 +3,7 @@
 use crate::{
     clock::Timestamp,
     document::{Level, Node, Value, Walk},
-    trace::{Actor, Field, Outcome, Rating, Resource, Trace},
+    trace::{Field, Outcome, Rating, Trace},
 };
 
 use super::{compile::scalar, template};
@@ -11,30 +11,7 @@ use super::{compile::scalar, template};
 /// A trace with nothing in it but what every trace has. It succeeded: a case
 /// that means a failure says so.
 pub fn blank_trace() -> Trace {
-    let time = Timestamp::UNIX_EPOCH;
-    Trace {
-        id: "case".into(),
-        time,
-        record_time: time,
-        service: String::new(),
-        operation: String::new(),
-        rating: Rating::Normal,
-        trace_type: None,
-        actor: Actor::default(),
-        resource: Resource::default(),
-        source_ip: None,
-        code: None,
-        api_version: None,
-        request: None,
-        response: None,
-        message: None,
-        project_id: None,
-        project_name: None,
-        region: None,
-        console_url: None,
-        extra: serde_json::Map::new(),
-        truncated: false,
-    }
+    Trace::blank("case", Timestamp::UNIX_EPOCH)
 }
 
 /// Reads a partial trace: `actor.name: alice` or `actor: { name: alice }`.

@@ -13,7 +13,7 @@ use tracebell::{
         AttemptRecord, Claim, IngestBatch, IngestCounts, Next, Owed, Sqlite, Store, Subscriber, SubscriptionAccount,
         SweepBatch,
     },
-    trace::{Actor, Rating, Resource, Trace},
+    trace::{Actor, Trace},
 };
 
 mod command;
@@ -90,29 +90,9 @@ fn at(seconds: i64) -> Timestamp {
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn trace(id: &str, time: Timestamp) -> Trace {
-    Trace {
-        id: id.into(),
-        time,
-        record_time: time,
-        service: "IAM".into(),
-        operation: "deleteUser".into(),
-        rating: Rating::Normal,
-        trace_type: None,
-        actor: Actor { name: Some("alice".into()), ..Actor::default() },
-        resource: Resource::default(),
-        source_ip: None,
-        code: None,
-        api_version: None,
-        request: None,
-        response: None,
-        message: None,
-        project_id: None,
-        project_name: None,
-        region: None,
-        console_url: None,
-        extra: serde_json::Map::new(),
-        truncated: false,
-    }
+    let actor = Actor { name: Some("alice".into()), ..Actor::default() };
+    let (service, operation) = ("IAM".into(), "deleteUser".into());
+    Trace { service, operation, actor, ..Trace::blank(id, time) }
 }
 
 /// An alert `name` opened at `now` with `count` matches, closing ten minutes later.

@@ -13,6 +13,7 @@ use crate::{
     generation::Generation,
     health::Board,
     notification::Notification,
+    render::{self, Format},
     store::{OpenAlert, Store, StoreError, SweepBatch},
 };
 
@@ -20,8 +21,9 @@ use crate::{
 const WINDOWS_PER_STEP: usize = 200;
 /// A window closes at most this much late.
 const EVERY: Duration = Duration::from_secs(1);
-/// Old rows are looked for this often.
-const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+/// Old rows are looked for this often. The store forgets a bounded number at a time, so
+/// this is also how fast it forgets: more than any source brings.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// How long alerts and the ledger are kept.
 pub const RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
 
@@ -57,7 +59,12 @@ impl<S: Store> Sweep<S> {
         while !stop.is_cancelled() {
             let now = clock::now();
             match self.step(now).await {
-                Ok(_) => self.board.beat(TASK, now),
+                Ok(step) => {
+                    self.board.beat(TASK, now);
+                    if step.windows_closed == WINDOWS_PER_STEP {
+                        continue;
+                    }
+                }
                 Err(error) => {
                     warn!(%error, "the sweep waits for the store");
                     self.board.trouble(TASK, &error.to_string(), now);
@@ -100,8 +107,8 @@ impl<S: Store> Sweep<S> {
 }
 
 /// One summary for each subscriber of a window with more than one match. An
-/// endpoint that is gone from the configuration still gets its row, as the
-/// accounting must hold; `status` names it.
+/// endpoint that is gone from the configuration still gets its row, in the plain
+/// format of webhooks: it is sent when the endpoint is named again.
 fn summaries(generation: &Generation, closing: &OpenAlert, now: Timestamp) -> Vec<Delivery> {
     let alert = &closing.alert;
     if alert.count < 2 || alert.shadow {
@@ -111,19 +118,22 @@ fn summaries(generation: &Generation, closing: &OpenAlert, now: Timestamp) -> Ve
     let delivery = |subscriber: &crate::store::Subscriber| {
         let cause = Cause::WindowClosed(alert.id.clone());
         let (subscription, endpoint) = (&subscriber.subscription, &subscriber.endpoint);
-        generation
-            .topics
-            .delivery(&notification, &alert.id, subscription, endpoint, alert.count - 1, cause.clone())
-            .unwrap_or_else(|| Delivery {
-                id: Delivery::id(notification.kind, &alert.id, subscription),
+        let covers = alert.count - 1;
+        let topics = &generation.topics;
+        topics.delivery(&notification, &alert.id, subscription, endpoint, covers, cause.clone()).unwrap_or_else(|| {
+            warn!(endpoint, "a summary waits for an endpoint that the configuration does not name");
+            let id = Delivery::id(notification.kind, &alert.id, subscription);
+            Delivery {
+                body: render::body(&Format::Webhook, &notification, &id),
+                id,
                 subscription: subscription.clone(),
                 endpoint: endpoint.clone(),
-                body: Vec::new(),
                 notification: notification.clone(),
-                covers: alert.count - 1,
+                covers,
                 cause,
                 created_at: now,
-            })
+            }
+        })
     };
     closing.subscribers.iter().map(delivery).collect()
 }

@@ -80,6 +80,11 @@ impl Scene {
         self.ingest = source(&self.cloud, &self.store, &self.generation, self.password);
     }
 
+    fn sweep(&self) -> Sweep<Sqlite> {
+        let (committed, _) = watch::channel(());
+        Sweep::new(self.store.clone(), self.generation.subscribe(), committed, Board::default())
+    }
+
     /// As if it had last read everything at `then`.
     async fn left_off(&self, then: Timestamp) {
         let checkpoint = Some(Checkpoint { watermark: then, warm_at: then, cold_at: then, deep_at: then });
@@ -211,8 +216,7 @@ async fn repeats_fold_and_are_summed_up_when_the_window_closes() {
     let accounting = scene.accounting().await;
     assert_eq!((accounting.subscriptions[0].owed, accounting.subscriptions[0].pending), (5, 5));
 
-    let (committed, _) = watch::channel(());
-    let mut sweep = Sweep::new(scene.store.clone(), scene.generation.subscribe(), committed, Board::default());
+    let mut sweep = scene.sweep();
     assert_eq!(sweep.step(after(now, 300)).await.unwrap().windows_closed, 0);
     assert_eq!(sweep.step(after(now, 3000)).await.unwrap().windows_closed, 1);
     let rows = scene.deliveries().await;
@@ -416,4 +420,36 @@ async fn a_notice_that_could_not_be_stored_is_told_later() {
     scene.sql("DROP TRIGGER refuse").await;
     scene.fail_until(now, after(now, 200)).await;
     assert_eq!(scene.told("is blind").await, 1);
+}
+
+#[tokio::test]
+async fn a_summary_for_an_endpoint_that_is_gone_has_something_to_say_when_it_comes_back() {
+    let mut scene = Scene::new().await;
+    let now = clock::now();
+    scene.read_all(now).await;
+    let deleted = |i: u64| world::trace(&format!("d{i}"), "deleteServer", clock::minus(now, Duration::from_secs(i)));
+    scene.cloud.handle().add((1..=5).map(deleted));
+    scene.read_all(after(now, 2)).await;
+    scene.generation.send_replace(Arc::default());
+    scene.sweep().step(after(now, 3000)).await.unwrap();
+    let rows = scene.deliveries().await;
+    let summary = rows.iter().find(|row| row.delivery.notification.kind == Kind::Summary).expect("a summary");
+    let body: serde_json::Value = serde_json::from_slice(&summary.delivery.body).expect("not an empty body");
+    assert!(body.to_string().contains("deleted server"), "{body}");
+    scene.accounting().await;
+}
+
+#[tokio::test]
+async fn what_is_old_is_forgotten_faster_than_it_grows() {
+    let scene = Scene::new().await;
+    let now = clock::now();
+    let seen: Vec<String> = (0..50_000).map(|id| id.to_string()).collect();
+    let then = clock::minus(now, Duration::from_secs(10 * 86_400));
+    let page = IngestBatch { source: "prod".into(), now: then, seen: seen.clone(), ..IngestBatch::default() };
+    scene.store.commit_ingest(page).await.unwrap();
+    let mut sweep = scene.sweep();
+    for minute in 0..3 {
+        sweep.step(after(now, minute * 60)).await.unwrap();
+    }
+    assert_eq!(scene.store.seen("prod", &seen).await.unwrap().len(), 0);
 }

@@ -18,6 +18,8 @@ const SLACK_RATE: Rate = Rate { interval: Duration::from_millis(1100), burst: 1 
 /// A relay that sees more than this from one sender starts to suspect it.
 const EMAIL_RATE: Rate = Rate { interval: Duration::from_secs(2), burst: 10 };
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// A lease outlives its attempt, and one longer than an hour is taken for a clock's mistake.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(72 * 3600);
 
 /// All names under `endpoints`, those with a problem included: who refers to one of them makes no second mistake.
@@ -73,7 +75,7 @@ fn endpoint(name: &str, walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -
     let rate = fields.optional("rate_limit");
     // Read by itself; here it is only known.
     fields.optional("fallback");
-    let timeout = fields.optional_duration("timeout").unwrap_or(TIMEOUT);
+    let timeout = fields.optional("timeout").map_or(Some(TIMEOUT), |walk| timeout(&walk));
     let give_up_after = fields.optional_duration("give_up_after").unwrap_or(GIVE_UP_AFTER);
     fields.finish();
 
@@ -90,12 +92,22 @@ fn endpoint(name: &str, walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -
         Some(walk) => Some(rate_limit(&walk)?),
         None => default_rate,
     };
-    let settings = Settings { name: name.to_owned(), kind, rate, fallback: None, timeout, give_up_after, concurrency };
+    let settings =
+        Settings { name: name.to_owned(), kind, rate, fallback: None, timeout: timeout?, give_up_after, concurrency };
     if let Err(error) = Endpoint::new(&settings) {
         walk.fail(error.reason);
         return None;
     }
     Some(settings)
+}
+
+fn timeout(walk: &Walk<'_>) -> Option<Duration> {
+    let found = walk.duration()?;
+    if found > LONGEST_TIMEOUT {
+        walk.fail("expected a duration of at most 10m: nothing else is sent meanwhile");
+        return None;
+    }
+    Some(found)
 }
 
 fn slack(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<slack::Settings> {

@@ -96,6 +96,12 @@ fn an_endpoint_that_is_not_configured_is_named() {
 }
 
 #[test]
+fn an_attempt_may_not_take_for_ever() {
+    let bad = config(URL).replace("webhook: {", "timeout: 2h, webhook: {");
+    refused(&bad, RULES, &["tracebell.yaml:4", "at most 10m"]);
+}
+
+#[test]
 fn all_problems_are_told_in_one_run() {
     let bad = config(URL).replace("poll_every", "poll_evry").replace("endpoint: soar", "endpoint: sour");
     let rules = RULES.replace("match: { operation:", "match: { operatoin:");

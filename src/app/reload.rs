@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use tracing::{error, info, warn};
 
 use super::{App, GRACE};
@@ -21,7 +20,13 @@ pub(super) const TASK: &str = "configuration";
 impl App {
     pub(super) async fn reload(&mut self, path: &Path) -> anyhow::Result<()> {
         let owned = path.to_owned();
-        let loaded = tokio::task::spawn_blocking(move || config::load(&owned)).await.context("loading crashed")?;
+        let loaded = match tokio::task::spawn_blocking(move || config::load(&owned)).await {
+            Ok(loaded) => loaded,
+            Err(panic) => {
+                self.keep_running(vec![format!("reading the files crashed: {panic}")]).await;
+                return Ok(());
+            }
+        };
         let Loaded { config, rules, problems, files, .. } = loaded;
         let Some(config) = config else {
             let lines: Vec<String> = problems

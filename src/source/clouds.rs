@@ -174,6 +174,10 @@ fn read(entry: &Tree, place: &str) -> Result<Credentials, String> {
         .or_else(|| default_url.map(|url| url.replace("{region}", region.as_deref().unwrap_or("eu-de"))))
         .ok_or_else(|| format!("{place} has no `auth_url`; give one, or `profile: otc`"))?;
     let auth_url = auth_url.trim_end_matches('/');
+    // The address is shown in logs and notices.
+    if auth_url.contains('@') {
+        return Err(format!("`auth_url` in {place} holds a login; give it as `username` and `password`"));
+    }
     if !auth_url.starts_with("https://") && !auth_url.starts_with("http://") {
         return Err(format!("`auth_url` in {place} is `{auth_url}`; expected `https://.../v3`"));
     }

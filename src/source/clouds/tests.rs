@@ -106,6 +106,15 @@ fn what_is_missing_is_said_with_the_place() {
 }
 
 #[test]
+fn a_password_inside_the_address_is_refused_and_not_shown() {
+    for url in ["https://u:hunter2@iam.example.org/v3", "u:hunter2@iam.example.org"] {
+        let entry = format!("clouds: {{ c: {{ auth: {{ auth_url: '{url}', username: u, password: p }} }} }}");
+        let error = look(Some("c"), &[], &[("clouds.yaml", &entry)]).unwrap_err();
+        assert!(error.contains("`password`") && !error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
 fn it_is_said_where_was_looked() {
     let error = look(Some("x"), &[("HOME", "/h")], &[]).unwrap_err();
     for place in ["`clouds.yaml`", "`/h/.config/openstack/clouds.yaml`", "`/etc/openstack/clouds.yaml`"] {

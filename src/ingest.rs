@@ -53,6 +53,7 @@ pub struct Ingest<S> {
     aside: Option<Round>,
     trouble: Trouble,
     clock_offset: jiff::SignedDuration,
+    stop: CancellationToken,
 }
 
 /// One planned window on its way: it may have been split because it was too full.
@@ -96,7 +97,7 @@ impl<S: Store> Ingest<S> {
     ) -> Self {
         let trouble = Trouble::new(&name);
         let clock_offset = jiff::SignedDuration::ZERO;
-        let (polled_at, round, aside) = (None, None, None);
+        let (polled_at, round, aside, stop) = (None, None, None, CancellationToken::new());
         Self {
             name,
             source,
@@ -111,6 +112,7 @@ impl<S: Store> Ingest<S> {
             aside,
             trouble,
             clock_offset,
+            stop,
         }
     }
 
@@ -119,8 +121,9 @@ impl<S: Store> Ingest<S> {
         format!("source {name}")
     }
 
-    /// Steps until told to stop; stops between pages.
+    /// Steps until told to stop. A page that is being read is left, one that is being stored is not.
     pub async fn run(mut self, stop: CancellationToken) {
+        self.stop = stop.clone();
         let task = Self::task(&self.name);
         while !stop.is_cancelled() {
             let step = self.step(clock::now()).await;
@@ -194,7 +197,11 @@ impl<S: Store> Ingest<S> {
         // A copy walks ahead: a page that is read but cannot be stored must be read again.
         let round = self.round.as_ref().expect("a round was planned above");
         let (mut walk, jumps) = (round.walk.clone(), round.jump.is_some());
-        let page = self.source.page(&mut walk, now).await?;
+        let page = tokio::select! {
+            page = self.source.page(&mut walk, now) => page?,
+            // A cloud that takes its time holds up neither a stop nor a reload.
+            () = self.stop.cancelled() => return Ok(Step::Failed { until: now }),
+        };
         self.clock_offset = page.clock_offset;
         let cloud_now = now.checked_add(self.clock_offset).unwrap_or(now);
         if jumps && !self.plan(&checkpoint, cloud_now).is_ok_and(|round| round.jump.is_some()) {
@@ -371,9 +378,11 @@ impl<S: Store> Ingest<S> {
 }
 
 fn opened(batch: &IngestBatch) -> Vec<crate::metrics::RuleLabel> {
-    let opened = batch.ledger.iter().filter(|row| row.verdict != crate::store::Verdict::Repeat);
+    let alert = |row: &crate::store::LedgerRow| {
+        batch.alerts.iter().find(|alert| alert.id == row.alert && alert.first.id == row.trace)
+    };
+    let opened = batch.ledger.iter().filter_map(alert);
     opened
-        .filter_map(|row| batch.alerts.iter().find(|alert| alert.id == row.alert))
         .map(|alert| crate::metrics::RuleLabel { rule: alert.rule.clone(), severity: alert.severity.as_str() })
         .collect()
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tracebell::{
     checkpoint::Checkpoint,
     clock::{self, Timestamp},
@@ -452,4 +453,17 @@ async fn what_is_old_is_forgotten_faster_than_it_grows() {
         sweep.step(after(now, minute * 60)).await.unwrap();
     }
     assert_eq!(scene.store.seen("prod", &seen).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_cloud_that_takes_its_time_does_not_hold_up_a_stop() {
+    let scene = Scene::new().await;
+    let cloud = scene.cloud.handle();
+    cloud.plan(Plan::new(Fault::LatencyMs(20_000)).times(1).path("/traces"));
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(scene.ingest.run(stop.clone()));
+    let asked = async || (cloud.stats().faults_planned == 0).then_some(());
+    world::until("the cloud to be asked", Duration::from_secs(20), asked).await;
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(5), task).await.expect("it stops at once").unwrap();
 }

@@ -29,6 +29,8 @@ use follow::Standing;
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 /// The queue is looked at this often even if nobody rang.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// The length of the queue is looked at this often.
+const LOOK_FOR_OVERFLOW: Duration = Duration::from_millis(500);
 /// Copies made for the fallback endpoint in one step.
 const COPIES_PER_STEP: usize = 200;
 
@@ -42,6 +44,7 @@ pub struct Deliver<S> {
     board: Board,
     standing: Standing,
     overflow_at: Option<Timestamp>,
+    looked_at: Option<Timestamp>,
     /// Until when the endpoint wants to be left alone, as far as this worker knows.
     held_until: Option<Timestamp>,
     /// Told when a copy or a notice was written for another endpoint.
@@ -67,8 +70,20 @@ impl<S: Store> Deliver<S> {
         metrics: Metrics,
         board: Board,
     ) -> Self {
-        let (standing, overflow_at, held_until) = (Standing::default(), None, None);
-        Self { settings, endpoint, store, generation, metrics, board, standing, overflow_at, held_until, rung }
+        let (standing, overflow_at, looked_at, held_until) = (Standing::default(), None, None, None);
+        Self {
+            settings,
+            endpoint,
+            store,
+            generation,
+            metrics,
+            board,
+            standing,
+            overflow_at,
+            looked_at,
+            held_until,
+            rung,
+        }
     }
 
     /// The name under which this loop beats on the health board.
@@ -187,7 +202,7 @@ impl<S: Store> Deliver<S> {
             );
         }
         let step = self.standing.follow(&self.settings, generation, &leased, &outcome, now);
-        self.held_until = step.hold_until;
+        self.held_until = self.held_until.max(step.hold_until);
         let note = self.standing.in_words();
         self.board.note(&Self::task(name), note);
         if step.next == Next::Dead {
@@ -247,6 +262,11 @@ impl<S: Store> Deliver<S> {
         if self.standing.fails() || self.held_until.is_some_and(|until| now < until) {
             return Ok(());
         }
+        // Summing up a long queue costs more than sending one message of it.
+        if self.looked_at.is_some_and(|at| at <= now && clock::since(at, now) < LOOK_FOR_OVERFLOW) {
+            return Ok(());
+        }
+        self.looked_at = Some(now);
         let generation = self.generation.borrow().clone();
         let name = &self.settings.name;
         if overflow::fold(&self.store, &generation.topics, name, rate, self.overflow_at, now).await? {

@@ -32,6 +32,8 @@ pub struct Standing {
     failing_since: Option<Timestamp>,
     /// Reason and fix, while it refuses everything.
     paused: Option<(String, String)>,
+    /// People were told of this run of failures.
+    told: bool,
     last_reason: String,
 }
 
@@ -69,18 +71,24 @@ impl Standing {
             Outcome::Retry { reason, retry_after } => {
                 self.failed(reason, now);
                 let hold_until = match retry_after {
-                    // A rate limit is not a failure of the endpoint.
-                    Some(wait) => {
+                    // A rate limit is not a failure of the endpoint. One that is over already (a zero,
+                    // or a date by a clock behind ours) is no wish: obeying it would be a hot loop.
+                    Some(wait) if !wait.is_zero() => {
                         self.failures = 0;
                         Some(clock::plus(now, *wait))
                     }
-                    None => self.breaker(settings, now),
+                    _ => self.breaker(settings, now),
                 };
-                let (next, deliveries) = if too_old {
+                let (next, mut deliveries) = if too_old {
                     (Next::Dead, fallback_copy(settings, generation, delivery, now).into_iter().collect())
                 } else {
                     (Next::At(retry_at(leased, hold_until, now)), Vec::new())
                 };
+                if self.needs_fallback(now) && !std::mem::replace(&mut self.told, true) {
+                    let title = format!("Endpoint {} has not taken anything for a while", settings.name);
+                    let fix = "see whether it is up and can be reached from this machine";
+                    deliveries.extend(trouble_notice(settings, generation, title, reason, fix, now));
+                }
                 Follow { next, hold_until, deliveries }
             }
             Outcome::Paused { reason, fix } => {
@@ -88,7 +96,9 @@ impl Standing {
                 let mut deliveries: Vec<Delivery> =
                     fallback_copy(settings, generation, delivery, now).into_iter().collect();
                 if self.paused.is_none() {
-                    deliveries.extend(paused_notice(settings, generation, reason, fix, now));
+                    let title = format!("Endpoint {} refuses everything and is paused", settings.name);
+                    deliveries.extend(trouble_notice(settings, generation, title, reason, fix, now));
+                    self.told = true;
                 }
                 self.paused = Some((reason.clone(), fix.clone()));
                 let hold_until = clock::plus(now, probe(self.failures, &settings.name, now));
@@ -165,9 +175,10 @@ pub fn fallback_copy(
 }
 
 /// Tells the fallback and the notices topic, once, what is wrong and how to mend it.
-fn paused_notice(
+fn trouble_notice(
     settings: &Settings,
     generation: &Generation,
+    title: String,
     reason: &str,
     fix: &str,
     now: Timestamp,
@@ -175,11 +186,10 @@ fn paused_notice(
     let lines = vec![
         format!("What was found: {reason}"),
         format!("What to do: {fix}"),
-        "What is owed to it waits; it is tried again every quarter of an hour, for 72 hours.".to_owned(),
+        "What is owed to it waits and is tried again, at least every quarter of an hour, for 72 hours.".to_owned(),
     ];
-    let title = format!("Endpoint {} refuses everything and is paused", settings.name);
     let notice = Notification::notice(Severity::High, title, lines, now);
-    let occasion = format!("paused {} {now}", settings.name);
+    let occasion = format!("trouble {} {now}", settings.name);
     let topics = &generation.topics;
     let mut deliveries = topics.notice(&notice, &occasion, false);
     deliveries.retain(|delivery| delivery.endpoint != settings.name);
@@ -190,4 +200,48 @@ fn paused_notice(
         deliveries.extend(topics.delivery(&notice, &occasion, &subscription, fallback, 0, Cause::Notice));
     }
     deliveries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        endpoint::{KindSettings, webhook},
+        secret::Secret,
+    };
+
+    /// When a delivery is tried again after ten answers in a row that each ask for `wait`.
+    fn tried_again_after(wait: u64) -> Duration {
+        let url = Secret::new("http://127.0.0.1/");
+        let kind = KindSettings::Webhook(webhook::Settings { url, headers: Vec::new(), signing_secret: None });
+        let (timeout, give_up_after) = (Duration::from_secs(15), Duration::from_secs(72 * 3600));
+        let name = "soar".to_owned();
+        let settings = Settings { name, kind, rate: None, fallback: None, timeout, give_up_after, concurrency: 1 };
+        let now = Timestamp::UNIX_EPOCH;
+        let delivery = Delivery {
+            id: "msg_1".to_owned(),
+            subscription: "security/soar".to_owned(),
+            endpoint: "soar".to_owned(),
+            notification: Notification::notice(Severity::High, "x", Vec::new(), now),
+            body: Vec::new(),
+            covers: 0,
+            cause: Cause::Notice,
+            created_at: now,
+        };
+        let outcome = Outcome::Retry { reason: "http_503".to_owned(), retry_after: Some(Duration::from_secs(wait)) };
+        let mut standing = Standing::default();
+        let mut next = Next::Dead;
+        for attempt in 1..=10 {
+            let leased = Leased { delivery: delivery.clone(), token: 1, attempt, lease_until: now, owed_since: now };
+            next = standing.follow(&settings, &Generation::default(), &leased, &outcome, now).next;
+        }
+        let Next::At(time) = next else { panic!("{next:?}") };
+        clock::since(now, time)
+    }
+
+    #[test]
+    fn a_wish_to_be_asked_at_once_is_no_reason_to_hurry() {
+        assert_eq!(tried_again_after(7), Duration::from_secs(7));
+        assert!(tried_again_after(0) >= BREAKER_FIRST / 2, "a hot loop");
+    }
 }

@@ -27,7 +27,8 @@ pub async fn fold<S: Store>(
     last: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    if last.is_some_and(|last| clock::since(last, now) < BETWEEN_SUMMARIES) {
+    // A summary made in the future was made before the clock was set back.
+    if last.is_some_and(|last| last <= now && clock::since(last, now) < BETWEEN_SUMMARIES) {
         return Ok(false);
     }
     let mut folded = false;
@@ -63,7 +64,7 @@ fn notification(backlog: Backlog, now: Timestamp) -> Notification {
     Notification {
         kind: Kind::Overflow,
         severity,
-        title: format!("{} alerts in one message: this channel's rate limit was reached", backlog.covers),
+        title: format!("{} alerts summed up: the rate limit of this endpoint was reached", backlog.covers),
         why: None,
         runbook: None,
         source: String::new(),

@@ -94,7 +94,7 @@ fn report(name: &str, channel: &Channel, accounting: &tracebell::store::Subscrip
 fn stands_for(body: &str) -> u64 {
     let payload: serde_json::Value = serde_json::from_str(body).expect("JSON");
     let text = payload["text"].as_str().expect("a text");
-    match text.split_once(" alerts in one message") {
+    match text.split_once(" alerts summed up") {
         Some((before, _)) => {
             let number: String = before.chars().rev().take_while(char::is_ascii_digit).collect();
             number.chars().rev().collect::<String>().parse().expect("a number")

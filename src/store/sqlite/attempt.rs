@@ -150,24 +150,27 @@ pub(super) async fn release_all(tx: Transaction, now: Timestamp) -> Result<u64, 
 
 /// Takes back leases that end before `before` or after `after`.
 async fn expire(mut tx: Transaction, now: i64, before: i64, after: i64) -> Result<u64, StoreError> {
-    let changed = sqlx::query(
+    let released: Vec<(String, String)> = sqlx::query_as(
         "UPDATE deliveries SET lost = lost + 1, lease_until = NULL, \
          state = CASE WHEN lost + 1 >= ?4 THEN 'dead' ELSE 'ready' END, \
          next_at = CASE WHEN next_at > ?1 THEN ?1 ELSE next_at END, \
          finished_at = CASE WHEN lost + 1 >= ?4 THEN ?1 END, \
          last_reason = CASE WHEN lost + 1 >= ?4 THEN 'attempts kept crashing' ELSE last_reason END \
-         WHERE state = 'leased' AND (lease_until < ?2 OR lease_until > ?3)",
+         WHERE state = 'leased' AND (lease_until < ?2 OR lease_until > ?3) RETURNING id, state",
     )
     .bind(now)
     .bind(before)
     .bind(after)
     .bind(LOST_LEASES)
-    .execute(&mut *tx)
+    .fetch_all(&mut *tx)
     .await?;
-    if changed.rows_affected() > 0 {
+    if !released.is_empty() {
         tx.commit().await?;
     }
-    Ok(changed.rows_affected())
+    for (id, _) in released.iter().filter(|(_, state)| state == "dead") {
+        tracing::error!(delivery.id = %id, "dead letter: {LOST_LEASES} attempts in a row ended without an answer");
+    }
+    Ok(released.len() as u64)
 }
 
 /// Leases that were not used: as if they had not been taken, but for the token.

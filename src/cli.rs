@@ -33,7 +33,7 @@ pub const CONFIG: &str = "tracebell.yaml";
 
 /// The bell on a cloud account's audit log.
 #[derive(Debug, Parser)]
-#[command(name = "tracebell", version, about, propagate_version = true)]
+#[command(name = "tracebell", version, about)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -80,7 +80,7 @@ pub enum Output {
 #[derive(Debug, clap::Args)]
 pub struct ConfigArg {
     /// The configuration file
-    #[arg(long, short, default_value = CONFIG, env = "TRACEBELL_CONFIG")]
+    #[arg(long, short, value_name = "FILE", default_value = CONFIG, env = "TRACEBELL_CONFIG")]
     pub config: PathBuf,
 }
 

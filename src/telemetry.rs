@@ -5,7 +5,14 @@
 
 use std::{env, io, io::IsTerminal};
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{self, format::Writer, time::FormatTime},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use crate::clock;
 
 /// Ours from `info`, other people's from `warn`.
 const DEFAULT: &str = "warn,tracebell=info";
@@ -30,13 +37,23 @@ fn init_from(default: &str) {
     let registry = tracing_subscriber::registry().with(filter);
     // An error only says that someone was first, which is what is wanted.
     let _ = if io::stderr().is_terminal() {
-        registry.with(fmt::layer().with_writer(io::stderr).with_ansi(colour())).try_init()
+        let layer = fmt::layer().with_timer(TimeOfDay).with_target(false).with_ansi(colour());
+        registry.with(layer.with_writer(io::stderr)).try_init()
     } else {
         let layer = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
         registry.with(layer.with_writer(io::stderr)).try_init()
     };
     if let Some(problem) = problem {
         tracing::warn!("{problem}; logging `{default}`");
+    }
+}
+
+/// Enough for who looks at a terminal; collectors get the whole time.
+struct TimeOfDay;
+
+impl FormatTime for TimeOfDay {
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        write!(writer, "{}", clock::now().strftime("%H:%M:%SZ"))
     }
 }
 
@@ -55,6 +72,13 @@ fn colour() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_person_reads_the_time_of_day() {
+        let mut text = String::new();
+        TimeOfDay.format_time(&mut Writer::new(&mut text)).unwrap();
+        assert!(text.len() == "08:30:00Z".len() && text.ends_with('Z'), "{text}");
+    }
 
     #[test]
     fn the_filter_has_a_default_and_names_what_is_wrong() {

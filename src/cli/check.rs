@@ -12,7 +12,8 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     config: ConfigArg,
-    #[arg(long, value_enum, default_value_t = Output::Table)]
+    /// How to print the problems
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 

@@ -36,17 +36,18 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct ListArgs {
     /// Only those for this endpoint
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
     /// Only those in this state: ready, leased, delivered, folded or dead
     #[arg(long, value_name = "STATE", value_parser = parse_state)]
     state: Option<State>,
     /// How many
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     #[command(flatten)]
     file: StateArg,
-    #[arg(long, value_enum, default_value = "table")]
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "table")]
     output: Output,
 }
 
@@ -56,7 +57,8 @@ struct ShowArgs {
     id: String,
     #[command(flatten)]
     file: StateArg,
-    #[arg(long, value_enum, default_value = "table")]
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "table")]
     output: Output,
 }
 
@@ -66,7 +68,7 @@ struct RetryArgs {
     /// The delivery's id; its beginning is enough
     id: Option<String>,
     /// All dead deliveries for this endpoint
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
     /// All dead deliveries
     #[arg(long)]

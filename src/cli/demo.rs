@@ -35,13 +35,13 @@ mod show;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// End by itself after this long, for example 30s
-    #[arg(long = "for", value_parser = duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     run_for: Option<Duration>,
     /// Another seed, another day in the cloud
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
     /// Ordinary traces per minute around the incidents
-    #[arg(long, default_value_t = 240)]
+    #[arg(long, value_name = "PER_MIN", default_value_t = 240, value_parser = clap::value_parser!(u32).range(..=100_000))]
     rate: u32,
 }
 

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::{ConfigArg, OUTSIDE, USAGE, check};
+use super::{
+    ConfigArg, OUTSIDE, USAGE, check,
+    status::{answer, plain},
+};
 use crate::{app, config, delivery::Outcome};
 
 #[derive(Debug, clap::Args)]
@@ -36,19 +39,21 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(USAGE));
         }
     };
-    match outcome {
-        Outcome::Delivered { answer } => {
-            println!("{name} took the test: {answer}");
+    // `plain`, because an answer is the other side's text.
+    let said = plain(&answer(outcome.reason()));
+    match &outcome {
+        Outcome::Delivered { .. } => {
+            anstream::println!("{name} took the test: {said}");
             return Ok(ExitCode::SUCCESS);
         }
-        Outcome::Retry { reason, retry_after } => {
-            println!("{name} did not take it now: {reason}");
+        Outcome::Retry { retry_after, .. } => {
+            anstream::println!("{name} did not take it now: {said}");
             if let Some(wait) = retry_after {
-                println!("it asks to wait {}", crate::clock::in_words(wait));
+                anstream::println!("it asks to wait {}", crate::clock::in_words(*wait));
             }
         }
-        Outcome::Refused { reason } => println!("{name} refused this body: {reason}"),
-        Outcome::Paused { reason, fix } => println!("{name} takes nothing: {reason}\nwhat to do: {fix}"),
+        Outcome::Refused { .. } => anstream::println!("{name} refused this body: {said}"),
+        Outcome::Paused { fix, .. } => anstream::println!("{name} takes nothing: {said}\nwhat to do: {fix}"),
     }
     Ok(ExitCode::from(OUTSIDE))
 }

@@ -12,16 +12,16 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 
-use super::{BAD, OUTSIDE, USAGE};
+use super::{BAD, CONFIG, OUTSIDE, USAGE, status::answer};
 use crate::{config, document};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Address to ask; without it `http.listen` of the configuration, if one is named, or http://127.0.0.1:8080/readyz
+    /// Address to ask; without it, `http.listen` of the configuration
     #[arg(long)]
     url: Option<String>,
-    /// Configuration whose `http.listen` is asked
-    #[arg(long, short, env = "TRACEBELL_CONFIG")]
+    /// Configuration whose `http.listen` is asked; without it, tracebell.yaml if it is here, else port 8080 of this machine
+    #[arg(long, short, value_name = "FILE", env = "TRACEBELL_CONFIG")]
     config: Option<PathBuf>,
 }
 
@@ -41,7 +41,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 return Ok(ExitCode::from(USAGE));
             }
         },
-        (None, None) => DEFAULT_URL.to_owned(),
+        // Not named, so what is wrong in it is not this command's to tell.
+        (None, None) => match config::load(Path::new(CONFIG)).listen {
+            Some(address) => format!("http://{}/readyz", reachable(address)),
+            None => DEFAULT_URL.to_owned(),
+        },
     };
     let Ok(url) = reqwest::Url::parse(&url) else {
         anstream::eprintln!("error: `{url}` is not an address, expected one like {DEFAULT_URL}");
@@ -61,7 +65,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::from(OUTSIDE))
         }
         Err(error) => {
-            anstream::eprintln!("error: no answer from {url}: {error:#}");
+            // What lies between is the library's.
+            let reason = answer(&error.root_cause().to_string());
+            anstream::eprintln!("error: no answer from {url}: {reason}; is Tracebell running there?");
             Ok(ExitCode::from(OUTSIDE))
         }
     }

@@ -15,7 +15,7 @@ use crate::{document::File, rule};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder to write to; made if missing
-    #[arg(long, default_value = ".")]
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
     dir: PathBuf,
     /// Overwrite files that exist
     #[arg(long)]

@@ -18,7 +18,8 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     state: StateArg,
-    #[arg(long, value_enum, default_value = "table")]
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "table")]
     output: Output,
 }
 
@@ -26,7 +27,7 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 pub(super) struct StateArg {
     /// The state file; without it, `state` of the configuration
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "FILE")]
     state_file: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArg,

@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "paths")]
     shipped: bool,
     /// How to print the verdicts
-    #[arg(long, value_enum, default_value_t = Output::Table)]
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 

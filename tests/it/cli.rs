@@ -64,8 +64,14 @@ fn wrong_usage_exits_with_two() {
 #[test]
 fn the_outside_world_failing_exits_with_three() {
     let bridge = bridge();
-    run(&bridge, &["endpoint", "test", "soar"], 3, &["soar did not take it now"]);
-    run(&bridge, &["healthcheck", "--url", "http://127.0.0.1:9/readyz"], 3, &[]);
+    run(&bridge, &["endpoint", "test", "soar"], 3, &["soar did not take it now", "refused"]);
+    let gone = ["no answer from http://127.0.0.1:9/readyz", "is Tracebell running there?"];
+    let told = run(&bridge, &["healthcheck", "--url", "http://127.0.0.1:9/readyz"], 3, &gone);
+    assert!(!told.contains("os error"), "{told}");
+    // The configuration in this folder says where, even if it has a mistake elsewhere.
+    let config = CONFIG.replace("127.0.0.1:0", "127.0.0.1:9").replace("soar } ]", "soar }, { endpoint: nobody } ]");
+    std::fs::write(bridge.path("tracebell.yaml"), config).unwrap();
+    run(&bridge, &["healthcheck"], 3, &gone);
 }
 
 #[test]

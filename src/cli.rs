@@ -3,9 +3,15 @@
 //! Exit codes: 0 good, 1 the thing asked about is bad, 2 usage or
 //! configuration, 3 the outside world failed.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{fmt, io, io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+
+/// `println!` for results: colour on a terminal only, and no panic on a full disk.
+macro_rules! say {
+    () => { say!("") };
+    ($($text:tt)*) => { $crate::cli::print_line(format_args!($($text)*)) };
+}
 
 pub mod check;
 pub mod completions;
@@ -84,9 +90,22 @@ pub struct ConfigArg {
     pub config: PathBuf,
 }
 
+/// Prints one line of a result. A reader that has gone away ends nothing; a result that cannot be
+/// written is no result.
+fn print_line(line: fmt::Arguments<'_>) {
+    let mut out = anstream::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            anstream::eprintln!("error: cannot write to standard output: {}", status::answer(&error.to_string()));
+            std::process::exit(i32::from(OUTSIDE));
+        }
+        _ => {}
+    }
+}
+
 /// Columns of the terminal on standard output; `None` if it goes elsewhere.
 pub fn columns() -> Option<usize> {
-    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {

@@ -22,20 +22,20 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let errors = loaded.problems.iter().filter(|problem| problem.level == Level::Error).count();
     if args.output == Output::Json {
         let problems: Vec<_> = loaded.problems.iter().map(|problem| json(problem, &loaded.files)).collect();
-        println!("{}", serde_json::to_string_pretty(&problems)?);
+        say!("{}", serde_json::to_string_pretty(&problems)?);
     } else {
         print_problems(&loaded.problems, &loaded.files);
         let warnings = loaded.problems.len() - errors;
         let told = format!("{}, {}", count(errors, "error"), count(warnings, "warning"));
         match &loaded.config {
-            Some(config) => anstream::println!(
+            Some(config) => say!(
                 "good: {}, {}, {}, {}; {told}",
                 count(config.sources.len(), "source"),
                 count(config.endpoints.len(), "endpoint"),
                 count(config.topics.topics.len(), "topic"),
                 count(loaded.rules.rules.len(), "rule"),
             ),
-            None => anstream::println!("bad: {told}"),
+            None => say!("bad: {told}"),
         }
     }
     Ok(if loaded.config.is_some() { ExitCode::SUCCESS } else { ExitCode::from(BAD) })

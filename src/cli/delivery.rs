@@ -113,11 +113,11 @@ async fn list(store: &Sqlite, args: ListArgs) -> Result<ExitCode, StoreError> {
     let more = rows.len() > limit;
     rows.truncate(limit);
     if args.output == Output::Json {
-        anstream::println!("{:#}", json!(rows.iter().map(row_json).collect::<Vec<_>>()));
+        say!("{:#}", json!(rows.iter().map(row_json).collect::<Vec<_>>()));
         return Ok(ExitCode::SUCCESS);
     }
     if rows.is_empty() {
-        anstream::println!("No such deliveries.");
+        say!("No such deliveries.");
         return Ok(ExitCode::SUCCESS);
     }
     let now = clock::now();
@@ -145,9 +145,7 @@ async fn list(store: &Sqlite, args: ListArgs) -> Result<ExitCode, StoreError> {
     });
     print_table("Deliveries", &header, 6..7, lines);
     if more {
-        anstream::println!(
-            "\nThere are more than {limit}; see them with --limit, or fewer with --endpoint and --state."
-        );
+        say!("\nThere are more than {limit}; see them with --limit, or fewer with --endpoint and --state.");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -164,16 +162,16 @@ async fn show(store: &Sqlite, args: ShowArgs) -> Result<ExitCode, StoreError> {
         shown["notification"] = json!(row.delivery.notification);
         shown["body"] = json!(String::from_utf8_lossy(&row.delivery.body));
         shown["log"] = json!(attempts.iter().map(attempt_json).collect::<Vec<_>>());
-        anstream::println!("{shown:#}");
+        say!("{shown:#}");
         return Ok(ExitCode::SUCCESS);
     }
     let now = clock::now();
     for (name, value) in facts(&row, now) {
-        anstream::println!("{BOLD}{name:>12}{BOLD:#}  {}", plain(&value));
+        say!("{BOLD}{name:>12}{BOLD:#}  {}", plain(&value));
     }
-    anstream::println!();
+    say!();
     if attempts.is_empty() {
-        anstream::println!("No attempt was recorded.");
+        say!("No attempt was recorded.");
         return Ok(ExitCode::SUCCESS);
     }
     let lines = attempts.iter().map(|attempt| {
@@ -300,15 +298,15 @@ async fn retry(store: &Sqlite, args: RetryArgs) -> Result<ExitCode, StoreError> 
             }
         },
         (0, None) => {
-            anstream::println!("There are no dead deliveries to retry.");
+            say!("There are no dead deliveries to retry.");
             return Ok(ExitCode::SUCCESS);
         }
         (1, _) => {
-            anstream::println!("1 delivery is ready again.");
+            say!("1 delivery is ready again.");
             return Ok(ExitCode::SUCCESS);
         }
         (count, _) => {
-            anstream::println!("{count} deliveries are ready again.");
+            say!("{count} deliveries are ready again.");
             return Ok(ExitCode::SUCCESS);
         }
     }

@@ -43,17 +43,17 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let said = plain(&answer(outcome.reason()));
     match &outcome {
         Outcome::Delivered { .. } => {
-            anstream::println!("{name} took the test: {said}");
+            say!("{name} took the test: {said}");
             return Ok(ExitCode::SUCCESS);
         }
         Outcome::Retry { retry_after, .. } => {
-            anstream::println!("{name} did not take it now: {said}");
+            say!("{name} did not take it now: {said}");
             if let Some(wait) = retry_after {
-                anstream::println!("it asks to wait {}", crate::clock::in_words(*wait));
+                say!("it asks to wait {}", crate::clock::in_words(*wait));
             }
         }
-        Outcome::Refused { .. } => anstream::println!("{name} refused this body: {said}"),
-        Outcome::Paused { fix, .. } => anstream::println!("{name} takes nothing: {said}\nwhat to do: {fix}"),
+        Outcome::Refused { .. } => say!("{name} refused this body: {said}"),
+        Outcome::Paused { fix, .. } => say!("{name} takes nothing: {said}\nwhat to do: {fix}"),
     }
     Ok(ExitCode::from(OUTSIDE))
 }

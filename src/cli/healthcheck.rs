@@ -131,7 +131,7 @@ fn print(text: &str) {
             _ => Style::new(),
         };
         let (word, rest) = line.split_at(line.find([' ', ':']).unwrap_or(line.len()));
-        anstream::println!("{style}{word}{style:#}{rest}");
+        say!("{style}{word}{style:#}{rest}");
     }
 }
 

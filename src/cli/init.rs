@@ -44,7 +44,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = args.dir.join(CONFIG);
     let here = args.dir == Path::new(".");
     let option = if here { String::new() } else { format!(" --config {}", config.display()) };
-    anstream::println!(
+    say!(
         "wrote {config} and {rules} rule files in {folder}
 
 next:

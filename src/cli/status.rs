@@ -54,7 +54,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     match args.output {
         Output::Table => show(&accounting, &endpoints, clock::now()),
-        Output::Json => anstream::println!("{:#}", as_json(&accounting, &endpoints)),
+        Output::Json => say!("{:#}", as_json(&accounting, &endpoints)),
     }
     Ok(if holds(&accounting) { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
 }
@@ -89,7 +89,7 @@ pub(super) fn holds(accounting: &Accounting) -> bool {
 
 pub(super) fn show(accounting: &Accounting, endpoints: &[EndpointState], now: Timestamp) {
     if accounting.sources.is_empty() {
-        anstream::println!("Nothing was read yet.\n");
+        say!("Nothing was read yet.\n");
     } else {
         sources(accounting, now);
     }
@@ -119,10 +119,10 @@ fn sources(accounting: &Accounting, now: Timestamp) {
     verdict("evaluated = unmatched + matched", judged);
     match accounting.quarantined {
         0 => {}
-        1 => anstream::println!("  1 record could not be decoded and is kept in quarantine"),
-        many => anstream::println!("  {many} records could not be decoded and are kept in quarantine"),
+        1 => say!("  1 record could not be decoded and is kept in quarantine"),
+        many => say!("  {many} records could not be decoded and are kept in quarantine"),
     }
-    anstream::println!();
+    say!();
 
     let rows = accounting.sources.iter().map(|source| {
         let (read_to, lag) = match &source.checkpoint {
@@ -134,7 +134,7 @@ fn sources(accounting: &Accounting, now: Timestamp) {
         vec![source.source.clone(), read_to, lag, source.gaps.to_string()]
     });
     print_table("Reading", &["source", "complete up to", "lag", "gaps"], 3..4, rows);
-    anstream::println!();
+    say!();
 }
 
 fn subscriptions(accounting: &Accounting) {
@@ -149,7 +149,7 @@ fn subscriptions(accounting: &Accounting) {
     print_table("Alerts and repeats", &header, 1..7, rows);
     let holds = accounting.subscriptions.iter().all(|account| account.balanced());
     verdict("owed = delivered + summarised + suppressed + pending + dead", holds);
-    anstream::println!();
+    say!();
 }
 
 fn show_endpoints(endpoints: &[EndpointState], now: Timestamp) {
@@ -178,7 +178,7 @@ fn standing(state: &EndpointState, now: Timestamp) -> String {
 
 fn verdict(identity: &str, holds: bool) {
     let (style, words) = if holds { (GOOD, "holds") } else { (ALARM, "DOES NOT HOLD") };
-    anstream::println!("  {identity}: {style}{words}{style:#}");
+    say!("  {identity}: {style}{words}{style:#}");
 }
 
 /// An aligned table under a title, as wide as the terminal allows; the columns in `numbers` are aligned right.
@@ -200,9 +200,9 @@ pub(super) fn print_table(
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    anstream::println!("{BOLD}{title}{BOLD:#}");
+    say!("{BOLD}{title}{BOLD:#}");
     for line in table.lines() {
-        anstream::println!(" {}", line.trim_end());
+        say!(" {}", line.trim_end());
     }
 }
 

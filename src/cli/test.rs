@@ -42,8 +42,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let rows = rows(&set);
     match args.output {
-        Output::Table => anstream::println!("{}", table(&set, &rows)),
-        Output::Json => println!("{}", json(&set, &rows)),
+        Output::Table => say!("{}", table(&set, &rows)),
+        Output::Json => say!("{}", json(&set, &rows)),
     }
     let failed = rows.iter().any(|row| row.failure.is_some());
     Ok(if failed { ExitCode::from(BAD) } else { ExitCode::SUCCESS })

@@ -123,3 +123,20 @@ fn what_would_never_ring_or_ring_twice_is_told() {
     let bridge = Bridge::new("http://127.0.0.1:9", CONFIG, "rules: []\n");
     run(&bridge, &["check"], 0, &["there is no rule in these files", "1 warning"]);
 }
+
+#[test]
+fn a_result_that_cannot_be_written_is_told_and_a_closed_pipe_is_not() {
+    let bridge = bridge();
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    for args in [&["test", "rules"][..], &["check", "--output", "json"], &["completions", "zsh"]] {
+        let output = bridge.command(args).stdout(full.try_clone().unwrap()).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{args:?}: {told}");
+        assert!(told.contains("No space left") && !told.contains("panicked"), "{args:?}: {told}");
+
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = bridge.command(args).stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}

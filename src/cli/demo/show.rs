@@ -26,9 +26,9 @@ const MAIL_LINES: usize = 30;
 pub fn introduction(url: &str, rules: usize, run_for: Option<Duration>) {
     let end = run_for
         .map_or("Ctrl-C ends it".to_owned(), |time| format!("it ends by itself after {}", clock::in_words(time)));
-    anstream::println!("\n{BOLD}Tracebell demo{BOLD:#}\n");
+    say!("\n{BOLD}Tracebell demo{BOLD:#}\n");
     paragraph(&format!("Everything runs on this machine and nothing leaves it; {end}."));
-    anstream::println!();
+    say!();
     for (label, text) in [
         ("cloud", format!("an emulated audit log with a few incidents in it, {url}")),
         ("rules", format!("the {rules} shipped detections")),
@@ -36,34 +36,34 @@ pub fn introduction(url: &str, rules: usize, run_for: Option<Duration>) {
     ] {
         labelled(label, &text);
     }
-    anstream::println!();
+    say!();
     paragraph("Each notification is shown as its recipient gets it, with minutes and seconds since the start:");
-    anstream::println!();
+    say!();
 }
 
 pub fn farewell(seen: &BTreeMap<&'static str, u64>, ran: Duration) {
     let told: Vec<String> = seen.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     let told = if told.is_empty() { "nothing".to_owned() } else { told.join(", ") };
-    anstream::println!("{BOLD}After {}{BOLD:#}\n", clock::in_words(ran));
+    say!("{BOLD}After {}{BOLD:#}\n", clock::in_words(ran));
     paragraph(&format!("Recipients got {told}. What became of every trace and of every alert:"));
-    anstream::println!();
+    say!();
 }
 
 /// The words of the accounting that a newcomer would stumble over, and where to go from here.
 pub fn legend(pending: u64) {
-    anstream::println!();
+    say!();
     labelled("duplicate", "read again on purpose, as the cloud records some late; never told twice");
     labelled("owed", "what a subscription is to hear of: alerts and their repeats");
     if pending > 0 {
         labelled("pending", "mostly repeats: an alert rings once, one summary tells the rest later");
     }
-    anstream::println!();
+    say!();
     paragraph("Your own account: `tracebell init` writes a configuration, `tracebell check` tries it.");
 }
 
 fn paragraph(text: &str) {
     for line in wrap(text, width() + MARGIN - 2) {
-        anstream::println!("  {line}");
+        say!("  {line}");
     }
 }
 
@@ -71,7 +71,7 @@ fn labelled(label: &str, text: &str) {
     let room = (width() + MARGIN).saturating_sub(14).max(NARROWEST);
     for (index, line) in wrap(text, room).iter().enumerate() {
         let label = if index == 0 { label } else { "" };
-        anstream::println!("  {DIM}{label:<10}{DIM:#}  {line}");
+        say!("  {DIM}{label:<10}{DIM:#}  {line}");
     }
 }
 
@@ -88,17 +88,17 @@ pub fn received(received: &Received, at: Duration) -> &'static str {
     };
     let seconds = at.as_secs();
     let (channel, rest) = what;
-    anstream::println!("{DIM}{:02}:{:02}{DIM:#}  {BOLD}{channel}{BOLD:#} {rest}", seconds / 60, seconds % 60);
+    say!("{DIM}{:02}:{:02}{DIM:#}  {BOLD}{channel}{BOLD:#} {rest}", seconds / 60, seconds % 60);
     let bar = color(lines.iter().find_map(|line| match line {
         Line::Title { severity, .. } => *severity,
         _ => None,
     }));
     for line in &lines {
         for drawn in draw(line, width()) {
-            anstream::println!("       {bar}│{bar:#} {drawn}");
+            say!("       {bar}│{bar:#} {drawn}");
         }
     }
-    anstream::println!();
+    say!();
     kind
 }
 

@@ -3,14 +3,14 @@
 //! Exit codes: 0 good, 1 the thing asked about is bad, 2 usage or
 //! configuration, 3 the outside world failed.
 
-use std::{fmt, io, io::Write as _, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
 /// `println!` for results: colour on a terminal only, and no panic on a full disk.
 macro_rules! say {
     () => { say!("") };
-    ($($text:tt)*) => { $crate::cli::print_line(format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::cli::terminal::print_line(format_args!($($text)*)) };
 }
 
 pub mod check;
@@ -23,6 +23,7 @@ pub mod healthcheck;
 pub mod init;
 pub mod run;
 pub mod status;
+mod terminal;
 pub mod test;
 pub mod traces;
 pub mod tracker;
@@ -88,24 +89,6 @@ pub struct ConfigArg {
     /// The configuration file
     #[arg(long, short, value_name = "FILE", default_value = CONFIG, env = "TRACEBELL_CONFIG")]
     pub config: PathBuf,
-}
-
-/// Prints one line of a result. A reader that has gone away ends nothing; a result that cannot be
-/// written is no result.
-fn print_line(line: fmt::Arguments<'_>) {
-    let mut out = anstream::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            anstream::eprintln!("error: cannot write to standard output: {}", status::answer(&error.to_string()));
-            std::process::exit(i32::from(OUTSIDE));
-        }
-        _ => {}
-    }
-}
-
-/// Columns of the terminal on standard output; `None` if it goes elsewhere.
-pub fn columns() -> Option<usize> {
-    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {

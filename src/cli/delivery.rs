@@ -6,8 +6,9 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{
-    BAD, Output, columns,
+    BAD, Output,
     status::{BOLD, StateArg, ago, answer, cut, failed, plain, print_table},
+    terminal::{columns, wrap},
 };
 use crate::{
     clock::{self, Timestamp},
@@ -150,6 +151,8 @@ async fn list(store: &Sqlite, args: ListArgs) -> Result<ExitCode, StoreError> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Columns of the longest name of a fact.
+const LABEL: usize = 12;
 /// From this many columns on there is room for attempts and answers.
 const WIDE: usize = 110;
 /// Enough of an id to be the only one like it among millions.
@@ -166,8 +169,12 @@ async fn show(store: &Sqlite, args: ShowArgs) -> Result<ExitCode, StoreError> {
         return Ok(ExitCode::SUCCESS);
     }
     let now = clock::now();
+    let room = columns().map_or(usize::MAX, |columns| columns.saturating_sub(LABEL + 2).max(LABEL));
     for (name, value) in facts(&row, now) {
-        say!("{BOLD}{name:>12}{BOLD:#}  {}", plain(&value));
+        for (index, line) in wrap(&plain(&value), room).iter().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            say!("{BOLD}{name:>LABEL$}{BOLD:#}  {line}");
+        }
     }
     say!();
     if attempts.is_empty() {

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 
-use super::{BAD, ConfigArg, OUTSIDE, Output, USAGE, columns};
+use super::{BAD, ConfigArg, OUTSIDE, Output, USAGE, terminal::columns};
 use crate::{
     clock::{self, Timestamp},
     config, document,

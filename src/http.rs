@@ -45,6 +45,7 @@ pub fn router(board: Board, registry: Arc<Registry>, refresh: Refresh) -> Router
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .fallback(elsewhere)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_WITHIN))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
         .layer(CatchPanicLayer::new())
@@ -63,6 +64,11 @@ where
 /// That this answers at all is the fact asked for.
 async fn healthz() -> &'static str {
     "alive\n"
+}
+
+/// For a person with a browser.
+async fn elsewhere() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "there is nothing here; ask /healthz, /readyz or /metrics\n")
 }
 
 async fn readyz(State(shared): State<Shared>) -> Response {

@@ -84,7 +84,7 @@ async fn routes_answer_and_others_do_not() {
     check(&server.ask("GET /healthz HTTP/1.1").await, "200", "alive");
     check(&server.ask("GET /readyz HTTP/1.1").await, "200", "ready");
     check(&server.ask("HEAD /readyz HTTP/1.1").await, "200", "");
-    check(&server.ask("GET / HTTP/1.1").await, "404", "");
+    check(&server.ask("GET / HTTP/1.1").await, "404", "ask /healthz, /readyz or /metrics");
     check(&server.ask("GET /healthz/..%2fmetrics HTTP/1.1").await, "404", "");
     check(&server.ask("POST /healthz HTTP/1.1\r\ncontent-length: 0").await, "405", "");
     check(&server.ask("DELETE /metrics HTTP/1.1").await, "405", "");

@@ -120,6 +120,14 @@ fn what_would_never_ring_or_ring_twice_is_told() {
         let bridge = Bridge::new("http://127.0.0.1:9", &CONFIG.replace(good, bad), RULES);
         run(&bridge, &["check"], 1, &[told, "bad: 1 error"]);
     }
+    let second = RULES.replace("rules:\n", "").replace("any-deletion", "second");
+    let both = format!("{RULES}{second}");
+    let bridge = Bridge::new("http://127.0.0.1:9", &CONFIG.replace("  security:", "  ops:"), &both);
+    let told = ["there is no topic `security`, so this rule and one more cannot ring", "1 warning"];
+    run(&bridge, &["check"], 0, &told);
+    let severe = CONFIG.replace("endpoint: soar }", "endpoint: soar, filter: { severity: low } }");
+    let bridge = Bridge::new("http://127.0.0.1:9", &severe, &both);
+    run(&bridge, &["check"], 0, &["no subscription of `security` takes severity `high`", "2 warnings"]);
     let bridge = Bridge::new("http://127.0.0.1:9", CONFIG, "rules: []\n");
     run(&bridge, &["check"], 0, &["there is no rule in these files", "1 warning"]);
 }

@@ -94,6 +94,7 @@ impl<S: Store> Deliver<S> {
     /// Steps until told to stop. Attempts under way are finished and recorded.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut committed = self.rung.subscribe();
+        self.resume(clock::now()).await;
         let task = Self::task(&self.settings.name);
         while !stop.is_cancelled() {
             committed.mark_unchanged();
@@ -122,6 +123,19 @@ impl<S: Store> Deliver<S> {
             }
         }
         debug!(endpoint = self.settings.name, "deliveries stopped");
+    }
+
+    /// Says on the board what an earlier process was told to wait for.
+    async fn resume(&mut self, now: Timestamp) {
+        let Ok(endpoints) = self.store.endpoints().await else { return };
+        let mine = endpoints.into_iter().find(|state| state.endpoint == self.settings.name);
+        let Some((until, state)) = mine.and_then(|state| Some((state.hold_until.filter(|until| *until > now)?, state)))
+        else {
+            return;
+        };
+        self.held_until = Some(until);
+        let (wait, reason) = (clock::in_words(clock::since(now, until)), state.last_reason.unwrap_or_default());
+        self.board.note(&Self::task(&self.settings.name), Some(format!("nothing is sent for {wait}: {reason}")));
     }
 
     /// Claims at most `concurrency` due deliveries, attempts them, records the answers.

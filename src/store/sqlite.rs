@@ -25,6 +25,7 @@ mod fold;
 mod ingest;
 mod list;
 mod open;
+mod place;
 mod row;
 mod sweep;
 
@@ -35,6 +36,8 @@ pub struct Sqlite {
     read: SqlitePool,
     /// The lock of the owning process; `None` for those who look or lend a hand beside it.
     lock: Option<Arc<File>>,
+    /// Where it was opened.
+    place: place::Place,
 }
 
 /// A transaction that holds the write lock from its start, so it never fails halfway to get it.
@@ -60,6 +63,7 @@ impl Sqlite {
     }
 
     async fn begin(&self) -> Result<Transaction, StoreError> {
+        self.place.check()?;
         Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
     }
 }

@@ -336,3 +336,24 @@ impl Drop for SmallDisk {
         let _ = Command::new("umount").arg("-l").arg(self.path()).status();
     }
 }
+
+/// Whoever removes the state file under a running process is told at once; nothing is promised any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_file_that_was_removed_is_a_reason() {
+    let mut scene = Scene::new().await;
+    scene.bridge.start();
+    let before = scene.delete_server();
+    scene.told(&before).await;
+    std::fs::remove_file(scene.bridge.path("tracebell.db")).unwrap();
+    scene.ready(503, "was removed or replaced").await;
+    // A restart does not throw away what is left; without that it begins afresh and
+    // rings for what nobody acknowledged.
+    let during = scene.delete_server();
+    scene.bridge.kill();
+    scene.bridge.start();
+    let ended = until("the refusal", Duration::from_secs(20), async || scene.bridge.ended()).await;
+    assert_eq!(ended.code(), Some(3), "{}", scene.bridge.log());
+    std::fs::remove_file(scene.bridge.path("tracebell.db-wal")).unwrap();
+    scene.bridge.start();
+    scene.told(&during).await;
+}

@@ -17,7 +17,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Sqlite, attempt};
+use super::{Sqlite, attempt, place::Place};
 use crate::{clock::Timestamp, store::StoreError};
 
 const MIGRATIONS: [(i64, &str, &str); 1] =
@@ -51,7 +51,8 @@ pub(super) async fn owner(path: &Path, now: Timestamp) -> Result<Sqlite, StoreEr
     }
     migrate(&mut connection, path).await?;
     drop(connection);
-    let store = Sqlite { write, read: pool(options(path).read_only(true), 2).await?, lock: Some(Arc::new(lock)) };
+    let read = pool(options(path).read_only(true), 2).await?;
+    let store = Sqlite { write, read, lock: Some(Arc::new(lock)), place: Place::of(path)? };
     attempt::release_all(store.begin().await?, now).await?;
     Ok(store)
 }
@@ -82,7 +83,7 @@ async fn existing(path: &Path, options: SqliteConnectOptions, connections: u32) 
         )));
     }
     drop(connection);
-    Ok(Sqlite { write: pool.clone(), read: pool, lock: None })
+    Ok(Sqlite { write: pool.clone(), read: pool, lock: None, place: Place::of(path)? })
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

@@ -135,6 +135,7 @@ impl<S: Store> Deliver<S> {
         };
         self.held_until = Some(until);
         let (wait, reason) = (clock::in_words(clock::since(now, until)), state.last_reason.unwrap_or_default());
+        let reason = answer::in_words(&reason);
         self.board.note(&Self::task(&self.settings.name), Some(format!("nothing is sent for {wait}: {reason}")));
     }
 

@@ -7,12 +7,13 @@ use serde_json::json;
 
 use super::{
     BAD, Output,
-    status::{BOLD, StateArg, ago, answer, cut, failed, plain, print_table},
+    status::{BOLD, StateArg, ago, cut, failed, plain, print_table},
     terminal::{columns, wrap},
 };
 use crate::{
     clock::{self, Timestamp},
     delivery::{Cause, State},
+    endpoint::answer::in_words,
     notification::{AlertFacts, Notification},
     render::facts::when,
     store::{AttemptRow, DeliveryFilter, DeliveryRow, RetryFilter, Sqlite, Store, StoreError},
@@ -139,8 +140,8 @@ async fn list(store: &Sqlite, args: ListArgs) -> Result<ExitCode, StoreError> {
             cut(&delivery.notification.title, 60),
         ];
         if wide {
-            let said = answer(row.last_reason.as_deref().unwrap_or(""));
-            line.extend([row.attempts.to_string(), cut(&said, 40)]);
+            let said = in_words(row.last_reason.as_deref().unwrap_or(""));
+            line.extend([row.attempts.to_string(), cut(said, 40)]);
         }
         line
     });
@@ -187,7 +188,7 @@ async fn show(store: &Sqlite, args: ShowArgs) -> Result<ExitCode, StoreError> {
             ago(attempt.started_at, now),
             clock::in_words(attempt.took),
             attempt.outcome.clone(),
-            cut(&answer(&attempt.reason), 100),
+            cut(in_words(&attempt.reason), 100),
         ]
     });
     print_table("Attempts", &["#", "when", "took", "outcome", "answer"], 0..1, lines);
@@ -206,7 +207,7 @@ fn facts(row: &DeliveryRow, now: Timestamp) -> Vec<(&'static str, String)> {
         ("attempts", row.attempts.to_string()),
     ];
     if let Some(reason) = &row.last_reason {
-        facts.push(("last answer", answer(reason)));
+        facts.push(("last answer", in_words(reason).to_owned()));
     }
     facts.push(("cause", cause(&delivery.cause)));
     match delivery.covers {

@@ -2,11 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::{
-    ConfigArg, OUTSIDE, USAGE, check,
-    status::{answer, plain},
-};
-use crate::{app, config, delivery::Outcome};
+use super::{ConfigArg, OUTSIDE, USAGE, check, status::plain};
+use crate::{app, config, delivery::Outcome, endpoint::answer::in_words};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -40,7 +37,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     // `plain`, because an answer is the other side's text.
-    let said = plain(&answer(outcome.reason()));
+    let said = plain(in_words(outcome.reason()));
     match &outcome {
         Outcome::Delivered { .. } => {
             say!("{name} took the test: {said}");

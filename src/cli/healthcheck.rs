@@ -12,8 +12,8 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 
-use super::{BAD, CONFIG, OUTSIDE, USAGE, status::answer};
-use crate::{config, document};
+use super::{BAD, CONFIG, OUTSIDE, USAGE};
+use crate::{config, document, endpoint::answer::in_words};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -66,7 +66,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         Err(error) => {
             // What lies between is the library's.
-            let reason = answer(&error.root_cause().to_string());
+            let reason = error.root_cause().to_string();
+            let reason = in_words(&reason);
             anstream::eprintln!("error: no answer from {url}: {reason}; is Tracebell running there?");
             Ok(ExitCode::from(OUTSIDE))
         }

@@ -10,6 +10,7 @@ use super::{BAD, ConfigArg, OUTSIDE, Output, USAGE, terminal::columns};
 use crate::{
     clock::{self, Timestamp},
     config, document,
+    endpoint::answer::in_words,
     render::facts,
     store::{Accounting, EndpointState, Sqlite, Store, StoreError},
 };
@@ -167,7 +168,8 @@ fn show_endpoints(endpoints: &[EndpointState], now: Timestamp) {
 }
 
 fn standing(state: &EndpointState, now: Timestamp) -> String {
-    let reason = state.last_reason.as_deref().map_or_else(|| "no reason given".to_owned(), answer);
+    let reason =
+        state.last_reason.as_deref().map_or_else(|| "no reason given".to_owned(), |reason| in_words(reason).to_owned());
     match (state.hold_until, state.failures) {
         (Some(until), _) if until > now => format!("held, again {}: {reason}", ago(until, now)),
         (_, 0) => "well".to_owned(),
@@ -250,17 +252,6 @@ pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
     } else {
         format!("{} ago", about(clock::since(time, now)))
     }
-}
-
-/// The other side's answer for people: without the class that metrics count it under.
-pub(super) fn answer(reason: &str) -> String {
-    let told = match reason.split_once(": ") {
-        Some((class, rest)) if class.starts_with("http_") || class == "timeout" => rest,
-        _ => reason,
-    };
-    let told =
-        told.rsplit_once(" (os error ").filter(|(_, number)| number.ends_with(')')).map_or(told, |(head, _)| head);
-    told.to_owned()
 }
 
 /// One line that cannot steer a terminal, whatever an endpoint or a trace put into it.
@@ -357,13 +348,5 @@ mod tests {
         let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
         assert_eq!(ago(at(0), at(725)), "12 min ago");
         assert_eq!(ago(at(9), at(0)), "in 9 s");
-    }
-
-    #[test]
-    fn what_a_class_says_is_not_said_twice() {
-        assert_eq!(answer("http_404: answered 404 `gone`"), "answered 404 `gone`");
-        assert_eq!(answer("connect: Connection refused (os error 111)"), "connect: Connection refused");
-        assert_eq!(answer("timeout: timed out after 15 s"), "timed out after 15 s");
-        assert_eq!(answer("what: ever"), "what: ever");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{fmt, io, io::Write as _};
 
-use super::{OUTSIDE, status};
+use super::OUTSIDE;
+use crate::endpoint::answer::in_words;
 
 /// Prints one line of a result. A reader that has gone away ends nothing; a result that cannot be
 /// written is no result.
@@ -10,7 +11,7 @@ pub fn print_line(line: fmt::Arguments<'_>) {
     let mut out = anstream::stdout().lock();
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            anstream::eprintln!("error: cannot write to standard output: {}", status::answer(&error.to_string()));
+            anstream::eprintln!("error: cannot write to standard output: {}", in_words(&error.to_string()));
             std::process::exit(i32::from(OUTSIDE));
         }
         _ => {}

@@ -8,7 +8,7 @@ use crate::{
     backoff,
     clock::{self, Timestamp},
     delivery::{Cause, Delivery, Leased, Outcome},
-    endpoint::Settings,
+    endpoint::{Settings, answer},
     generation::Generation,
     notification::Notification,
     store::Next,
@@ -100,7 +100,7 @@ impl Standing {
                     deliveries.extend(trouble_notice(settings, generation, title, reason, fix, now));
                     self.told = true;
                 }
-                self.paused = Some((reason.clone(), fix.clone()));
+                self.paused = Some((answer::in_words(reason).to_owned(), fix.clone()));
                 let hold_until = clock::plus(now, probe(self.failures, &settings.name, now));
                 let next = if too_old { Next::Dead } else { Next::At(hold_until) };
                 Follow { next, hold_until: Some(hold_until), deliveries }
@@ -130,7 +130,7 @@ impl Standing {
     fn failed(&mut self, reason: &str, now: Timestamp) {
         self.failures += 1;
         self.failing_since.get_or_insert(now);
-        reason.clone_into(&mut self.last_reason);
+        answer::in_words(reason).clone_into(&mut self.last_reason);
     }
 
     fn breaker(&self, settings: &Settings, now: Timestamp) -> Option<Timestamp> {
@@ -184,7 +184,7 @@ fn trouble_notice(
     now: Timestamp,
 ) -> Vec<Delivery> {
     let lines = vec![
-        format!("What was found: {reason}"),
+        format!("What was found: {}", answer::in_words(reason)),
         format!("What to do: {fix}"),
         "What is owed to it waits and is tried again, at least every quarter of an hour, for 72 hours.".to_owned(),
     ];

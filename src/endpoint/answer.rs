@@ -63,6 +63,15 @@ pub fn class(outcome: &Outcome) -> String {
     if CLASSES.contains(&word) { word.to_owned() } else { "other".to_owned() }
 }
 
+/// A reason for people: without the class that metrics count it under, and without the system's error number.
+pub fn in_words(reason: &str) -> &str {
+    let told = match reason.split_once(": ") {
+        Some((class, rest)) if class.starts_with("http_") || class == "timeout" => rest,
+        _ => reason,
+    };
+    told.rsplit_once(" (os error ").filter(|(_, number)| number.ends_with(')')).map_or(told, |(head, _)| head)
+}
+
 /// The meaning of a webhook receiver's answer.
 pub fn webhook(answer: Answer<'_>) -> Outcome {
     let reason = answer.reason();
@@ -214,6 +223,14 @@ mod tests {
 
     fn said(outcome: &Outcome) -> (&'static str, String) {
         (outcome.as_str(), class(outcome))
+    }
+
+    #[test]
+    fn what_a_class_says_is_not_said_twice() {
+        assert_eq!(in_words("http_404: answered 404 `gone`"), "answered 404 `gone`");
+        assert_eq!(in_words("connect: Connection refused (os error 111)"), "connect: Connection refused");
+        assert_eq!(in_words("timeout: timed out after 15 s"), "timed out after 15 s");
+        assert_eq!(in_words("what: ever"), "what: ever");
     }
 
     #[track_caller]

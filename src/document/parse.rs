@@ -271,7 +271,8 @@ fn culprit(file: &File, at: Span, text: &str) -> Span {
     let (found, length) = if *text == template_without_quotes().0 {
         (line.find("{{"), 2)
     } else if text.starts_with("a tab") {
-        (line.find('\t'), 1)
+        // The parser may stop at the end of the line before.
+        (file.text[line_start..].find('\t'), 1)
     } else {
         (None, 0)
     };
@@ -298,8 +299,10 @@ fn syntax(message: String, line: &str) -> (String, Option<String>) {
     }
     let ours = if has("alias replay") || has("budget breached") {
         ("aliases repeat too much: the file holds too much with them", "write the values out, or name them in `lists`")
-    } else if has("tabs disallowed") || line.trim_start_matches(' ').starts_with('\t') {
+    } else if has("tabs disallowed") || has("found a tab") || line.trim_start_matches(' ').starts_with('\t') {
         ("a tab in the indentation", "indent with spaces: YAML does not allow tabs")
+    } else if has("multiline quoted scalar") {
+        ("a quote that is not closed where its text ends", "close the quote in its own line")
     } else if has("nesting limit") || has("recursion limit") || has("too deep") {
         ("nested too deeply: at most 64 levels are read", "close a bracket, or flatten")
     } else if has("unknown escape") {
@@ -376,6 +379,8 @@ mod tests {
         refused("a: 1\n---\nb: 2\n", "3:1", "more than one YAML document");
         refused("a: 1\nb: 2\na: 3\n", "3:1", "the key `a` is given twice, first on line 1");
         refused("a:\n\t- b\n", "2:1", "a tab in the indentation");
+        refused("a:\n  b: c\n\td: e\n", "3:1", "a tab in the indentation");
+        refused("a:\n  b: \"c\n  d: e\n", "3:3", "close the quote");
         refused("x: &a {b: 1}\ny:\n  <<: *a\n", "3:3", "merge keys");
         refused("title: {{ actor.name }} did\n", "1:8", "without quotes");
         refused("title: {{ actor.name }}\n", "1:9", "without quotes");

@@ -155,7 +155,8 @@ async fn the_clock_of_a_window_is_a_setting() {
 #[tokio::test]
 async fn limits_and_parameters_are_checked() {
     let cloud = Cloud::empty().await;
-    cloud.handle().add((0..300).map(|n| trace(&format!("id-{n}"), now_ms() - 1000 - n)));
+    let now = now_ms();
+    cloud.handle().add((0..300).map(|n| trace(&format!("id-{n}"), now - 1000 - n)));
     assert_eq!(cloud.ids("").await.len(), 10);
     assert_eq!(cloud.ids("limit=200").await.len(), 200);
     for query in ["limit=201", "limit=0", "limit=x", "from=1", "trace_rating=bad", "trace_type=data"] {
@@ -418,7 +419,8 @@ async fn answers_are_cut_and_delayed() {
 #[tokio::test]
 async fn the_token_dies_between_two_pages() {
     let mut cloud = Cloud::empty().await;
-    cloud.handle().add((0..4).map(|n| trace(&format!("id-{n}"), now_ms() - 1000 - n)));
+    let now = now_ms();
+    cloud.handle().add((0..4).map(|n| trace(&format!("id-{n}"), now - 1000 - n)));
     cloud.handle().plan(Plan::new(Fault::ExpireTokens).times(1).skip(1).path("/traces"));
     let first = cloud.page("limit=2").await;
     let next = format!("/v3/{{project}}/traces?limit=2&next={}", first["meta_data"]["marker"].as_str().unwrap());
@@ -430,7 +432,8 @@ async fn the_token_dies_between_two_pages() {
 #[tokio::test]
 async fn pages_loop_and_repeat_traces() {
     let cloud = Cloud::empty().await;
-    cloud.handle().add((0..5).map(|n| trace(&format!("id-{n}"), now_ms() - 1000 - n)));
+    let now = now_ms();
+    cloud.handle().add((0..5).map(|n| trace(&format!("id-{n}"), now - 1000 - n)));
     cloud.handle().plan(Plan::new(Fault::MarkerLoop).times(2));
     let first = cloud.page("limit=2").await;
     assert_eq!(first["meta_data"]["marker"], "id-1");
@@ -461,7 +464,8 @@ async fn a_late_trace_appears_under_its_old_time() {
 #[tokio::test]
 async fn odd_and_broken_elements_are_in_good_pages() {
     let cloud = Cloud::empty().await;
-    cloud.handle().add([trace("a", now_ms() - 1000), trace("b", now_ms() - 1001)]);
+    let now = now_ms();
+    cloud.handle().add([trace("a", now - 1000), trace("b", now - 1001)]);
     cloud.handle().plan(Plan::new(Fault::Odd(Shape::UserText)).times(1));
     assert!(cloud.page("").await["traces"][0]["user"].is_string());
     cloud.handle().plan(Plan::new(Fault::Odd(Shape::CodeNumber)).times(1));

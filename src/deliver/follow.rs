@@ -63,9 +63,8 @@ impl Standing {
             }
             Outcome::Refused { .. } => {
                 // The endpoint answers; only this body is at fault.
-                self.failures = 0;
-                self.failing_since = None;
-                let deliveries = fallback_copy(settings, generation, delivery, now).into_iter().collect();
+                *self = Self::default();
+                let deliveries = given_up(settings, generation, delivery, outcome.reason(), now);
                 Follow { next: Next::Dead, hold_until: None, deliveries }
             }
             Outcome::Retry { reason, retry_after } => {
@@ -80,24 +79,30 @@ impl Standing {
                     _ => self.breaker(settings, now),
                 };
                 let (next, mut deliveries) = if too_old {
-                    (Next::Dead, fallback_copy(settings, generation, delivery, now).into_iter().collect())
+                    (Next::Dead, given_up(settings, generation, delivery, reason, now))
                 } else {
                     (Next::At(retry_at(leased, hold_until, now)), Vec::new())
                 };
                 if self.needs_fallback(now) && !std::mem::replace(&mut self.told, true) {
                     let title = format!("Endpoint {} has not taken anything for a while", settings.name);
                     let fix = "see whether it is up and can be reached from this machine";
-                    deliveries.extend(trouble_notice(settings, generation, title, reason, fix, now));
+                    let occasion = format!("trouble {} {now}", settings.name);
+                    let lines = what_to_do(reason, fix);
+                    deliveries.extend(notice(settings, generation, title, lines, &occasion, now));
                 }
                 Follow { next, hold_until, deliveries }
             }
             Outcome::Paused { reason, fix } => {
                 self.failed(reason, now);
-                let mut deliveries: Vec<Delivery> =
-                    fallback_copy(settings, generation, delivery, now).into_iter().collect();
+                let mut deliveries = match too_old {
+                    true => given_up(settings, generation, delivery, reason, now),
+                    false => fallback_copy(settings, generation, delivery, now).into_iter().collect(),
+                };
                 if self.paused.is_none() {
                     let title = format!("Endpoint {} refuses everything and is paused", settings.name);
-                    deliveries.extend(trouble_notice(settings, generation, title, reason, fix, now));
+                    let occasion = format!("trouble {} {now}", settings.name);
+                    let lines = what_to_do(reason, fix);
+                    deliveries.extend(notice(settings, generation, title, lines, &occasion, now));
                     self.told = true;
                 }
                 self.paused = Some((answer::in_words(reason).to_owned(), fix.clone()));
@@ -174,30 +179,55 @@ pub fn fallback_copy(
     generation.topics.delivery(&notification, &occasion, &delivery.subscription, fallback, 0, cause)
 }
 
-/// Tells the fallback and the notices topic, once, what is wrong and how to mend it.
-fn trouble_notice(
+/// What follows when a delivery becomes a dead letter: the fallback has it, and once
+/// an hour people hear that there are some.
+fn given_up(
     settings: &Settings,
     generation: &Generation,
-    title: String,
+    delivery: &Delivery,
     reason: &str,
-    fix: &str,
     now: Timestamp,
 ) -> Vec<Delivery> {
+    let mut deliveries: Vec<Delivery> = fallback_copy(settings, generation, delivery, now).into_iter().collect();
+    let name = &settings.name;
+    let title = format!("Endpoint {name} has a dead letter: it was given up");
     let lines = vec![
+        format!("The first one: {}", delivery.notification.title),
+        format!("What was found: {}", answer::in_words(reason)),
+        format!("What to do: `tracebell delivery list --endpoint {name} --state dead` shows them all,"),
+        format!("`tracebell delivery retry --endpoint {name}` sends them once more. This notice comes once an hour."),
+    ];
+    let occasion = format!("dead {name} {}", now.as_second() / 3600);
+    deliveries.extend(notice(settings, generation, title, lines, &occasion, now));
+    deliveries
+}
+
+fn what_to_do(reason: &str, fix: &str) -> Vec<String> {
+    vec![
         format!("What was found: {}", answer::in_words(reason)),
         format!("What to do: {fix}"),
         "What is owed to it waits and is tried again, at least every quarter of an hour, for 72 hours.".to_owned(),
-    ];
+    ]
+}
+
+/// Tells the fallback and the notices topic, once for each occasion; never the endpoint itself.
+fn notice(
+    settings: &Settings,
+    generation: &Generation,
+    title: String,
+    lines: Vec<String>,
+    occasion: &str,
+    now: Timestamp,
+) -> Vec<Delivery> {
     let notice = Notification::notice(Severity::High, title, lines, now);
-    let occasion = format!("trouble {} {now}", settings.name);
     let topics = &generation.topics;
-    let mut deliveries = topics.notice(&notice, &occasion, false);
+    let mut deliveries = topics.notice(&notice, occasion, false);
     deliveries.retain(|delivery| delivery.endpoint != settings.name);
     if let Some(fallback) = generation.fallbacks.get(&settings.name)
         && !deliveries.iter().any(|delivery| delivery.endpoint == *fallback)
     {
         let subscription = format!("notice/{fallback}");
-        deliveries.extend(topics.delivery(&notice, &occasion, &subscription, fallback, 0, Cause::Notice));
+        deliveries.extend(topics.delivery(&notice, occasion, &subscription, fallback, 0, Cause::Notice));
     }
     deliveries
 }

@@ -355,3 +355,41 @@ async fn an_endpoint_that_only_fails_is_told_of_once_long_before_it_is_given_up(
     assert_eq!(titles.iter().filter(|title| title.contains("has not taken anything")).count(), 1, "{titles:?}");
     assert_eq!(titles.iter().filter(|title| *title == "a").count(), 1, "{titles:?}");
 }
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_one_body_answers_again_and_its_next_outage_is_told() {
+    let scene = Scene::new(None).await;
+    // Paused, then it takes requests again but not this one, then it is gone once more.
+    scene.answers("soar", &[(404, None), (400, None)]);
+    scene.owe("a", Severity::High).await;
+    let (mut worker, mut spare) = (scene.worker("soar"), scene.worker("spare"));
+    let until = scene.work(&mut worker, scene.now).await;
+    let now = clock::plus(until, Duration::from_secs(1));
+    scene.work(&mut worker, now).await;
+    let report = scene.board.check(scene.now);
+    assert!(report.lines.iter().all(|line| !line.text.contains("paused")), "{report:?}");
+
+    scene.always("soar", 404);
+    scene.owe("b", Severity::High).await;
+    scene.work(&mut worker, now).await;
+    scene.work(&mut spare, now).await;
+    let titles = scene.titles("spare");
+    assert_eq!(titles.iter().filter(|title| title.contains("is paused")).count(), 2, "{titles:?}");
+}
+
+#[tokio::test]
+async fn dead_letters_are_told_once_an_hour() {
+    let scene = Scene::new(None).await;
+    scene.always("soar", 400);
+    for name in ["a", "b", "c"] {
+        scene.owe(name, Severity::High).await;
+    }
+    let (mut worker, mut spare) = (scene.worker("soar"), scene.worker("spare"));
+    scene.work(&mut worker, scene.now).await;
+    scene.work(&mut spare, scene.after(5)).await;
+    let titles = scene.titles("spare");
+    let told = titles.iter().filter(|title| title.contains("dead letter")).count();
+    // Two only if the hour turns while this runs.
+    assert!((1..=2).contains(&told), "{titles:?}");
+    assert_eq!(titles.len() - told, 3, "each goes to the fallback, too: {titles:?}");
+}

@@ -18,25 +18,6 @@ const KILLS: usize = 50;
 /// Traces per batch that appears in the cloud while the bridge runs and dies.
 const BATCH: usize = 1000;
 
-const RULES: &str = r#"
-rules:
-  - id: server-deleted
-    title: "{{ actor.name }} deleted server {{ resource.name }}"
-    severity: high
-    match: { service: ECS, operation: deleteServer }
-    dedup: { by: [resource.id], for: 1h }
-    topics: [security]
-"#;
-
-fn config(url: &str) -> String {
-    format!(
-        "sources:\n  prod: {{ cts: {{ cloud: otc, poll_every: 1s, overlap: 30m }} }}\n\
-         endpoints:\n  soar: {{ webhook: {{ url: \"{url}\" }} }}\n\
-         topics:\n  security: [ {{ endpoint: soar }} ]\n\
-         http: {{ listen: \"127.0.0.1:0\" }}\n"
-    )
-}
-
 /// What the webhook got: for each delivery id its bodies; for each resource its ids.
 #[derive(Default)]
 struct Judge {
@@ -75,7 +56,9 @@ async fn run(program: &str, seed: u64) -> Verdict {
     let mut random = fastrand::Rng::with_seed(seed);
     let cloud = world::cloud().await;
     let (inbox, mut received) = Inbox::start().await.unwrap();
-    let mut bridge = Bridge::new(&cloud.url(), &config(&format!("http://{}/hook", inbox.http)), RULES).program(program);
+    let mut bridge =
+        Bridge::new(&cloud.url(), &world::config("soar", &format!("http://{}/hook", inbox.http)), world::RULES)
+            .program(program);
     let judge = tokio::spawn(async move {
         let mut judge = Judge::default();
         while let Some(one) = received.recv().await {

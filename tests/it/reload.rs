@@ -22,19 +22,10 @@ rules:
     topics: [security]
 "#;
 
-fn config(endpoint: &str, url: &str) -> String {
-    format!(
-        "sources:\n  prod: {{ cts: {{ cloud: otc, poll_every: 1s }} }}\n\
-         endpoints:\n  {endpoint}: {{ webhook: {{ url: \"{url}\" }} }}\n\
-         topics:\n  security: [ {{ endpoint: {endpoint} }} ]\n\
-         http: {{ listen: \"127.0.0.1:0\" }}\n"
-    )
-}
-
 /// A bridge whose one endpoint `soar` answers nothing.
 async fn scene() -> (Emulator, Bridge) {
     let cloud = world::cloud().await;
-    let bridge = Bridge::new(&cloud.url(), &config("soar", "http://127.0.0.1:9/hook"), RULES);
+    let bridge = Bridge::new(&cloud.url(), &world::config("soar", "http://127.0.0.1:9/hook"), RULES);
     (cloud, bridge)
 }
 
@@ -56,7 +47,7 @@ async fn what_is_owed_to_an_endpoint_that_is_gone_is_said_aloud() {
     ready(&mut bridge, "a start", |status, _| status == 200).await;
     cloud.handle().add([world::trace("x", "deleteServer", clock::now())]);
     until("an attempt", Duration::from_secs(20), async || bridge.log().contains("did not take it").then_some(())).await;
-    world::write(&bridge.path("tracebell.yaml"), &config("siem", &format!("http://{}/hook", inbox.http)));
+    world::write(&bridge.path("tracebell.yaml"), &world::config("siem", &format!("http://{}/hook", inbox.http)));
     bridge.signal("HUP");
     let said = ready(&mut bridge, "the reload", |_, body| body.contains("endpoint siem")).await;
     assert!(said.contains("endpoint soar: the configuration does not name it, and deliveries wait"), "{said}");
@@ -64,7 +55,7 @@ async fn what_is_owed_to_an_endpoint_that_is_gone_is_said_aloud() {
     let Some(Received::Http { body, .. }) = told else { panic!("the new endpoint heard {told:?}") };
     assert!(String::from_utf8_lossy(&body).contains("soar is gone from the configuration"), "{body:?}");
     // With its worker back, it is a worker's business again.
-    world::write(&bridge.path("tracebell.yaml"), &config("soar", "http://127.0.0.1:9/hook"));
+    world::write(&bridge.path("tracebell.yaml"), &world::config("soar", "http://127.0.0.1:9/hook"));
     bridge.signal("HUP");
     let said = ready(&mut bridge, "the way back", |_, body| !body.contains("endpoint siem")).await;
     assert!(!said.contains("does not name it"), "{said}");

@@ -12,26 +12,7 @@ use tracebell::{
     store::Store,
 };
 
-use crate::world::{self, Bridge, until};
-
-const RULES: &str = r#"
-rules:
-  - id: server-deleted
-    title: "{{ actor.name }} deleted server {{ resource.name }}"
-    severity: high
-    match: { operation: deleteServer }
-    dedup: { by: [resource.id], for: 1h }
-    topics: [security]
-"#;
-
-fn config(url: &str) -> String {
-    format!(
-        "sources:\n  prod: {{ cts: {{ cloud: otc, poll_every: 1s }} }}\n\
-         endpoints:\n  soar: {{ webhook: {{ url: \"{url}\" }} }}\n\
-         topics:\n  security: [ {{ endpoint: soar }} ]\n\
-         http: {{ listen: \"127.0.0.1:0\" }}\n"
-    )
-}
+use crate::world::{self, Bridge, RULES, until};
 
 /// What `check` says about a configuration and rules; exit code and text.
 fn check(config: &str, rules: &str) -> (Option<i32>, String) {
@@ -54,56 +35,56 @@ const URL: &str = "http://127.0.0.1:9/hook";
 
 #[test]
 fn a_good_configuration_is_good() {
-    let (code, text) = check(&config(URL), RULES);
+    let (code, text) = check(&world::config("soar", URL), RULES);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("good: 1 source, 1 endpoint, 1 topic, 1 rule"), "{text}");
 }
 
 #[test]
 fn an_unknown_key_is_named_with_its_place() {
-    let bad = config(URL).replace("poll_every", "poll_evry");
+    let bad = world::config("soar", URL).replace("poll_every", "poll_evry");
     refused(&bad, RULES, &["tracebell.yaml:2", "unknown key `poll_evry`", "did you mean `poll_every`?"]);
 }
 
 #[test]
 fn an_unknown_field_is_named_with_its_place() {
     let bad = RULES.replace("match: { operation:", "match: { operatoin:");
-    refused(&config(URL), &bad, &["rules/test.yaml:6", "operatoin", "did you mean `operation`?"]);
+    refused(&world::config("soar", URL), &bad, &["rules/test.yaml:6", "operatoin", "did you mean `operation`?"]);
 }
 
 #[test]
 fn a_bad_regex_is_shown_at_its_character() {
     let bad = RULES.replace("operation: deleteServer", "operation: { regex: \"delete(\" }");
-    refused(&config(URL), &bad, &["rules/test.yaml:6", "unclosed group"]);
+    refused(&world::config("soar", URL), &bad, &["rules/test.yaml:6", "unclosed group"]);
 }
 
 #[test]
 fn a_rule_id_used_twice_names_both_places() {
     let twice = format!("{RULES}{}", RULES.replace("rules:\n", ""));
-    refused(&config(URL), &twice, &["server-deleted", "rules/test.yaml:3"]);
+    refused(&world::config("soar", URL), &twice, &["server-deleted", "rules/test.yaml:3"]);
 }
 
 #[test]
 fn a_missing_secret_file_is_named() {
-    let bad = config(URL).replace("webhook: {", "webhook: { sign: { secret: { file: nowhere } },");
+    let bad = world::config("soar", URL).replace("webhook: {", "webhook: { sign: { secret: { file: nowhere } },");
     refused(&bad, RULES, &["nowhere", "it does not exist"]);
 }
 
 #[test]
 fn an_endpoint_that_is_not_configured_is_named() {
-    let bad = config(URL).replace("endpoint: soar", "endpoint: sour");
+    let bad = world::config("soar", URL).replace("endpoint: soar", "endpoint: sour");
     refused(&bad, RULES, &["no endpoint `sour`", "did you mean `soar`?"]);
 }
 
 #[test]
 fn an_attempt_may_not_take_for_ever() {
-    let bad = config(URL).replace("webhook: {", "timeout: 2h, webhook: {");
+    let bad = world::config("soar", URL).replace("webhook: {", "timeout: 2h, webhook: {");
     refused(&bad, RULES, &["tracebell.yaml:4", "at most 10m"]);
 }
 
 #[test]
 fn all_problems_are_told_in_one_run() {
-    let bad = config(URL).replace("poll_every", "poll_evry").replace("endpoint: soar", "endpoint: sour");
+    let bad = world::config("soar", URL).replace("poll_every", "poll_evry").replace("endpoint: soar", "endpoint: sour");
     let rules = RULES.replace("match: { operation:", "match: { operatoin:");
     refused(&bad, &rules, &["poll_evry", "sour", "operatoin"]);
 }
@@ -121,7 +102,7 @@ impl Scene {
     async fn new() -> Self {
         let cloud = world::cloud().await;
         let (inbox, received) = Inbox::start().await.unwrap();
-        let bridge = Bridge::new(&cloud.url(), &config(&format!("http://{}/hook", inbox.http)), RULES);
+        let bridge = Bridge::new(&cloud.url(), &world::config("soar", &format!("http://{}/hook", inbox.http)), RULES);
         Self { cloud, bridge, received, _inbox: inbox, next: 0 }
     }
 

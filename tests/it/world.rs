@@ -145,6 +145,27 @@ impl Drop for Bridge {
     }
 }
 
+/// Rings once for each server that is deleted.
+pub const RULES: &str = r#"
+rules:
+  - id: server-deleted
+    title: "{{ actor.name }} deleted server {{ resource.name }}"
+    severity: high
+    match: { operation: deleteServer }
+    dedup: { by: [resource.id], for: 1h }
+    topics: [security]
+"#;
+
+/// One source that is polled each second, one webhook, and the topic between them.
+pub fn config(endpoint: &str, url: &str) -> String {
+    format!(
+        "sources:\n  prod: {{ cts: {{ cloud: otc, poll_every: 1s }} }}\n\
+         endpoints:\n  {endpoint}: {{ webhook: {{ url: \"{url}\" }} }}\n\
+         topics:\n  security: [ {{ endpoint: {endpoint} }} ]\n\
+         http: {{ listen: \"127.0.0.1:0\" }}\n"
+    )
+}
+
 /// An emulated cloud in this process, without a scenario.
 pub async fn cloud() -> Emulator {
     Emulator::start(emulator::Settings::default()).await.expect("the emulator starts")

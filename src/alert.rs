@@ -66,8 +66,11 @@ pub struct Alert {
     pub first: Trace,
     /// Operation time of the newest match.
     pub last_time: Timestamp,
-    /// Matches so far, the first included.
+    /// Traces behind it so far, the first included.
     pub count: u64,
+    /// How many of them a message in the outbox tells of already; the window's summary tells the rest.
+    #[serde(default = "one")]
+    pub told: u64,
     pub opened_at: Timestamp,
     /// When the window closes by the wall clock.
     pub closes_at: Timestamp,
@@ -75,6 +78,13 @@ pub struct Alert {
     pub window: Duration,
     /// Recorded but not sent.
     pub shadow: bool,
+    /// A rule's `then` made it worse.
+    #[serde(default)]
+    pub escalated: bool,
+}
+
+fn one() -> u64 {
+    1
 }
 
 impl Alert {

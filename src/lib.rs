@@ -12,7 +12,7 @@
 //! rim    cli  app  config  http  telemetry
 //! loops  ingest  deliver  sweep
 //! ports  source  endpoint  store  emulator
-//! logic  rule  topic  render  catalog  document  generation  backoff
+//! logic  rule  ring  topic  render  catalog  document  generation  backoff
 //! words  trace  alert  notification  delivery  checkpoint  clock  health  metrics  secret  id
 //! ```
 
@@ -40,6 +40,7 @@ pub mod catalog;
 pub mod document;
 pub mod generation;
 pub mod render;
+pub mod ring;
 pub mod rule;
 pub mod topic;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::{
     alert::{Key, Severity},
+    clock::Timestamp,
     trace::{Field, Trace},
 };
 
@@ -39,8 +40,18 @@ pub struct Rule {
     /// Never empty: `default` if the rule names none.
     pub topics: Vec<String>,
     pub mode: Mode,
+    /// `match`; holds for every trace if the rule has only a `sequence`.
     pub condition: Condition,
+    /// `except`: traces that the rule leaves alone, in file order.
+    pub exceptions: Vec<Exception>,
+    /// What has to come together before the rule fires; `None`: each match fires.
+    pub when: Option<When>,
+    /// What makes an alert of this rule worse.
+    pub then: Option<Then>,
+    /// With `when`, its `by` unless the rule says otherwise.
     pub dedup: Dedup,
+    /// Alerts a day its author expects at most.
+    pub noise_budget: Option<u64>,
     pub cases: Vec<Case>,
     /// Where it stands, for people: `rules/iam.yaml:12`.
     pub place: String,
@@ -52,6 +63,55 @@ pub enum Mode {
     /// Recorded, not sent.
     Shadow,
     Off,
+}
+
+/// Traces a rule leaves alone, and why.
+#[derive(Debug, Clone)]
+pub struct Exception {
+    pub reason: String,
+    pub condition: Condition,
+    /// Holds for traces before this moment; `None`: for ever.
+    pub until: Option<Timestamp>,
+    /// Where it stands, for people.
+    pub place: String,
+}
+
+/// Stateful conditions. Windows run on the traces' own `time`; what is remembered
+/// between traces is [`ring::Memory`](crate::ring::Memory).
+#[derive(Debug, Clone)]
+pub enum When {
+    /// At least so many matches in any stretch of `within`, per value of `by`.
+    Count { at_least: u64, within: Duration, by: Vec<Field> },
+    /// Matches with at least so many different values of `of`.
+    Distinct { of: Vec<Field>, at_least: u64, within: Duration, by: Vec<Field> },
+    /// A value of `of` not seen for `remember`. Silent for the first `learn` of the rule's life.
+    FirstSeen { of: Vec<Field>, remember: Duration, learn: Duration },
+    /// No match for so long, after `arm_after` matches were seen.
+    Absent { quiet: Duration, by: Vec<Field>, arm_after: u64 },
+    /// A match of each step, in this order, with the same values of `same`.
+    Sequence { steps: Vec<Condition>, within: Duration, same: Vec<Field> },
+}
+
+/// A later trace that makes an alert worse: it escalates, no second alert opens.
+#[derive(Debug, Clone)]
+pub struct Then {
+    pub condition: Condition,
+    /// Counted from the newest match of the alert.
+    pub within: Duration,
+    /// The fields that tie the trace to the alert: the same as `dedup.by`.
+    pub same: Vec<Field>,
+    pub severity: Severity,
+    /// The alert's title from then on, filled in from the later trace; `None`: it stays.
+    pub title: Option<Template>,
+}
+
+/// Which of a rule's conditions a trace satisfies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    Match,
+    /// The step of a sequence with this index; `match` holds too.
+    Step(usize),
+    Then,
 }
 
 /// Which matches are the same trouble, and for how long they fold.
@@ -75,34 +135,56 @@ pub struct RuleSet {
     pub generation: String,
 }
 
-/// A rule that a trace satisfies.
-#[derive(Debug, Clone)]
-pub struct Match<'a> {
-    pub rule: &'a Rule,
-    pub key: Key,
-    pub title: String,
+/// One condition of one rule that a trace satisfies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holding {
+    /// Index into [`RuleSet::rules`].
+    pub rule: usize,
+    pub part: Part,
 }
 
 impl RuleSet {
-    /// Every rule the trace satisfies, in file order; rules that are off are not asked.
-    pub fn evaluate(&self, trace: &Trace) -> Vec<Match<'_>> {
-        self.rules
-            .iter()
-            .filter(|rule| rule.mode != Mode::Off && rule.condition.holds(trace))
-            .map(|rule| {
-                let key = rule.dedup.key(trace);
-                let title = rule.title.render(trace, &key);
-                Match { rule, key, title }
-            })
+    /// Everything in the set that the trace satisfies, in file order; rules that are off are not asked.
+    pub fn holding(&self, trace: &Trace) -> Vec<Holding> {
+        let live = self.rules.iter().enumerate().filter(|(_, rule)| rule.mode != Mode::Off);
+        live.flat_map(|(index, rule)| rule.parts(trace).into_iter().map(move |part| Holding { rule: index, part }))
             .collect()
+    }
+}
+
+impl Rule {
+    fn parts(&self, trace: &Trace) -> Vec<Part> {
+        let mut parts = Vec::new();
+        if self.condition.holds(trace) {
+            match &self.when {
+                Some(When::Sequence { steps, .. }) => {
+                    let held = steps.iter().enumerate().filter(|(_, step)| step.holds(trace));
+                    parts.extend(held.map(|(index, _)| Part::Step(index)));
+                }
+                _ => parts.push(Part::Match),
+            }
+        }
+        if self.then.as_ref().is_some_and(|then| then.condition.holds(trace)) {
+            parts.push(Part::Then);
+        }
+        parts
+    }
+
+    /// The exception that makes the rule leave this trace alone.
+    pub fn excepted(&self, trace: &Trace) -> Option<&Exception> {
+        let runs = |exception: &&Exception| exception.until.is_none_or(|until| trace.time < until);
+        self.exceptions.iter().filter(runs).find(|exception| exception.condition.holds(trace))
     }
 }
 
 impl Dedup {
-    fn key(&self, trace: &Trace) -> Key {
-        self.by
-            .iter()
-            .map(|field| (field.name(), trace.get(field).map_or_else(|| "-".to_owned(), |value| value.into_owned())))
-            .collect()
+    pub fn key(&self, trace: &Trace) -> Key {
+        key(&self.by, trace)
     }
+}
+
+/// The values of `fields` in a trace; `-` for one that is missing.
+pub fn key(fields: &[Field], trace: &Trace) -> Key {
+    let value = |field: &Field| trace.get(field).map_or_else(|| "-".to_owned(), |value| value.into_owned());
+    fields.iter().map(|field| (field.name(), value(field))).collect()
 }

@@ -3,7 +3,7 @@
 //! Knows the cloud's API; does not know rules, alerts or the store. A page is
 //! decoded here; whoever holds the store decides what is new.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{clock::Timestamp, trace::Trace};
 
@@ -42,7 +42,7 @@ pub struct Page {
 
 #[derive(Debug)]
 pub enum Record {
-    Trace(Box<Trace>),
+    Trace(Arc<Trace>),
     Undecodable { id: String, raw: String, reason: String },
 }
 

@@ -71,6 +71,8 @@ pub enum ActorKind {
     AccountOwner,
     User,
     Agency,
+    /// Came through an identity provider.
+    Federated,
     System,
 }
 
@@ -167,9 +169,20 @@ impl Trace {
             ActorKind::Agency
         } else if self.actor.domain.as_deref() == Some(name) {
             ActorKind::AccountOwner
+        } else if self.is_federated() {
+            ActorKind::Federated
         } else {
             ActorKind::User
         }
+    }
+
+    /// CTS names the login, not the user, as federated: by its operation, or by the
+    /// `user_type` in the login's `message`.
+    fn is_federated(&self) -> bool {
+        const LOGINS: [&str; 4] = ["federationlogin", "oidclogin", "iamuserssologin", "tenantloginbysaml"];
+        let operation = self.operation.to_ascii_lowercase();
+        let stated = |text: &str| text.contains("\"user_type\"") && text.to_ascii_lowercase().contains("federat");
+        LOGINS.iter().any(|login| operation.starts_with(login)) || self.message.as_deref().is_some_and(stated)
     }
 
     /// The actor in one word for people: a name, an id, or `the platform`.
@@ -245,6 +258,7 @@ impl ActorKind {
             Self::AccountOwner => "account_owner",
             Self::User => "user",
             Self::Agency => "agency",
+            Self::Federated => "federated",
             Self::System => "system",
         }
     }

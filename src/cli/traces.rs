@@ -205,7 +205,7 @@ fn cell(text: &str) -> String {
 
 fn object(record: &Record) -> serde_json::Value {
     match record {
-        Record::Trace(trace) => serde_json::to_value(trace).expect("a trace can be written as JSON"),
+        Record::Trace(trace) => serde_json::to_value(trace.as_ref()).expect("a trace can be written as JSON"),
         Record::Undecodable { id, raw, reason } => serde_json::json!({ "id": id, "undecodable": reason, "raw": raw }),
     }
 }

@@ -7,32 +7,16 @@ use std::{
 };
 
 use crate::{
-    alert::{Alert, Key, Severity},
-    clock::{self, Timestamp},
+    alert::Alert,
+    clock::Timestamp,
     delivery::Cause,
     generation::Generation,
     notification::Notification,
-    rule::{Match, Mode},
+    ring::{self, Change, Hit, Looked, Memories, Ring},
     source::Record,
     store::{IngestBatch, LedgerRow, OpenAlert, Owed, Quarantined, Store, StoreError, Subscriber, Verdict},
     trace::Trace,
 };
-
-/// A match that has left the rule set, so that it can cross threads and pages.
-struct Hit {
-    rule: String,
-    key: Key,
-    fingerprint: String,
-    title: String,
-    severity: Severity,
-    why: Option<String>,
-    runbook: Option<String>,
-    topics: Vec<String>,
-    window: std::time::Duration,
-    shadow: bool,
-    /// Index into the page's records.
-    at: usize,
-}
 
 /// Everything the page owes, ready to commit but for checkpoint and gaps.
 pub async fn decide<S: Store>(
@@ -67,127 +51,84 @@ pub async fn decide<S: Store>(
             }
         }
     }
-    let hits = evaluate(source, generation, &records, fresh, &mut batch).await;
+    let looked = look(generation, &records, fresh, &mut batch).await;
+    let mut memories = Memories::default();
+    let hits = ring::recall(source, &generation.rules, &looked, &mut memories, now);
     if hits.is_empty() {
         return Ok(batch);
     }
     let fingerprints: Vec<String> = hits.iter().map(|hit| hit.fingerprint.clone()).collect();
     let open = store.open_alerts(&fingerprints).await?;
-    fold(generation, &records, hits, open, &mut batch);
+    write(generation, hits, open, &mut batch);
     Ok(batch)
 }
 
-/// Matches the fresh traces, oldest first, off the async threads: one regular
-/// expression over a large body may take tens of milliseconds.
-async fn evaluate(
-    source: &str,
+/// Matches the fresh traces off the async threads: one regular expression over a
+/// large body may take tens of milliseconds.
+async fn look(
     generation: &Arc<Generation>,
     records: &Arc<Vec<Record>>,
-    mut fresh: Vec<usize>,
+    fresh: Vec<usize>,
     batch: &mut IngestBatch,
-) -> Vec<Hit> {
-    fresh.sort_by_key(|at| trace_of(&records[*at]).map(|trace| (trace.time, trace.id.clone())));
-    let (source, generation, records) = (source.to_owned(), generation.clone(), records.clone());
+) -> Looked {
+    batch.counts.evaluated = fresh.len() as u64;
+    let (generation, records) = (generation.clone(), records.clone());
     let work = move || {
-        let (mut hits, mut matched) = (Vec::new(), 0);
-        for &at in &fresh {
-            let Some(trace) = trace_of(&records[at]) else { continue };
-            let matches = generation.rules.evaluate(trace);
-            matched += u64::from(!matches.is_empty());
-            hits.extend(matches.into_iter().map(|found| hit(&source, found, at)));
-        }
-        (hits, fresh.len() as u64, matched)
+        let traces: Vec<Arc<Trace>> = fresh.iter().filter_map(|at| trace_of(&records[*at])).cloned().collect();
+        ring::look(&generation.rules, &traces)
     };
-    let (hits, evaluated, matched) = tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| {
+    let looked = tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| {
         // A panic in matching is a defect; it must stop the page, not pass for "no match".
         std::panic::resume_unwind(panic.into_panic())
     });
-    batch.counts.evaluated = evaluated;
-    batch.counts.matched = matched;
-    batch.counts.unmatched = evaluated - matched;
-    hits
+    batch.counts.matched = looked.matched;
+    batch.counts.unmatched = batch.counts.evaluated - looked.matched;
+    looked
 }
 
-fn hit(source: &str, found: Match<'_>, at: usize) -> Hit {
-    let Match { rule, key, title } = found;
-    Hit {
-        fingerprint: Alert::fingerprint(source, &rule.id, &key),
-        rule: rule.id.clone(),
-        key,
-        title,
-        severity: rule.severity,
-        why: rule.why.clone(),
-        runbook: rule.runbook.clone(),
-        topics: rule.topics.clone(),
-        window: rule.dedup.window,
-        shadow: rule.mode == Mode::Shadow,
-        at,
+/// What the hits make of alerts, and what is owed for it.
+fn write(generation: &Generation, hits: Vec<Hit<'_>>, open: Vec<OpenAlert>, batch: &mut IngestBatch) {
+    let mut subscribers: BTreeMap<String, Vec<Subscriber>> = BTreeMap::new();
+    let mut alerts = Vec::with_capacity(open.len());
+    for OpenAlert { alert, subscribers: known } in open {
+        subscribers.insert(alert.id.clone(), known);
+        alerts.push(alert);
     }
-}
-
-/// Folds hits into open alerts or opens new ones.
-fn fold(generation: &Generation, records: &[Record], hits: Vec<Hit>, open: Vec<OpenAlert>, batch: &mut IngestBatch) {
-    let mut open: Vec<(OpenAlert, bool)> = open.into_iter().map(|alert| (alert, false)).collect();
+    let rings = ring::fold(&batch.source, hits, &mut alerts, batch.now);
     let mut owed: BTreeMap<(String, bool), u64> = BTreeMap::new();
-    for hit in hits {
-        let Some(trace) = trace_of(&records[hit.at]) else { continue };
-        let same = |entry: &&mut (OpenAlert, bool)| {
-            let alert = &entry.0.alert;
-            alert.fingerprint == hit.fingerprint && alert.shadow == hit.shadow && alert.takes(trace.time)
-        };
-        let (alert, subscribers, verdict) = match open.iter_mut().find(same) {
-            Some((entry, changed)) => {
-                entry.alert.count += 1;
-                entry.alert.last_time = entry.alert.last_time.max(trace.time);
-                *changed = true;
-                (entry.alert.id.clone(), &entry.subscribers, Verdict::Repeat)
-            }
-            None => {
-                let entry = opened(generation, &hit, trace, batch);
-                let id = entry.alert.id.clone();
-                open.push((entry, true));
-                let (entry, _) = open.last().expect("an alert was just added");
-                (id, &entry.subscribers, Verdict::Opened)
-            }
-        };
-        for subscriber in subscribers {
-            *owed.entry((subscriber.subscription.clone(), hit.shadow)).or_default() += 1;
+    for Ring { change, alert, topics, evidence, .. } in &rings {
+        if *change == Change::Opened {
+            subscribers.insert(alert.id.clone(), opened(generation, alert, topics, batch));
         }
-        let verdict = if hit.shadow { Verdict::Shadow } else { verdict };
-        batch.ledger.push(LedgerRow { trace: trace.id.clone(), time: trace.time, rule: hit.rule, verdict, alert });
+        for subscriber in subscribers.get(&alert.id).into_iter().flatten() {
+            *owed.entry((subscriber.subscription.clone(), alert.shadow)).or_default() += evidence.len() as u64;
+        }
+        let verdict = match change {
+            _ if alert.shadow => Verdict::Shadow,
+            Change::Opened => Verdict::Opened,
+            _ => Verdict::Repeat,
+        };
+        batch.ledger.extend(evidence.iter().map(|(trace, time)| LedgerRow {
+            trace: trace.clone(),
+            time: *time,
+            rule: alert.rule.clone(),
+            verdict,
+            alert: alert.id.clone(),
+        }));
     }
-    batch.alerts = open.into_iter().filter(|(_, changed)| *changed).map(|(entry, _)| entry.alert).collect();
+    let changed: HashSet<&str> = rings.iter().map(|ring| ring.alert.id.as_str()).collect();
+    batch.alerts = alerts.into_iter().filter(|alert| changed.contains(alert.id.as_str())).collect();
     batch.owed = owed
         .into_iter()
         .map(|((subscription, shadow), count)| Owed { subscription, count, suppressed: shadow.then_some("shadow") })
         .collect();
 }
 
-/// Opens an alert: its subscribers and, unless it is a shadow, its deliveries go into the batch.
-fn opened(generation: &Generation, hit: &Hit, trace: &Trace, batch: &mut IngestBatch) -> OpenAlert {
-    let now = batch.now;
-    let alert = Alert {
-        id: Alert::id(&hit.fingerprint, &trace.id),
-        source: batch.source.clone(),
-        rule: hit.rule.clone(),
-        fingerprint: hit.fingerprint.clone(),
-        key: hit.key.clone(),
-        severity: hit.severity,
-        title: hit.title.clone(),
-        why: hit.why.clone(),
-        runbook: hit.runbook.clone(),
-        first: trace.clone(),
-        last_time: trace.time,
-        count: 1,
-        opened_at: now,
-        closes_at: clock::plus(now, hit.window),
-        window: hit.window,
-        shadow: hit.shadow,
-    };
-    let topics = &generation.topics;
-    let notification = Notification::opened(&alert, now);
+/// The subscribers of a new alert; unless it is a shadow, their deliveries go into the batch.
+fn opened(generation: &Generation, alert: &Alert, topics: &[String], batch: &mut IngestBatch) -> Vec<Subscriber> {
+    let notification = Notification::opened(alert, batch.now);
     let mut subscribers = Vec::new();
-    for subscription in topics.subscribers(&hit.topics, hit.severity) {
+    for subscription in generation.topics.subscribers(topics, alert.severity) {
         subscribers.push(Subscriber {
             alert: alert.id.clone(),
             subscription: subscription.id.clone(),
@@ -196,11 +137,12 @@ fn opened(generation: &Generation, hit: &Hit, trace: &Trace, batch: &mut IngestB
         if !alert.shadow {
             let cause = Cause::Alert(alert.id.clone());
             let (id, endpoint) = (&subscription.id, &subscription.endpoint);
-            batch.deliveries.extend(topics.delivery(&notification, &alert.id, id, endpoint, 1, cause));
+            let delivery = generation.topics.delivery(&notification, &alert.id, id, endpoint, alert.told, cause);
+            batch.deliveries.extend(delivery);
         }
     }
     batch.subscribers.extend(subscribers.iter().cloned());
-    OpenAlert { alert, subscribers }
+    subscribers
 }
 
 fn id_of(record: &Record) -> &str {
@@ -210,7 +152,7 @@ fn id_of(record: &Record) -> &str {
     }
 }
 
-fn trace_of(record: &Record) -> Option<&Trace> {
+fn trace_of(record: &Record) -> Option<&Arc<Trace>> {
     match record {
         Record::Trace(trace) => Some(trace),
         Record::Undecodable { .. } => None,

@@ -172,6 +172,7 @@ fn who(trace: &Trace) -> String {
         ActorKind::AccountOwner => Some("account owner".to_owned()),
         ActorKind::User => Some("user".to_owned()),
         ActorKind::Agency => Some("agency".to_owned()),
+        ActorKind::Federated => Some("federated user".to_owned()),
         ActorKind::System => actor.name.is_some().then(|| "system".to_owned()),
     };
     let used_by = short(&actor.assumed_by).map(|name| format!("used by {name}"));

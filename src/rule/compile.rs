@@ -233,7 +233,7 @@ fn expected_word(walk: &Walk<'_>, field: &Field, word: &str) -> Option<()> {
     let known: &[&str] = match field {
         Field::Outcome => &["succeeded", "failed", "incident", "unknown"],
         Field::Origin => &["console", "api", "system", "other"],
-        Field::ActorKind => &["account_owner", "user", "agency", "system"],
+        Field::ActorKind => &["account_owner", "user", "agency", "federated", "system"],
         Field::Rating => &["normal", "warning", "incident"],
         _ => return Some(()),
     };

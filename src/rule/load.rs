@@ -129,7 +129,11 @@ fn rule(walk: &Walk<'_>, lists: &Lists, lines: &Lines) -> Option<Rule> {
         topics: topics.unwrap_or_else(|| Some(vec![topic::DEFAULT.to_owned()]))?,
         mode: mode.unwrap_or(Some(Mode::Live))?,
         condition: condition?,
+        exceptions: Vec::new(),
+        when: None,
+        then: None,
         dedup,
+        noise_budget: None,
         cases: cases.into_iter().collect::<Option<_>>()?,
         place: format!("{}:{}", walk.file.name, lines.line(walk.node.head().start)),
     })

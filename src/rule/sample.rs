@@ -103,6 +103,14 @@ fn set(walk: &Walk<'_>, field: Field, trace: &mut Trace, bodies: &mut [serde_jso
             walk.fail_hint("`actor.kind` is derived", hint);
             return None;
         }
+        Field::SourceNetwork => {
+            walk.fail_hint("`source_network` is derived", "give the `source_ip` it is read from");
+            return None;
+        }
+        Field::TimeHour | Field::TimeWeekday => {
+            walk.fail_hint(format!("`{}` is derived", field.name()), "give the `time` it is read from");
+            return None;
+        }
         Field::Request(_) | Field::Response(_) => {}
     }
     Some(())

@@ -157,7 +157,7 @@ fn read(answer: &Answer, walk: &mut Walk, context: &Context, now: Timestamp) -> 
             Ok(trace) => {
                 seen.ids.push(trace.id.clone());
                 seen.times.push((trace.time, trace.record_time));
-                records.push(Record::Trace(Box::new(trace)));
+                records.push(Record::Trace(std::sync::Arc::new(trace)));
             }
             Err(error) => {
                 seen.ids.push(error.id.clone());

@@ -64,7 +64,7 @@ impl Listing {
             let mut fresh = false;
             for element in &page.elements {
                 let record = match decode::decode(element.get(), &context, now) {
-                    Ok(trace) => Record::Trace(Box::new(trace)),
+                    Ok(trace) => Record::Trace(std::sync::Arc::new(trace)),
                     Err(error) => {
                         let (id, reason) = (error.id, error.reason);
                         Record::Undecodable { id, raw: element.get().to_owned(), reason }

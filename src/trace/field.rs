@@ -1,8 +1,11 @@
 //! The names by which rules, templates and filters reach into a trace.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
+
+use ipnet::IpNet;
 
 use super::{Trace, action};
+use crate::clock::Timestamp;
 
 /// One readable part of a trace. `request.*` and `response.*` reach into JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,10 +27,16 @@ pub enum Field {
     ResourceName,
     ResourceId,
     SourceIp,
+    /// The `/24` or `/64` network of the caller's address.
+    SourceNetwork,
     ProjectId,
     ProjectName,
     Region,
     Time,
+    /// Hour of the day in UTC, `00` to `23`.
+    TimeHour,
+    /// Day of the week in UTC, `monday` to `sunday`.
+    TimeWeekday,
     RecordTime,
     TraceId,
     Message,
@@ -55,10 +64,13 @@ pub const NAMES: &[(&str, Field)] = &[
     ("resource.name", Field::ResourceName),
     ("resource.id", Field::ResourceId),
     ("source_ip", Field::SourceIp),
+    ("source_network", Field::SourceNetwork),
     ("project.id", Field::ProjectId),
     ("project.name", Field::ProjectName),
     ("region", Field::Region),
     ("time", Field::Time),
+    ("time.hour", Field::TimeHour),
+    ("time.weekday", Field::TimeWeekday),
     ("record_time", Field::RecordTime),
     ("trace_id", Field::TraceId),
     ("message", Field::Message),
@@ -123,6 +135,7 @@ impl Field {
                 | Self::Outcome
                 | Self::Origin
                 | Self::ActorKind
+                | Self::TimeWeekday
         )
     }
 }
@@ -154,10 +167,13 @@ impl Trace {
             Field::ResourceName => text(&self.resource.name),
             Field::ResourceId => text(&self.resource.id),
             Field::SourceIp => text(&self.source_ip),
+            Field::SourceNetwork => self.source_ip.as_deref().and_then(network).map(Cow::Owned),
             Field::ProjectId => text(&self.project_id),
             Field::ProjectName => text(&self.project_name),
             Field::Region => text(&self.region),
             Field::Time => Some(Cow::Owned(self.time.to_string())),
+            Field::TimeHour => Some(Cow::Owned(format!("{:02}", utc(self.time).hour()))),
+            Field::TimeWeekday => Some(Cow::Borrowed(weekday(self.time))),
             Field::RecordTime => Some(Cow::Owned(self.record_time.to_string())),
             Field::TraceId => word(&self.id),
             Field::Message => text(&self.message),
@@ -165,6 +181,23 @@ impl Trace {
             Field::Response(path) => inside(self.response.as_deref()?, path),
         }
     }
+}
+
+/// The `/24` of an IPv4 address, the `/64` of an IPv6 address; `None` if the text is no address.
+fn network(text: &str) -> Option<String> {
+    let address = text.trim().split('%').next()?.parse::<IpAddr>().ok()?.to_canonical();
+    let bits = if address.is_ipv4() { 24 } else { 64 };
+    Some(IpNet::new(address, bits).ok()?.trunc().to_string())
+}
+
+fn utc(time: Timestamp) -> jiff::civil::DateTime {
+    time.to_zoned(jiff::tz::TimeZone::UTC).datetime()
+}
+
+fn weekday(time: Timestamp) -> &'static str {
+    const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let day = utc(time).weekday().to_monday_zero_offset();
+    DAYS[usize::try_from(day).unwrap_or_default() % 7]
 }
 
 /// The scalar at `path` in a JSON text; numbers index arrays. The whole text if

@@ -115,6 +115,8 @@ fn alert(name: &str, severity: Severity, count: u64, now: Timestamp) -> Alert {
         closes_at: clock::plus(now, window),
         window,
         shadow: false,
+        told: 1,
+        escalated: false,
     }
 }
 

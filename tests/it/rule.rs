@@ -9,8 +9,10 @@ use std::{
 };
 
 use tracebell::{
+    alert::Severity,
     document::{self, File, Level, draw},
-    rule,
+    rule::{self, When},
+    trace::Field,
 };
 
 use crate::world;
@@ -349,6 +351,110 @@ fn defaults_are_as_documented() {
     let (other, _) = load_text("rules: [{ id: a, title: u, severity: low, match: { rating: incident } }]");
     assert_eq!(set.generation.len(), 12);
     assert_ne!(set.generation, other.generation);
+}
+
+/// One rule with these further keys, loaded without a word.
+#[track_caller]
+fn rule_with(keys: &str) -> rule::Rule {
+    let text = format!("rules:\n  - id: a\n    title: t\n    severity: low\n    {}\n", keys.replace('\n', "\n    "));
+    let (mut set, problems) = load_text(&text);
+    assert!(problems.is_empty(), "{problems:?}");
+    set.rules.remove(0)
+}
+
+#[test]
+fn what_a_rule_waits_for_is_read() {
+    let minutes = |count: u64| Duration::from_secs(count * 60);
+    let check = |when: &str, expected: When, by: &[Field], window: Duration| {
+        let rule = rule_with(&format!("match: {{ rating: incident }}\nwhen: {when}"));
+        assert_eq!(format!("{:?}", rule.when.unwrap()), format!("{expected:?}"), "{when}");
+        assert_eq!(rule.dedup, rule::Dedup { by: by.to_vec(), window }, "{when}");
+    };
+    let (name, address) = (Field::ActorName, Field::SourceIp);
+    check(
+        "{ count: { at_least: 8, within: 5m, by: [source_ip] } }",
+        When::Count { at_least: 8, within: minutes(5), by: vec![address.clone()] },
+        &[address.clone()],
+        minutes(10),
+    );
+    check(
+        "{ count: { at_least: 2, within: 7d } }",
+        When::Count { at_least: 2, within: minutes(7 * 1440), by: vec![] },
+        &[],
+        minutes(7 * 1440),
+    );
+    check(
+        "{ distinct: { of: resource_id, at_least: 10, within: 1h, by: user.name } }",
+        When::Distinct { of: vec![Field::ResourceId], at_least: 10, within: minutes(60), by: vec![name.clone()] },
+        &[name.clone()],
+        minutes(60),
+    );
+    check(
+        "{ first_seen: { of: [actor.name, source_network] } }",
+        When::FirstSeen {
+            of: vec![name.clone(), Field::SourceNetwork],
+            remember: minutes(90 * 1440),
+            learn: minutes(7 * 1440),
+        },
+        &[name.clone(), Field::SourceNetwork],
+        minutes(10),
+    );
+    check(
+        "{ absent: { for: 25h, by: resource.name, arm_after: 3 } }",
+        When::Absent { quiet: minutes(25 * 60), by: vec![Field::ResourceName], arm_after: 3 },
+        &[Field::ResourceName],
+        minutes(10),
+    );
+    let rule = rule_with(
+        "when: { count: { at_least: 3, within: 1h, by: [source_ip] } }\nmatch: { rating: incident }\ndedup: { by: [] }",
+    );
+    assert_eq!(rule.dedup, rule::Dedup { by: vec![], window: minutes(60) }, "what `dedup` leaves out is as usual");
+}
+
+#[test]
+fn a_sequence_needs_no_match() {
+    let rule = rule_with(
+        "when:\n  sequence:\n    steps: [{ service: IAM, operation: createUser }, { service: IAM, action: grant }]\n    within: 1h\n    same: resource.name",
+    );
+    let Some(When::Sequence { steps, .. }) = &rule.when else { panic!("{:?}", rule.when) };
+    let mut trace = rule::case::blank_trace();
+    (trace.service, trace.operation) = ("IAM".into(), "addUserToGroup".into());
+    assert_eq!(steps.iter().map(|step| step.holds(&trace)).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(rule.dedup.by, [Field::ResourceName]);
+}
+
+#[test]
+fn what_makes_an_alert_worse_is_read() {
+    let rule = rule_with(
+        "match: { operation: \"*login*failed\" }\nwhen: { count: { at_least: 8, within: 10m, by: [source_ip, actor.name] } }\n\
+         then: { match: { action: login }, within: 30m, same: [actor.name, source_ip], severity: critical, title: \"{{ key.source_ip }} is in\" }\n\
+         noise_budget: 3",
+    );
+    let then = rule.then.expect("it has one");
+    assert_eq!((then.severity, then.within.as_secs(), rule.noise_budget), (Severity::Critical, 1_800, Some(3)));
+    let rule =
+        rule_with("match: { rating: incident }\nthen: { match: { action: login }, within: 30m, severity: high }");
+    assert_eq!(rule.then.expect("it has one").same, [Field::ActorName], "tied by what the alert is folded by");
+}
+
+#[test]
+fn an_exception_ends_with_its_day() {
+    let rule = rule_with(
+        "match: { service: KMS }\nexcept:\n  - { reason: rotation, match: { actor.name: ci }, until: 2027-03-31 }\n  \
+         - { reason: tests, match: { actor.name: qa }, until: \"2027-03-31T12:00:00+02:00\" }\n  - { reason: ours, match: { actor.name: us } }",
+    );
+    let excepted = |name: &str, time: &str| {
+        let mut trace = rule::case::blank_trace();
+        (trace.actor.name, trace.time) = (Some(name.into()), time.parse().unwrap());
+        rule.excepted(&trace).map(|exception| exception.reason.clone())
+    };
+    assert_eq!(excepted("ci", "2027-03-31T23:59:59.9Z").as_deref(), Some("rotation"));
+    assert_eq!(excepted("ci", "2027-04-01T00:00:00Z"), None);
+    assert_eq!(excepted("qa", "2027-03-31T09:59:59Z").as_deref(), Some("tests"));
+    assert_eq!(excepted("qa", "2027-03-31T10:00:00Z"), None);
+    assert_eq!(excepted("us", "2099-01-01T00:00:00Z").as_deref(), Some("ours"));
+    assert_eq!(excepted("bob", "2026-01-01T00:00:00Z"), None);
+    assert_eq!(rule.exceptions[1].place, "rules.yaml:8");
 }
 
 #[test]

@@ -1,26 +1,38 @@
 //! From rule files to a [`RuleSet`], or to every mistake in them.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{collections::BTreeMap, rc::Rc};
 
-use super::{RuleSet, compile};
+use super::RuleSet;
 use crate::{
-    document::{self, File, Level, Lines, Node, Problems, Span, Value, Walk},
+    document::{self, File, Level, Lines, Node, Problem, Problems, Span, Value, Walk},
     id,
 };
-use compile::Lists;
 
 mod dedup;
 mod except;
+mod lists;
 mod names;
 mod one;
+mod overlay;
 mod then;
 mod when;
+
+use overlay::Overlays;
 
 pub use one::read_severity;
 
 /// Compiles all rules of all files and reports every problem. The set is usable
 /// only if no problem is an error.
-pub fn load(files: &[File]) -> (RuleSet, Vec<document::Problem>) {
+pub fn load(files: &[File]) -> (RuleSet, Vec<Problem>) {
+    read(files, true)
+}
+
+/// [`load`] with overlays checked but not in force: cases judge a rule as its author wrote it.
+pub fn as_written(files: &[File]) -> (RuleSet, Vec<Problem>) {
+    read(files, false)
+}
+
+fn read(files: &[File], in_force: bool) -> (RuleSet, Vec<Problem>) {
     let problems = Problems::default();
     let mut trees: Vec<(&File, Node)> = Vec::new();
     for file in files {
@@ -29,10 +41,9 @@ pub fn load(files: &[File]) -> (RuleSet, Vec<document::Problem>) {
             Err(found) => problems.extend(found),
         }
     }
-    // Lists first: a rule may name a list of any file.
-    let mut lists = Lists::default();
-    let mut list_places: HashMap<&str, (&File, Span)> = HashMap::new();
-    let mut rule_walks = Vec::new();
+    // Lists first: a rule may name a list of any file. Then overlays, of lists at once.
+    let mut lists = lists::Reading::default();
+    let (mut rule_walks, mut overlay_walks) = (Vec::new(), Vec::new());
     for (file, tree) in &trees {
         let top = Walk::new(file, tree, &problems);
         if matches!(tree.value, Value::List(_)) {
@@ -41,34 +52,40 @@ pub fn load(files: &[File]) -> (RuleSet, Vec<document::Problem>) {
         }
         let Some(mut fields) = top.fields() else { continue };
         if let Some(walk) = fields.optional("lists") {
-            for (name, key, at) in walk.entries().unwrap_or_default() {
-                let items = at.list().unwrap_or_default();
-                let values = items.iter().filter_map(compile::scalar).collect();
-                if let Some((first, span)) = list_places.insert(name, (file, key.span)) {
-                    let text = format!("the list `{name}` stands already in {}", place(first, span));
-                    walk.report(Level::Error, key.span, text, Some("give one of the two another name".into()));
-                }
-                lists.lists.insert(name.to_owned(), values);
-            }
+            lists.add(&walk);
         }
         let lines = Rc::new(Lines::of(file));
         rule_walks.extend(fields.list("rules").into_iter().map(|walk| (walk, lines.clone())));
-        fields.later("overlays", "change the rule itself");
+        overlay_walks.extend(fields.list("overlays").into_iter().map(|walk| (walk, lines.clone())));
         fields.finish();
     }
+    let mut overlays = Overlays::new();
+    for (walk, lines) in &overlay_walks {
+        overlay::read(walk, lines, &mut overlays, &mut lists, in_force);
+    }
+    let lists = lists.lists;
     let mut set = RuleSet { rules: Vec::with_capacity(rule_walks.len()), generation: generation(files) };
-    let mut id_places: HashMap<&str, (&File, Span)> = HashMap::new();
+    let mut id_places: BTreeMap<&str, (&File, Span)> = BTreeMap::new();
     for (walk, lines) in &rule_walks {
-        if let Some((id, span)) = one::id_of(walk) {
+        let id = one::id_of(walk);
+        if let Some((id, span)) = id {
             if let Some((first, at)) = id_places.get(id) {
                 let text = format!("the rule `{id}` stands already in {}", place(first, *at));
-                walk.report(Level::Error, span, text, Some("give one of the two another id".into()));
+                let hint = "give one of the two another id; to change a packaged rule, write an overlay";
+                walk.report(Level::Error, span, text, Some(hint.into()));
             } else {
                 id_places.insert(id, (walk.file, span));
             }
         }
-        set.rules.extend(one::read(walk, &lists, lines));
+        let Some(rule) = one::read(walk, &lists, lines) else { continue };
+        let Some(overlay) = id.and_then(|(id, _)| overlays.get(id)) else {
+            set.rules.push(rule);
+            continue;
+        };
+        let changed = overlay.apply(rule.clone(), walk, &lists);
+        set.rules.extend(if in_force { changed } else { Some(rule) });
     }
+    overlay::unknown(&overlays, id_places.keys().copied());
     (set, problems.into_vec())
 }
 

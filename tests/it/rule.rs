@@ -458,6 +458,47 @@ fn an_exception_ends_with_its_day() {
 }
 
 #[test]
+fn overlays_change_rules_and_lists_of_other_files() {
+    let file = |name: &str, text: &str| File { name: name.into(), text: text.into() };
+    let mut files = rule::shipped();
+    files.push(file(
+        "ours.yaml",
+        "lists: { mine: [a] }\nrules:\n  - { id: own, title: t, severity: low, match: { actor.name: $mine }, dedup: { by: [source_ip], for: 1h } }\n",
+    ));
+    let plain = rule::load(&files).0;
+    files.push(file(
+        "changes.yaml",
+        "overlays:\n  - { id: kms-key-destruction, severity: high, mode: shadow, topics: [ours], noise_budget: 3 }\n  \
+         - { id: kms-key-destruction, except: [{ reason: rotation, match: { actor.name: ci } }] }\n  \
+         - { id: own, dedup: { for: 5m } }\n  - { list: mine, items: [b, c] }\n",
+    ));
+    let (set, problems) = rule::load(&files);
+    assert!(problems.is_empty(), "{}", draw::draw(&problems, &files, false));
+    let find = |set: &rule::RuleSet, id: &str| set.rules.iter().find(|rule| rule.id == id).unwrap().clone();
+    let changed = find(&set, "kms-key-destruction");
+    assert_eq!((changed.severity, changed.mode, changed.noise_budget), (Severity::High, rule::Mode::Shadow, Some(3)));
+    assert_eq!((changed.topics, changed.exceptions[0].place.as_str()), (vec!["ours".into()], "changes.yaml:3"));
+    let own = find(&set, "own");
+    assert_eq!(own.dedup, rule::Dedup { by: vec![Field::SourceIp], window: Duration::from_secs(300) });
+    let taken = |rule: &rule::Rule, name: &str| {
+        let mut trace = rule::case::blank_trace();
+        trace.actor.name = Some(name.into());
+        rule.condition.holds(&trace)
+    };
+    assert_eq!(["a", "b", "c"].map(|name| taken(&own, name)), [false, true, true]);
+
+    let (written, problems) = rule::load::as_written(&files);
+    assert!(problems.is_empty());
+    let told = |set: &rule::RuleSet, id: &str| {
+        let rule = find(set, id);
+        (rule.severity, rule.mode, rule.topics.clone(), rule.dedup.clone(), rule.exceptions.len(), taken(&rule, "a"))
+    };
+    for id in ["kms-key-destruction", "own"] {
+        assert_eq!(told(&written, id), told(&plain, id), "cases judge the rule as written");
+    }
+}
+
+#[test]
 fn windows_line_ends_and_a_byte_order_mark_are_read() {
     let text =
         "\u{feff}rules:\r\n  - id: a\r\n    title: t\r\n    severity: low\r\n    match: { rating: incident }\r\n";

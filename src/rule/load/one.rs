@@ -32,9 +32,7 @@ pub fn read(walk: &Walk<'_>, lists: &Lists, lines: &Lines) -> Option<Rule> {
     let runbook = fields.optional("runbook").and_then(|walk| link(&walk));
     let topics = fields.optional("topics").map(|walk| topics(&walk));
     let dedup = fields.optional("dedup");
-    let mode = fields
-        .optional("mode")
-        .map(|walk| walk.one_of(&[("live", Mode::Live), ("shadow", Mode::Shadow), ("off", Mode::Off)]));
+    let mode = fields.optional("mode").map(|walk| mode(&walk));
     let when = fields.optional("when").map(|walk| when::read(&walk, lists));
     let condition = match &when {
         // What a sequence waits for stands in its steps; a bad `when` may have meant one.
@@ -45,7 +43,7 @@ pub fn read(walk: &Walk<'_>, lists: &Lists, lines: &Lines) -> Option<Rule> {
     };
     let exceptions: Vec<_> = fields.list("except").iter().map(|walk| except::read(walk, lists, lines)).collect();
     let then = fields.optional("then");
-    let noise_budget = fields.optional("noise_budget").map(|walk| walk.whole(1, NOISE_LIMIT));
+    let noise_budget = fields.optional("noise_budget").map(|walk| noise_budget(&walk));
     let cases: Vec<_> = fields.list("cases").iter().map(|walk| case::read(walk, lines)).collect();
     fields.finish();
 
@@ -69,7 +67,7 @@ pub fn read(walk: &Walk<'_>, lists: &Lists, lines: &Lines) -> Option<Rule> {
         when: when?,
         then: then?,
         dedup,
-        noise_budget: noise_budget.map_or(Some(None), |budget| budget.map(Some))?.map(i64::unsigned_abs),
+        noise_budget: noise_budget.map_or(Some(None), |budget| budget.map(Some))?,
         cases: cases.into_iter().collect::<Option<_>>()?,
         place: format!("{}:{}", walk.file.name, lines.line(walk.node.head().start)),
     })
@@ -131,6 +129,14 @@ pub fn title(walk: &Walk<'_>, dedup: &Dedup) -> Option<Template> {
     }
 }
 
+pub fn mode(walk: &Walk<'_>) -> Option<Mode> {
+    walk.one_of(&[("live", Mode::Live), ("shadow", Mode::Shadow), ("off", Mode::Off)])
+}
+
+pub fn noise_budget(walk: &Walk<'_>) -> Option<u64> {
+    walk.whole(1, NOISE_LIMIT).map(i64::unsigned_abs)
+}
+
 fn link(walk: &Walk<'_>) -> Option<String> {
     let text = walk.words()?;
     if text.starts_with("https://") || text.starts_with("http://") {
@@ -140,7 +146,7 @@ fn link(walk: &Walk<'_>) -> Option<String> {
     None
 }
 
-fn topics(walk: &Walk<'_>) -> Option<Vec<String>> {
+pub fn topics(walk: &Walk<'_>) -> Option<Vec<String>> {
     let names = match &walk.node.value {
         Value::Text(_) => vec![walk.words().map(str::to_owned)],
         _ => walk.list()?.iter().map(|item| item.words().map(str::to_owned)).collect(),

@@ -64,6 +64,9 @@ pub struct Alert {
     pub runbook: Option<String>,
     /// The match that opened it.
     pub first: Trace,
+    /// Operation time of the oldest match, if it came after the one that opened the alert.
+    #[serde(default)]
+    pub first_time: Option<Timestamp>,
     /// Operation time of the newest match.
     pub last_time: Timestamp,
     /// Traces behind it so far, the first included.
@@ -100,8 +103,15 @@ impl Alert {
         format!("alr_{}", id::derive(&[fingerprint, first_trace]))
     }
 
+    /// Operation time of the oldest match known.
+    pub fn begun(&self) -> Timestamp {
+        self.first_time.map_or(self.first.time, |time| time.min(self.first.time))
+    }
+
     /// True if a match at `time` belongs to this alert rather than to one of its own.
-    /// Measured on the traces' own clock, in both directions, because traces come late.
+    /// Measured on the traces' own clock, in both directions, because traces come late:
+    /// whichever order matches come in, each is told in exactly one alert, and bursts
+    /// shorter than the window and further apart than it give one alert each.
     pub fn takes(&self, time: Timestamp) -> bool {
         let apart = clock::since(self.first.time, time).max(clock::since(time, self.first.time));
         apart < self.window

@@ -19,15 +19,23 @@ use crate::{
     trace::Trace,
 };
 
+mod absent;
+mod count;
+mod first_seen;
 mod fold;
 mod look;
+mod pair;
 mod recall;
 mod rehearsal;
+mod sequence;
+mod slot;
+mod then;
+mod window;
 
 pub use fold::fold;
 pub use look::look;
 pub use recall::{recall, tick};
-pub use rehearsal::Rehearsal;
+pub use rehearsal::{Rehearsal, Tally};
 
 /// A trace that satisfies a part of a rule.
 #[derive(Debug, Clone)]
@@ -49,7 +57,7 @@ pub struct Looked {
     pub excepted: Vec<Excepted>,
     /// Traces that satisfy at least one rule, exceptions left out.
     pub matched: u64,
-    /// What has to be loaded before [`recall`].
+    /// What has to be loaded before [`recall`]; sorted, each once.
     pub slots: Vec<Slot>,
 }
 
@@ -78,6 +86,9 @@ pub struct Memory {
     pub sightings: u64,
     /// When a silence is over due ([`When::Absent`](crate::rule::When)).
     pub due_at: Option<Timestamp>,
+    /// All up to here was seen when silences were last judged.
+    #[serde(default)]
+    pub judged: Option<Timestamp>,
     /// Nothing can come of it any more once the watermark is past this.
     pub expires_at: Timestamp,
 }
@@ -86,7 +97,7 @@ pub struct Memory {
 pub struct Entry {
     pub time: Timestamp,
     pub trace: String,
-    /// The value of `of`, or the index of the step.
+    /// What it stands for: the value of `of`, the index of the step, and the like.
     pub word: String,
     /// Counted in an alert already.
     pub rang: bool,
@@ -101,6 +112,8 @@ pub struct Memories {
     pub changed: std::collections::BTreeSet<Slot>,
     /// Since when each stateful rule watches, by rule id: learning counts from here.
     pub since: BTreeMap<String, Timestamp>,
+    /// Entries given up because a slot was full: their windows may have been miscounted.
+    pub dropped: u64,
 }
 
 /// A rule has something to say about one key.
@@ -111,10 +124,18 @@ pub struct Hit<'a> {
     pub fingerprint: String,
     /// The trace that tells it: the alert's first, or the one that escalates.
     pub lead: Arc<Trace>,
-    /// Every trace it counts, the lead included: id and time.
+    /// Every trace it counts and none counted before, oldest first: id and time.
     pub evidence: Vec<(String, Timestamp)>,
-    /// By the rule's `then`.
+    /// By the rule's `then`: the lead makes the alert worse.
     pub escalates: bool,
+    /// A trace of the rule's `then` that was here before this hit: the alert opens worse.
+    pub then: Option<Arc<Trace>>,
+    /// When a trace happened whose alert this hit belongs to, wherever its own window lies.
+    pub joins: Option<Timestamp>,
+    /// Opens an alert if there is none to fold into; else it comes to nothing.
+    pub opens: bool,
+    /// The second half of an asynchronous operation, with a worse outcome than the first.
+    pub worse: bool,
 }
 
 /// What became of a hit.

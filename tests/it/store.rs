@@ -112,6 +112,7 @@ fn alert(name: &str, severity: Severity, count: u64, now: Timestamp) -> Alert {
         last_time: now,
         count,
         opened_at: now,
+        first_time: None,
         closes_at: clock::plus(now, window),
         window,
         shadow: false,

@@ -59,7 +59,8 @@ impl Condition {
         }
     }
 
-    fn misses(&self, trace: &Trace) -> usize {
+    /// How many conditions fail, taking the best way through.
+    pub fn misses(&self, trace: &Trace) -> usize {
         match self {
             Self::All(all) => all.iter().map(|condition| condition.misses(trace)).sum(),
             Self::Any(any) => any.iter().map(|condition| condition.misses(trace)).min().unwrap_or(1),

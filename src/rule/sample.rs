@@ -1,24 +1,51 @@
-//! Partial traces: the `fires:` and `silent:` of a case, by field names.
+//! Partial traces: what a case says of a trace, by field names, and the rest filled in.
 
 use crate::{
     clock::Timestamp,
-    document::{Level, Node, Value, Walk},
+    document::{self, Level, Node, Value, Walk},
     trace::{Field, Outcome, Rating, Trace},
 };
 
 use super::{compile::scalar, template};
 
+mod fill;
+
+pub use fill::START;
+
 /// A trace with nothing in it but what every trace has. It succeeded: a case
 /// that means a failure says so.
 pub fn blank_trace() -> Trace {
-    Trace::blank("case", Timestamp::UNIX_EPOCH)
+    Trace::blank("case", START)
 }
 
-/// Reads a partial trace: `actor.name: alice` or `actor: { name: alice }`.
+/// Reads a partial trace: `actor.name: alice` or `actor: { name: alice }`. Once its
+/// operation is known, what it leaves out is filled in; `null` keeps a field out.
 pub fn read(walk: &Walk<'_>) -> Option<Trace> {
+    read_but(walk, &[])
+}
+
+/// [`read`], leaving keys to the caller.
+pub fn read_but(walk: &Walk<'_>, others: &[&str]) -> Option<Trace> {
     let mut trace = blank_trace();
+    if let Some(Value::Text(operation)) = given(walk, Field::Operation) {
+        let service = match given(walk, Field::Service) {
+            Some(Value::Text(service)) => service,
+            _ => "",
+        };
+        fill::fill(&mut trace, service, operation);
+        // Of a resource that the case speaks of, it says all there is.
+        let resource = walk.node.get("resource");
+        let named = |name: &str, field| given(walk, field).is_some() || resource.and_then(|of| of.get(name)).is_some();
+        if named("name", Field::ResourceName) || named("id", Field::ResourceId) {
+            (trace.resource.name, trace.resource.id) = (None, None);
+        }
+    }
     let mut bodies = [serde_json::Value::Null, serde_json::Value::Null];
-    let good = fill(walk, "", &mut trace, &mut bodies)?;
+    let good = take(walk, "", others, &mut trace, &mut bodies)?;
+    // What stands for success does not stay beside a failure.
+    if trace.outcome() != Outcome::Succeeded && given(walk, Field::Code).is_none() {
+        trace.code = None;
+    }
     let [request, response] = bodies;
     for (slot, body) in [(&mut trace.request, request), (&mut trace.response, response)] {
         if !body.is_null() {
@@ -28,18 +55,39 @@ pub fn read(walk: &Walk<'_>) -> Option<Trace> {
     good.then_some(trace)
 }
 
+/// What the map says of a field at its top, under any of its names.
+fn given<'a>(walk: &Walk<'a>, field: Field) -> Option<&'a Value> {
+    let Value::Map(entries) = &walk.node.value else { return None };
+    let named = |(key, value): &'a (Node, Node)| match &key.value {
+        Value::Text(name) if Field::parse(name).as_ref() == Some(&field) => Some(&value.value),
+        _ => None,
+    };
+    entries.iter().find_map(named)
+}
+
 /// False if something was reported.
-fn fill(walk: &Walk<'_>, prefix: &str, trace: &mut Trace, bodies: &mut [serde_json::Value; 2]) -> Option<bool> {
+fn take(
+    walk: &Walk<'_>,
+    prefix: &str,
+    others: &[&str],
+    trace: &mut Trace,
+    bodies: &mut [serde_json::Value; 2],
+) -> Option<bool> {
     let mut good = true;
     for (key, key_node, at) in walk.entries()? {
+        if others.contains(&key) {
+            continue;
+        }
         let name = format!("{prefix}{key}");
         match Field::parse(&name) {
             Some(field) => good &= set(&at, field, trace, bodies).is_some(),
             None if matches!(at.node.value, Value::Map(_)) => {
-                good &= fill(&at, &format!("{name}."), trace, bodies).unwrap_or(false);
+                good &= take(&at, &format!("{name}."), &[], trace, bodies).unwrap_or(false);
             }
             None => {
-                let hint = template::nearest_field(&name).map(|near| format!("did you mean `{near}`?"));
+                let near =
+                    document::did_you_mean(&name, others.iter().copied()).or_else(|| template::nearest_field(&name));
+                let hint = near.map(|near| format!("did you mean `{near}`?"));
                 walk.report(Level::Error, key_node.span, format!("`{name}` is not a field of a trace"), hint);
                 good = false;
             }
@@ -61,6 +109,9 @@ fn set(walk: &Walk<'_>, field: Field, trace: &mut Trace, bodies: &mut [serde_jso
             (_, false) => put(body, path, json(walk.node)),
         }
         return Some(());
+    }
+    if walk.node.value == Value::Null {
+        return remove(walk, &field, trace);
     }
     let value = scalar(walk)?;
     let some = |value: String| Some(value);
@@ -113,6 +164,32 @@ fn set(walk: &Walk<'_>, field: Field, trace: &mut Trace, bodies: &mut [serde_jso
         }
         Field::Request(_) | Field::Response(_) => {}
     }
+    Some(())
+}
+
+/// The trace without a field that it was filled with.
+fn remove(walk: &Walk<'_>, field: &Field, trace: &mut Trace) -> Option<()> {
+    let slot = match field {
+        Field::Code => &mut trace.code,
+        Field::Origin | Field::TraceType => &mut trace.trace_type,
+        Field::ApiVersion => &mut trace.api_version,
+        Field::ActorName => &mut trace.actor.name,
+        Field::ActorId => &mut trace.actor.id,
+        Field::ActorDomain => &mut trace.actor.domain,
+        Field::ResourceType => &mut trace.resource.kind,
+        Field::ResourceName => &mut trace.resource.name,
+        Field::ResourceId => &mut trace.resource.id,
+        Field::SourceIp => &mut trace.source_ip,
+        Field::ProjectId => &mut trace.project_id,
+        Field::ProjectName => &mut trace.project_name,
+        Field::Region => &mut trace.region,
+        Field::Message => &mut trace.message,
+        _ => {
+            walk.fail_hint(format!("`{}` is never missing", field.name()), "leave the key out, or give it a value");
+            return None;
+        }
+    };
+    *slot = None;
     Some(())
 }
 

@@ -328,12 +328,12 @@ fn a_failed_case_says_what_differs() {
     let expected = [
         Some("expected to fire, was silent: `service`: expected `KMS`, found `ECS`"),
         Some("expected to fire, was silent: `operation`: expected `disableKey` or `deleteKey`, found `createKey`"),
-        Some("expected to fire, was silent: `resource.name`: expected `prod`, found nothing"),
+        Some("expected to fire, was silent: `resource.name`: expected `prod`, found `sample-cmk`"),
         Some(
             "expected to fire, was silent: `not`: expected a trace unlike the `not` group, found `every condition in it holds`",
         ),
         Some("expected to be silent, fired: every condition of `match` holds"),
-        Some("expected the title `x`, found `- did it`"),
+        Some("expected the title `x`, found `sample-actor did it`"),
         Some("expected severity `high`, found `low`"),
         None,
     ];

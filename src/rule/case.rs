@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Condition, Part, Rule, When, sample};
 use crate::{
     alert::{Key, Severity},
+    clock::{self, Timestamp},
     ring::Change,
     trace::Trace,
 };
@@ -84,6 +85,14 @@ impl Case {
             Example::Silent(_) => false,
             Example::Story(story) => !story.alerts.is_empty(),
         }
+    }
+}
+
+impl Story {
+    /// When its clock stops.
+    fn end(&self) -> Timestamp {
+        let last = self.traces.last().map_or(sample::START, |trace| trace.time);
+        self.until.map_or(last, |until| clock::plus(sample::START, until).max(last))
     }
 }
 

@@ -135,3 +135,121 @@ fn a_story_compares_what_rang() {
         "expected an alert, none came: no trace satisfies `match`: `service`: expected `ECS`, found `KMS`",
     );
 }
+
+const GUESSING: &str = "match: { service: IAM, operation: \"*login*failed\" }
+when: { count: { at_least: 8, within: 10m, by: [source_ip] } }
+then: { match: { service: IAM, action: login, outcome: succeeded, operation: { not: \"*failed\" } }, within: 30m, severity: critical, title: \"IN from {{ key.source_ip }}\" }";
+
+/// So many failed logins a minute apart, then one that succeeds.
+fn guessing(failures: u64, login: &str, alerts: &str) -> String {
+    format!(
+        "traces:\n  - {{ operation: loginFailed, service: IAM, source_ip: 192.0.2.1, every: 1m, repeat: {failures} }}\n  \
+         - {{ at: {login}, service: IAM, operation: login, source_ip: 192.0.2.1 }}\nalerts: {alerts}"
+    )
+}
+
+#[test]
+fn a_count_rings_and_escalates() {
+    let opened = "{ at: 7m, severity: low, key: { source_ip: 192.0.2.1 }, count: 8 }";
+    let worse = "{ at: 12m, update: escalated, severity: critical, title: IN from 192.0.2.1 }";
+    check(GUESSING, &guessing(8, "12m", &format!("[{opened}, {worse}]")));
+    check(GUESSING, &guessing(10, "12m", &format!("[{opened}, {worse}]")));
+    check(GUESSING, &guessing(8, "2h", &format!("[{opened}]")));
+    check(GUESSING, &guessing(7, "12m", "[]"));
+    fails(
+        GUESSING,
+        &guessing(7, "12m", "[{ at: 7m }]"),
+        "expected an alert at 7 min, none came: 7 of 8 traces counted within 10 min with the same `source_ip`",
+    );
+    fails(
+        GUESSING,
+        &guessing(8, "2h", &format!("[{opened}, {worse}]")),
+        "expected an escalation at 12 min, none came: a trace satisfies `then`, but not within 30 min with the same `source_ip` as the alert",
+    );
+    fails(
+        GUESSING,
+        "traces: [{ service: IAM, operation: loginFailed, every: 2m, repeat: 9 }]\nalerts: [{}]",
+        "expected an alert, none came: 6 of 8 traces counted within 10 min with the same `source_ip`",
+    );
+}
+
+#[test]
+fn other_windows_ring_in_stories() {
+    let distinct = "match: { service: ECS, operation: deleteServer }\nwhen: { distinct: { of: resource.id, at_least: 3, within: 5m, by: actor.name } }";
+    let servers = |last: &str, alerts: &str| {
+        format!(
+            "traces:\n  - {{ service: ECS, operation: deleteServer, resource.id: a, repeat: 2 }}\n  \
+             - {{ service: ECS, operation: deleteServer, resource.id: b }}\n  \
+             - {{ at: 1m, service: ECS, operation: deleteServer, resource.id: {last} }}\nalerts: {alerts}"
+        )
+    };
+    check(distinct, &servers("c", "[{ at: 1m }]"));
+    check(distinct, &servers("b", "[]"));
+    fails(
+        distinct,
+        &servers("b", "[{ at: 1m }]"),
+        "expected an alert at 1 min, none came: 2 of 3 different values of `resource.id` counted within 5 min with the same `actor.name`",
+    );
+
+    let first = "match: { service: IAM, action: login }\nwhen: { first_seen: { of: [actor.name, source_network] } }";
+    let logins = |address: &str, alerts: &str| {
+        format!(
+            "traces:\n  - {{ service: IAM, operation: login, source_ip: 192.0.2.1 }}\n  \
+             - {{ at: 2h, service: IAM, operation: login, source_ip: {address} }}\nalerts: {alerts}"
+        )
+    };
+    check(first, &logins("198.51.100.9", "[{ at: 0s, key: { source_network: 192.0.2.0/24 } }, { at: 2h }]"));
+    check(first, &logins("192.0.2.77", "[{ at: 0s }]"));
+    fails(
+        first,
+        &logins("192.0.2.77", "[{}, { at: 2h }]"),
+        "expected an alert at 2 h, none came: every value of `actor.name` and `source_network` was seen before",
+    );
+}
+
+#[test]
+fn a_silence_rings_when_it_is_over_due() {
+    let rule = "match: { service: CBR, operation: createBackup }\nwhen: { absent: { for: 25h, by: [resource.name], arm_after: 2 } }";
+    let story = |repeat: u64, until: &str, alerts: &str| {
+        format!(
+            "traces: [{{ service: CBR, operation: createBackup, every: 24h, repeat: {repeat} }}]\n{until}\nalerts: {alerts}"
+        )
+    };
+    check(rule, &story(2, "until: 72h", "[{ at: 49h }]"));
+    check(rule, &story(2, "until: 49h", "[{ at: 49h }]"));
+    check(rule, &story(3, "", "[]"));
+    fails(
+        rule,
+        &story(2, "", "[{ at: 49h }]"),
+        "expected an alert at 2 d 1 h, none came: the case ends at 1 d, a match is over due at 2 d 1 h: give a later `until`",
+    );
+    fails(
+        rule,
+        &story(1, "until: 30h", "[{}]"),
+        "expected an alert, none came: 1 of 2 matches seen that it waits for before it watches",
+    );
+}
+
+#[test]
+fn a_sequence_rings_in_its_order() {
+    let rule = "when:\n  sequence:\n    steps: [{ service: IAM, operation: createUser }, { service: IAM, operation: addUserToGroup }]\n    \
+                within: 1h\n    same: resource.name";
+    let story = |first: &str, second: &str, alerts: &str| {
+        format!(
+            "traces:\n  - {{ service: IAM, operation: {first}, resource.name: eve }}\n  \
+             - {{ at: 5m, service: IAM, operation: {second}, resource.name: eve }}\nalerts: {alerts}"
+        )
+    };
+    check(rule, &story("createUser", "addUserToGroup", "[{ at: 5m, count: 2, key: { resource.name: eve } }]"));
+    check(rule, &story("addUserToGroup", "createUser", "[]"));
+    fails(
+        rule,
+        &story("addUserToGroup", "createUser", "[{}]"),
+        "expected an alert, none came: each step has a trace, but they did not come in this order within 1 h with the same `resource.name`",
+    );
+    fails(
+        rule,
+        &story("createUser", "deleteUser", "[{ at: 5m }]"),
+        "expected an alert at 5 min, none came: no trace satisfies step 2 of 2: `operation`: expected `addUserToGroup`, found `createUser`",
+    );
+}

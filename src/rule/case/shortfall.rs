@@ -96,12 +96,9 @@ fn absent(story: &Story, matches: &Matches<'_>, quiet: Duration, arm_after: u64)
         return "nothing was seen".into();
     };
     let due = clock::plus(last, quiet);
-    let end = story.until.map_or_else(
-        || story.traces.last().map_or(sample::START, |trace| trace.time),
-        |until| clock::plus(sample::START, until),
-    );
-    if end < due {
-        return format!("the case ends at {}, a match is over due at {}: give `until`", after(end), after(due));
+    if story.end() < due {
+        let (end, due) = (after(story.end()), after(due));
+        return format!("the case ends at {end}, a match is over due at {due}: give a later `until`");
     }
     "no match was over due".into()
 }

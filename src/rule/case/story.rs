@@ -1,6 +1,6 @@
 //! Runs a story through everything that rings, and names the first difference.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{Expected, Story, shortfall};
 use crate::{
@@ -9,8 +9,8 @@ use crate::{
     rule::{Mode, Rule, RuleSet, When, sample},
 };
 
-/// Rules have watched for longer than any of them learns when a story begins.
-const LEARNED: Duration = Duration::from_secs(400 * 86_400);
+/// A silence is over due once its end has passed.
+const PASSED: Duration = Duration::from_micros(1);
 
 /// Something that rang, and when after the start of the story.
 struct Rang {
@@ -76,24 +76,29 @@ fn rehearse(rule: &Rule, story: &Story) -> Vec<Rang> {
         _ => None,
     };
     let rules = RuleSet { rules: vec![rule], generation: String::new() };
-    let mut rehearsal = Rehearsal::new(&rules, clock::minus(sample::START, LEARNED));
-    let last = story.traces.last().map_or(sample::START, |trace| trace.time);
-    let end = story.until.map_or(last, |until| clock::plus(sample::START, until));
-    // A silence rings when it is over due, so the clock stops there, too.
-    let mut moments: Vec<Timestamp> = story.traces.iter().map(|trace| trace.time).collect();
-    moments.extend(
-        quiet.into_iter().flat_map(|quiet| story.traces.iter().map(move |trace| clock::plus(trace.time, quiet))),
-    );
-    moments.push(end);
-    moments.retain(|moment| *moment <= end || *moment <= last);
-    moments.sort();
-    moments.dedup();
+    let mut rehearsal = Rehearsal::learnt(&rules, sample::START);
     let mut rang = Vec::new();
-    for moment in moments {
-        let now: Vec<_> = story.traces.iter().filter(|trace| trace.time == moment).map(Arc::clone).collect();
-        let mut rings = if now.is_empty() { Vec::new() } else { rehearsal.traces(&now) };
-        rings.extend(rehearsal.finish(moment));
-        rang.extend(rings.into_iter().map(|ring| Rang { at: clock::since(sample::START, moment), ring }));
+    let mut note = |rings: Vec<Ring>, moment: Timestamp| {
+        let at = clock::since(sample::START, moment);
+        let at = Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX));
+        rang.extend(rings.into_iter().map(|ring| Rang { at, ring }));
+    };
+    // The clock stops wherever a silence may end, so that it rings there.
+    let mut ends: Vec<Timestamp> = quiet
+        .iter()
+        .flat_map(|quiet| story.traces.iter().map(|trace| clock::plus(trace.time, *quiet + PASSED)))
+        .collect();
+    ends.sort();
+    let mut ends = ends.into_iter().peekable();
+    for trace in &story.traces {
+        while let Some(end) = ends.next_if(|end| *end <= trace.time) {
+            note(rehearsal.advance(end), end);
+        }
+        note(rehearsal.trace(trace), trace.time);
+    }
+    let until = clock::plus(story.end(), PASSED);
+    for end in ends.take_while(|end| *end < until).chain([until]) {
+        note(rehearsal.advance(end), end);
     }
     rang
 }

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use anstyle::{AnsiColor, Style};
+use anyhow::Context;
 
 use super::{BAD, Output, USAGE};
 use crate::{
@@ -14,6 +14,9 @@ use crate::{
     document::{self, File, Level, Problem},
     rule::{self, RuleSet},
 };
+
+mod junit;
+mod table;
 
 /// Where rules lie if no path is given.
 const DEFAULT: &str = "rules";
@@ -25,6 +28,12 @@ pub struct Args {
     /// Test the rules that are built in
     #[arg(long, conflicts_with = "paths")]
     shipped: bool,
+    /// Also list rules without a case that fires or one that is silent, and fail if there are any
+    #[arg(long)]
+    coverage: bool,
+    /// Also write the verdicts as JUnit XML, one test suite for each rule file
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// How to print the verdicts
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -32,7 +41,8 @@ pub struct Args {
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (files, mut problems) = files(&args);
-    let (set, found) = rule::load(&files);
+    // Cases judge a rule as its author wrote it: what an overlay changes is the overlay's business.
+    let (set, found) = rule::load::as_written(&files);
     problems.extend(found);
     if !problems.is_empty() {
         anstream::eprintln!("{}\n", document::draw::draw(&problems, &files, std::io::stderr().is_terminal()));
@@ -40,13 +50,79 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if problems.iter().any(|problem| problem.level == Level::Error) {
         return Ok(ExitCode::from(USAGE));
     }
-    let rows = rows(&set);
-    match args.output {
-        Output::Table => say!("{}", table(&set, &rows)),
-        Output::Json => say!("{}", json(&set, &rows)),
+    let verdicts = Verdicts::of(&set);
+    if let Some(path) = &args.junit {
+        let text = junit::text(&verdicts)?;
+        std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
-    let failed = rows.iter().any(|row| row.failure.is_some());
-    Ok(if failed { ExitCode::from(BAD) } else { ExitCode::SUCCESS })
+    match args.output {
+        Output::Table => say!("{}", table::text(&verdicts, args.coverage)),
+        Output::Json => say!("{}", json(&verdicts)),
+    }
+    let uncovered = args.coverage && !verdicts.uncovered.is_empty();
+    Ok(if verdicts.failed() > 0 || uncovered { ExitCode::from(BAD) } else { ExitCode::SUCCESS })
+}
+
+/// What became of all cases.
+struct Verdicts {
+    rules: usize,
+    rows: Vec<Row>,
+    uncovered: Vec<Uncovered>,
+}
+
+/// One case.
+struct Row {
+    rule: String,
+    file: String,
+    line: usize,
+    fires: bool,
+    name: String,
+    failure: Option<String>,
+}
+
+/// A rule that its cases do not show from both sides.
+struct Uncovered {
+    rule: String,
+    place: String,
+    lacks: &'static str,
+}
+
+impl Verdicts {
+    fn of(set: &RuleSet) -> Self {
+        let (mut rows, mut uncovered) = (Vec::new(), Vec::new());
+        for rule in &set.rules {
+            let file = rule.place.rsplit_once(':').map_or(rule.place.as_str(), |(file, _)| file);
+            let results = rule.run_cases();
+            let has = |fires: bool| results.iter().any(|result| result.fires == fires);
+            let lacks = match (has(true), has(false)) {
+                (true, true) => None,
+                (true, false) => Some("no case that is silent"),
+                (false, true) => Some("no case that fires"),
+                (false, false) => Some("no case"),
+            };
+            uncovered.extend(lacks.map(|lacks| Uncovered { rule: rule.id.clone(), place: rule.place.clone(), lacks }));
+            rows.extend(results.into_iter().map(|result| Row {
+                rule: rule.id.clone(),
+                file: file.to_owned(),
+                line: result.line,
+                fires: result.fires,
+                name: result.name,
+                failure: result.failure,
+            }));
+        }
+        Self { rules: set.rules.len(), rows, uncovered }
+    }
+
+    fn failed(&self) -> usize {
+        self.rows.iter().filter(|row| row.failure.is_some()).count()
+    }
+}
+
+impl Row {
+    /// What the case expects.
+    fn kind(&self) -> &'static str {
+        if self.fires { "fires" } else { "silent" }
+    }
 }
 
 fn files(args: &Args) -> (Vec<File>, Vec<Problem>) {
@@ -73,81 +149,25 @@ fn files(args: &Args) -> (Vec<File>, Vec<Problem>) {
     (files, problems)
 }
 
-struct Row {
-    rule: String,
-    file: String,
-    line: usize,
-    fires: bool,
-    name: String,
-    failure: Option<String>,
-}
-
-fn rows(set: &RuleSet) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for rule in &set.rules {
-        let file = rule.place.rsplit_once(':').map_or(rule.place.as_str(), |(file, _)| file);
-        rows.extend(rule.run_cases().into_iter().map(|result| Row {
-            rule: rule.id.clone(),
-            file: file.to_owned(),
-            line: result.line,
-            fires: result.fires,
-            name: result.name,
-            failure: result.failure,
-        }));
-    }
-    rows
-}
-
-fn table(set: &RuleSet, rows: &[Row]) -> String {
-    let style = |color: AnsiColor, text: &str| {
-        let style = Style::new().fg_color(Some(color.into()));
-        format!("{style}{text}{style:#}")
-    };
-    let width = rows.iter().map(|row| row.rule.len()).max().unwrap_or(0);
-    let case_width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
-    let mut lines = Vec::new();
-    let mut last = "";
-    for row in rows {
-        let rule = if row.rule == last { "" } else { &row.rule };
-        last = &row.rule;
-        let kind = if row.fires { "fires" } else { "silent" };
-        let verdict = match row.failure {
-            None => style(AnsiColor::Green, "ok"),
-            Some(_) => style(AnsiColor::Red, "FAILED"),
-        };
-        lines.push(format!("{rule:width$}  {kind:6}  {:case_width$}  {verdict}", row.name));
-        if let Some(failure) = &row.failure {
-            lines.push(format!("{:width$}  {}:{}: {failure}", "", row.file, row.line));
-        }
-    }
-    for rule in set.rules.iter().filter(|rule| rule.cases.is_empty()) {
-        lines.push(format!("{:width$}  {}", rule.id, style(AnsiColor::Yellow, "no case")));
-    }
-    let failed = rows.iter().filter(|row| row.failure.is_some()).count();
-    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    lines.push(format!(
-        "\n{}, {}: {}, {}",
-        plural(set.rules.len(), "rule"),
-        plural(rows.len(), "case"),
-        style(AnsiColor::Green, &format!("{} ok", rows.len() - failed)),
-        if failed == 0 { "0 failed".to_owned() } else { style(AnsiColor::Red, &format!("{failed} failed")) },
-    ));
-    lines.join("\n")
-}
-
-fn json(set: &RuleSet, rows: &[Row]) -> serde_json::Value {
+fn json(verdicts: &Verdicts) -> serde_json::Value {
     let case = |row: &Row| {
         serde_json::json!({
             "rule": row.rule,
             "file": row.file,
             "line": row.line,
-            "expected": if row.fires { "fires" } else { "silent" },
+            "expected": row.kind(),
             "case": row.name,
             "ok": row.failure.is_none(),
             "failure": row.failure,
         })
     };
-    let failed = rows.iter().filter(|row| row.failure.is_some()).count();
-    let cases: Vec<_> = rows.iter().map(case).collect();
-    serde_json::json!({ "rules": set.rules.len(), "passed": rows.len() - failed, "failed": failed, "cases": cases })
+    let lack = |rule: &Uncovered| serde_json::json!({ "rule": rule.rule, "place": rule.place, "lacks": rule.lacks });
+    let failed = verdicts.failed();
+    serde_json::json!({
+        "rules": verdicts.rules,
+        "passed": verdicts.rows.len() - failed,
+        "failed": failed,
+        "cases": verdicts.rows.iter().map(case).collect::<Vec<_>>(),
+        "uncovered": verdicts.uncovered.iter().map(lack).collect::<Vec<_>>(),
+    })
 }

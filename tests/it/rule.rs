@@ -571,6 +571,21 @@ fn the_command_prints_verdicts_and_exit_codes() {
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &json["failed"], &json["cases"][1]["ok"]), (Some(1), &1.into(), &false.into()));
 
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("verdicts.xml");
+    let (code, out, _) = run(&["failing.yaml", "--coverage", "--junit", file.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{out}");
+    let lacks = "key-disabled  no case that is silent  failing.yaml:2\n0 of 1 rule have a case";
+    assert!(out.contains(lacks), "{out}");
+    let xml = fs::read_to_string(file).unwrap();
+    assert!(
+        xml.contains("tests=\"2\"") && xml.contains("failures=\"1\"") && xml.contains("name=\"failing.yaml\""),
+        "{xml}"
+    );
+    assert!(xml.contains("message=\"failing.yaml:9: expected to fire, was silent: `operation`"), "{xml}");
+    let (code, out, _) = run(&["--shipped", "--coverage"]);
+    assert!(code == Some(0) && out.contains(" rules have a case that fires"), "{out}");
+
     let (code, _, err) = run(&["bad/unknown-field.yaml"]);
     assert_eq!(code, Some(2));
     assert!(err.contains("did you mean `user.name`?") && err.contains("^^^^^^^^^"), "{err}");

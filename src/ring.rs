@@ -35,7 +35,7 @@ mod window;
 pub use fold::fold;
 pub use look::look;
 pub use recall::{recall, tick};
-pub use rehearsal::{Rehearsal, Tally};
+pub use rehearsal::Rehearsal;
 
 /// A trace that satisfies a part of a rule.
 #[derive(Debug, Clone)]

@@ -41,9 +41,10 @@ pub fn arrive(memory: &mut Memory, mut entry: Entry, silence: Silence, now: Time
 pub fn judge(memory: &mut Memory, silence: Silence, watermark: Timestamp) -> Vec<Found> {
     let mut found = Vec::new();
     for at in armed_from(memory, silence)..memory.entries.len() {
-        let until = memory.entries.get(at + 1).map_or(watermark, |next| next.time.min(watermark));
+        let next = memory.entries.get(at + 1).map(|next| next.time);
         let entry = &mut memory.entries[at];
-        if entry.rang || clock::since(entry.time, until) <= silence.quiet {
+        let over = clock::plus(entry.time, silence.quiet);
+        if entry.rang || watermark < over || next.is_some_and(|next| next <= over) {
             continue;
         }
         let lead = entry.whole.take();
@@ -110,7 +111,7 @@ mod tests {
         arrivals(arrivals_in, |memory, entry, trace| {
             if entry.word == "|" {
                 let watermark = entry.time;
-                let due = memory.due_at.is_some_and(|due| due < watermark);
+                let due = memory.due_at.is_some_and(|due| due <= watermark);
                 let hits = judge(memory, silence, watermark);
                 assert!(due || hits.is_empty(), "a silence was told that was not due at {watermark}");
                 found.extend(hits.iter().map(|hit| minute(hit.lead.time)));
@@ -126,10 +127,11 @@ mod tests {
 
     #[test]
     fn silence_is_told_once_after_it_was_long_enough() {
-        check(1, &["10", "70 |"], &[]);
-        check(1, &["10", "71 |"], &["10"]);
+        check(1, &["10", "69 |"], &[]);
+        check(1, &["10", "70 |"], &["10"]);
+        check(1, &["10", "70", "70 |"], &[]);
         check(1, &["10", "71 |", "90 |", "300 |"], &["10"]);
-        check(1, &["10", "71 |", "100", "150 |", "161 |", "500 |"], &["10", "100"]);
+        check(1, &["10", "71 |", "100", "150 |", "160 |", "500 |"], &["10", "100"]);
         check(1, &["10", "60", "71 |", "100 |", "121 |"], &["60"]);
     }
 

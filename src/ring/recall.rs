@@ -146,12 +146,12 @@ fn arrive(
     let (found, reach, room) = match when {
         When::Count { at_least, within, .. } => {
             let enough = Enough { at_least: *at_least, within: *within, distinct: false };
-            (count::arrive(memory, entry(String::new()), trace, enough).into_iter().collect(), *within, room(*at_least))
+            (counted(memory, entry(String::new()), trace, enough), *within, room(*at_least))
         }
         When::Distinct { of, at_least, within, .. } => {
             let enough = Enough { at_least: *at_least, within: *within, distinct: true };
             let word = slot::word(of, trace).unwrap_or_default();
-            (count::arrive(memory, entry(word), trace, enough).into_iter().collect(), *within, room(*at_least))
+            (counted(memory, entry(word), trace, enough), *within, room(*at_least))
         }
         When::FirstSeen { remember, learn, .. } => {
             let fresh = first_seen::arrive(memory, Entry::bare(trace, ""), *remember);
@@ -161,7 +161,10 @@ fn arrive(
         }
         When::Sequence { steps, within, .. } => {
             let Part::Step(step) = sighting.part else { return Vec::new() };
-            (sequence::arrive(memory, entry(step.to_string()), trace, steps.len(), *within), *within, ROOM)
+            // Only a last step leads an alert.
+            let word = step.to_string();
+            let entry = if step + 1 == steps.len() { entry(word) } else { Entry::bare(trace, word) };
+            (sequence::arrive(memory, entry, trace, steps.len(), *within), *within, ROOM)
         }
         When::Absent { quiet, arm_after, .. } => {
             let silence = Silence { quiet: *quiet, arm_after: *arm_after };
@@ -173,6 +176,12 @@ fn arrive(
     // Of a value that is always there, little has to be kept.
     memories.dropped += if matches!(when, When::FirstSeen { .. }) { 0 } else { dropped };
     found
+}
+
+fn counted(memory: &mut Memory, entry: Entry, trace: &Arc<Trace>, enough: Enough) -> Vec<Found> {
+    let found = count::arrive(memory, entry, trace, enough);
+    count::lighten(memory, enough);
+    found.into_iter().collect()
 }
 
 fn room(at_least: u64) -> usize {

@@ -30,17 +30,8 @@ pub struct Rehearsal<'a> {
     alerts: Vec<Alert>,
     /// Alerts that may still grow, by fingerprint: places in `alerts`.
     open: HashMap<String, Vec<usize>>,
-    looked: Tally,
     now: Timestamp,
     forgot_at: Timestamp,
-}
-
-/// What was looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub traces: u64,
-    pub matched: u64,
-    pub excepted: u64,
 }
 
 impl<'a> Rehearsal<'a> {
@@ -53,7 +44,6 @@ impl<'a> Rehearsal<'a> {
             due_of: HashMap::new(),
             alerts: Vec::new(),
             open: HashMap::new(),
-            looked: Tally::default(),
             now: start,
             forgot_at: start,
         }
@@ -70,17 +60,24 @@ impl<'a> Rehearsal<'a> {
     /// What these traces make ring, oldest first. Pages may come in any order; silences
     /// are judged by [`Self::advance`] alone.
     pub fn traces(&mut self, traces: &[Arc<Trace>]) -> Vec<Ring> {
-        self.now = traces.iter().map(|trace| trace.time).fold(self.now, Timestamp::max);
-        let looked = look(self.rules, traces);
-        self.count(traces.len(), &looked);
-        let hits = recall(SOURCE, self.rules, &looked, &mut self.memories, self.now);
-        self.settle(hits)
+        let now = traces.iter().map(|trace| trace.time).fold(self.now, Timestamp::max);
+        self.looked(&look(self.rules, traces), now)
     }
 
-    /// What one trace makes ring, and before it the silences that ended no later. For
+    /// What traces that were looked at already make ring; `now` is the newest of them.
+    pub fn looked(&mut self, looked: &Looked, now: Timestamp) -> Vec<Ring> {
+        self.now = self.now.max(now);
+        let hits = recall(SOURCE, self.rules, looked, &mut self.memories, self.now);
+        let rings = self.settle(hits);
+        self.forget();
+        rings
+    }
+
+    /// What one trace makes ring, and before it the silences that were over before. For
     /// traces in order of time.
     pub fn trace(&mut self, trace: &Arc<Trace>) -> Vec<Ring> {
-        let mut rings = self.advance(trace.time);
+        let before = clock::minus(trace.time, Duration::from_nanos(1));
+        let mut rings = self.advance(before);
         rings.extend(self.traces(std::slice::from_ref(trace)));
         rings
     }
@@ -90,7 +87,7 @@ impl<'a> Rehearsal<'a> {
         self.now = self.now.max(watermark);
         let mut due = Vec::new();
         while let Some((at, _)) = self.due.first()
-            && *at < watermark
+            && *at <= watermark
         {
             let (_, slot) = self.due.pop_first().expect("there is a first one");
             self.due_of.remove(&slot);
@@ -98,9 +95,7 @@ impl<'a> Rehearsal<'a> {
         }
         let hits = tick(SOURCE, self.rules, due, &mut self.memories, watermark);
         let rings = self.settle(hits);
-        if clock::since(self.forgot_at, watermark) >= FORGET_EVERY {
-            self.forget(watermark);
-        }
+        self.forget();
         rings
     }
 
@@ -112,15 +107,6 @@ impl<'a> Rehearsal<'a> {
     /// All alerts so far, in the order in which they opened, as they stand now.
     pub fn alerts(&self) -> &[Alert] {
         &self.alerts
-    }
-
-    pub fn tally(&self) -> Tally {
-        self.looked
-    }
-    fn count(&mut self, traces: usize, looked: &Looked) {
-        self.looked.traces += traces as u64;
-        self.looked.matched += looked.matched;
-        self.looked.excepted += looked.excepted.len() as u64;
     }
 
     /// Folds hits into the alerts near them, and notes which silences are due.
@@ -157,13 +143,17 @@ impl<'a> Rehearsal<'a> {
     }
 
     /// Bounds what is kept over days of traces.
-    fn forget(&mut self, watermark: Timestamp) {
-        self.forgot_at = watermark;
-        self.memories.slots.retain(|_, memory| memory.due_at.is_some() || memory.expires_at >= watermark);
+    fn forget(&mut self) {
+        let now = self.now;
+        if clock::since(self.forgot_at, now) < FORGET_EVERY {
+            return;
+        }
+        self.forgot_at = now;
+        self.memories.slots.retain(|_, memory| memory.due_at.is_some() || memory.expires_at >= now);
         let alerts = &self.alerts;
         let grows = |at: &usize| {
             let alert = &alerts[*at];
-            clock::plus(alert.last_time.max(alert.closes_at), alert.window.saturating_add(LATENESS)) >= watermark
+            clock::plus(alert.last_time.max(alert.closes_at), alert.window.saturating_add(LATENESS)) >= now
         };
         self.open.retain(|_, places| {
             places.retain(grows);

@@ -14,6 +14,7 @@ mod http;
 mod ingest;
 mod kill;
 mod reload;
+mod ring;
 mod rooms;
 mod rule;
 mod source;

@@ -17,9 +17,11 @@ use tracebell::{
 /// State as a store keeps it.
 #[derive(Default)]
 pub struct Desk {
-    memories: BTreeMap<Slot, String>,
+    /// With when each is due, as a store finds them.
+    memories: BTreeMap<Slot, (Option<Timestamp>, String)>,
     since: BTreeMap<String, Timestamp>,
-    alerts: BTreeMap<String, String>,
+    /// By id: fingerprint and all of it.
+    alerts: BTreeMap<String, (String, String)>,
     seen: HashSet<String>,
     /// By rule, every trace told.
     told: BTreeMap<String, Vec<String>>,
@@ -34,7 +36,7 @@ pub struct Standing {
     span: Option<(Timestamp, Timestamp)>,
     count: u64,
     severity: Severity,
-    escalated: bool,
+    pub escalated: bool,
 }
 
 impl Desk {
@@ -44,27 +46,29 @@ impl Desk {
         let looked = ring::look(rules, &fresh);
         let mut memories = Memories { since: self.since.clone(), ..Memories::default() };
         for slot in &looked.slots {
-            memories.slots.extend(self.memories.get(slot).map(|text| (slot.clone(), memory(text))));
+            memories.slots.extend(self.memories.get(slot).map(|(_, text)| (slot.clone(), memory(text))));
         }
         let mut hits = ring::recall("prod", rules, &looked, &mut memories, now);
         assert_eq!(memories.dropped, 0);
         if let Some(watermark) = watermark {
-            let stored = self.memories.iter().map(|(slot, text)| (slot.clone(), memory(text)));
-            let due: Vec<(Slot, Memory)> =
-                stored.filter(|(_, memory)| memory.due_at.is_some_and(|due| due < watermark)).collect();
+            let is_due = |due: &Option<Timestamp>| due.is_some_and(|due| due < watermark);
+            let stored = self.memories.iter().filter(|(_, (due, _))| is_due(due));
+            let due = stored.map(|(slot, (_, text))| (slot.clone(), memory(text))).collect();
             hits.extend(ring::tick("prod", rules, due, &mut memories, watermark));
         }
         let fingerprints: BTreeSet<&str> = hits.iter().map(|hit| hit.fingerprint.as_str()).collect();
-        let mut open: Vec<Alert> = self.alerts.values().map(|text| serde_json::from_str(text).unwrap()).collect();
-        open.retain(|alert| fingerprints.contains(alert.fingerprint.as_str()));
+        let near = self.alerts.values().filter(|(fingerprint, _)| fingerprints.contains(fingerprint.as_str()));
+        let mut open: Vec<Alert> = near.map(|(_, text)| serde_json::from_str(text).unwrap()).collect();
         for ring in ring::fold("prod", hits, &mut open, now) {
             assert!(ring.alert.told <= ring.alert.count);
             self.told.entry(ring.alert.rule.clone()).or_default().extend(ring.evidence.into_iter().map(|(id, _)| id));
-            self.alerts.insert(ring.alert.id.clone(), serde_json::to_string(&ring.alert).unwrap());
+            let text = serde_json::to_string(&ring.alert).unwrap();
+            self.alerts.insert(ring.alert.id, (ring.alert.fingerprint, text));
         }
         for slot in &memories.changed {
             assert!(watermark.is_some() || looked.slots.contains(slot), "{slot:?} was not asked for");
-            self.memories.insert(slot.clone(), serde_json::to_string(&memories.slots[slot]).unwrap());
+            let memory = &memories.slots[slot];
+            self.memories.insert(slot.clone(), (memory.due_at, serde_json::to_string(memory).unwrap()));
         }
         self.since = memories.since;
     }
@@ -77,7 +81,7 @@ impl Desk {
     }
 
     pub fn alerts(&self) -> Vec<Standing> {
-        let standing = |text: &String| {
+        let standing = |(_, text): &(String, String)| {
             let alert: Alert = serde_json::from_str(text).unwrap();
             Standing {
                 span: (alert.rule != "first").then(|| (alert.begun(), alert.last_time)),

@@ -161,3 +161,174 @@ impl<'a> Rehearsal<'a> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{document::File, rule, trace::Rating};
+
+    const GUESSING: &str = "
+- id: guessing
+  title: 'Guessing from {{ key.source_ip }}'
+  severity: medium
+  match: { operation: loginFailed }
+  except: [ { reason: known, match: { actor.name: scanner } } ]
+  when: { count: { at_least: 3, within: 10m, by: [source_ip] } }
+  then: { match: { operation: login }, within: 30m, severity: critical, title: '{{ actor.name }} guessed {{ key.source_ip }}' }
+";
+    const DELETED: &str = "
+- id: deleted
+  title: '{{ actor.name }} deleted {{ resource.id }}'
+  severity: high
+  match: { operation: deleteServer }
+";
+
+    /// Pages of traces, `minute operation actor address [rating]` each, or `until minute`; the rings as
+    /// `change severity title count/told`.
+    #[track_caller]
+    fn check(rules: &str, pages: &[&[&str]], expected: &[&str]) {
+        let file = File { name: "r.yaml".into(), text: format!("rules:{rules}") };
+        let (set, problems) = rule::load(&[file]);
+        assert!(!problems.iter().any(|problem| problem.level == crate::document::Level::Error), "{problems:?}");
+        let minute = |text: &str| Timestamp::from_second(text.parse::<i64>().expect("a minute") * 60).expect("in range");
+        let mut rehearsal = Rehearsal::learnt(&set, minute("0"));
+        let (mut rings, mut number) = (Vec::new(), 0);
+        for page in pages {
+            let mut traces = Vec::new();
+            for line in *page {
+                let words: Vec<&str> = line.split(' ').collect();
+                if let ["until", end] = words.as_slice() {
+                    rings.extend(rehearsal.finish(minute(end)));
+                    continue;
+                }
+                number += 1;
+                let mut trace = Trace::blank(format!("t{number}"), minute(words[0]));
+                (trace.service, trace.operation) = ("ECS".into(), words[1].into());
+                trace.actor.name = Some(words[2].to_owned()).filter(|name| name != "-");
+                trace.source_ip = Some(words[3].to_owned());
+                trace.resource.id = Some("server".to_owned());
+                trace.rating = words.get(4).map_or(Rating::Normal, |word| Rating::parse(word));
+                traces.push(Arc::new(trace));
+            }
+            rings.extend(rehearsal.traces(&traces));
+        }
+        let told = |ring: &Ring| {
+            let Alert { severity, title, count, told, .. } = &ring.alert;
+            format!("{:?} {severity} {title} {count}/{told}", ring.change)
+        };
+        assert_eq!(rings.iter().map(told).collect::<Vec<_>>(), expected, "{pages:?}");
+        // The order of opening, each once.
+        let ids: BTreeSet<&str> = rehearsal.alerts().iter().map(|alert| alert.id.as_str()).collect();
+        assert_eq!(ids.len(), rings.iter().filter(|ring| ring.change == crate::ring::Change::Opened).count());
+    }
+
+    #[test]
+    fn success_after_failures_escalates_their_alert() {
+        let failures = ["0 loginFailed a 1", "1 loginFailed b 1", "2 loginFailed c 1", "3 loginFailed c 1"];
+        let opened = ["Opened medium Guessing from 1 3/3", "Repeat medium Guessing from 1 4/3"];
+        let escalated = "Escalated critical c guessed 1 5/5";
+        check(GUESSING, &[&failures, &["9 login c 1"]], &[opened[0], opened[1], escalated]);
+        check(GUESSING, &[&[&failures[..], &["9 login c 1"]].concat()], &[opened[0], opened[1], escalated]);
+        let second = "Repeat critical c guessed 1 6/5";
+        check(GUESSING, &[&failures, &["9 login c 1", "12 login d 1"]], &[opened[0], opened[1], escalated, second]);
+        // From elsewhere, too late, or before them.
+        check(GUESSING, &[&failures, &["9 login c 2"]], &opened);
+        check(GUESSING, &[&failures, &["34 login c 1"]], &opened);
+        check(GUESSING, &[&["0 login c 1"], &["1 loginFailed a 1", "2 loginFailed b 1", "3 loginFailed c 1"]], &opened[..1]);
+    }
+
+    #[test]
+    fn success_alone_is_nothing_and_waits_for_failures_that_come_late() {
+        check(GUESSING, &[&["9 login c 1"]], &[]);
+        let late = ["0 loginFailed a 1", "1 loginFailed b 1", "2 loginFailed c 1"];
+        check(GUESSING, &[&["9 login c 1"], &late], &["Opened critical c guessed 1 4/4"]);
+        check(GUESSING, &[&["9 login c 1", "10 login d 1"], &late], &["Opened critical c guessed 1 5/5"]);
+        // An open alert escalates by a trace that waited for a later failure.
+        check(
+            GUESSING,
+            &[&late, &["38 login c 1"], &["9 loginFailed a 1"]],
+            &["Opened medium Guessing from 1 3/3", "Escalated critical c guessed 1 5/5"],
+        );
+    }
+
+    #[test]
+    fn exceptions_keep_traces_from_the_count_but_not_from_escalating() {
+        let some = ["0 loginFailed scanner 1", "1 loginFailed scanner 1", "2 loginFailed scanner 1"];
+        check(GUESSING, &[&some], &[]);
+        let failures = ["0 loginFailed a 1", "1 loginFailed b 1", "2 loginFailed c 1"];
+        check(
+            GUESSING,
+            &[&failures, &["3 login scanner 1"]],
+            &["Opened medium Guessing from 1 3/3", "Escalated critical scanner guessed 1 4/4"],
+        );
+    }
+
+    #[test]
+    fn a_result_updates_the_alert_of_its_request_and_rings_if_it_is_worse() {
+        let request = "0 deleteServer alice 1";
+        let opened = "Opened high alice deleted server 1/1";
+        check(DELETED, &[&[request], &["30 deleteServer - 1"]], &[opened, "Repeat high alice deleted server 2/1"]);
+        check(
+            DELETED,
+            &[&[request], &["30 deleteServer - 1 incident"]],
+            &[opened, "Updated high alice deleted server 2/2"],
+        );
+        check(
+            DELETED,
+            &[&[request], &["30 deleteServer alice 1 warning"]],
+            &[opened, "Updated high alice deleted server 2/2"],
+        );
+        check(
+            DELETED,
+            &[&["30 deleteServer - 1 incident"], &[request]],
+            &["Opened high - deleted server 1/1", "Repeat high - deleted server 2/1"],
+        );
+        check(
+            DELETED,
+            &[&[request], &["61 deleteServer - 1 incident"]],
+            &[opened, "Opened high - deleted server 1/1"],
+        );
+        // Done again, it is told again once the window is over.
+        check(DELETED, &[&[request], &["11 deleteServer alice 1"]], &[opened, opened]);
+        check(DELETED, &[&[request], &["11 deleteServer bob 1"]], &[opened, "Opened high bob deleted server 1/1"]);
+    }
+
+    #[test]
+    fn silences_ring_as_time_goes_on() {
+        let backup = "
+- id: backup
+  title: 'No backup since {{ time }}'
+  severity: medium
+  match: { operation: backup }
+  when: { absent: { for: 60m, arm_after: 2 } }
+";
+        let since = |minute: i64| {
+            let time = Timestamp::from_second(minute * 60).expect("in range");
+            format!("Opened medium No backup since {time} 1/1")
+        };
+        check(backup, &[&["0 backup - 1"], &["until 100"]], &[]);
+        let page: &[&str] = &["0 backup - 1", "50 backup - 1"];
+        check(backup, &[page, &["until 109"]], &[]);
+        check(backup, &[page, &["until 110", "until 500"]], &[&since(50)]);
+        check(backup, &[page, &["200 backup - 1", "until 500"]], &[&since(50)]);
+        check(backup, &[page, &["200 backup - 1"], &["until 500"]], &[&since(50), &since(200)]);
+    }
+
+    #[test]
+    fn memory_stays_bounded_over_days() {
+        let text = format!("rules:{GUESSING}{DELETED}");
+        let (set, _) = rule::load(&[File { name: "r.yaml".into(), text }]);
+        let start = Timestamp::UNIX_EPOCH;
+        let mut rehearsal = Rehearsal::new(&set, start);
+        let mut most = 0;
+        for number in 0..5000_u64 {
+            let mut trace = Trace::blank(format!("t{number}"), clock::plus(start, Duration::from_secs(number * 120)));
+            (trace.service, trace.operation) = ("ECS".into(), (*["loginFailed", "login", "deleteServer"].get(number as usize % 3).expect("three")).into());
+            trace.source_ip = Some(format!("192.0.2.{number}"));
+            trace.resource.id = Some(number.to_string());
+            rehearsal.trace(&Arc::new(trace));
+            most = most.max(rehearsal.memories.slots.len()).max(rehearsal.open.values().map(Vec::len).sum());
+        }
+        assert!(rehearsal.alerts().len() > 500 && most < 1300, "{most} of {}", rehearsal.alerts().len());
+    }
+}

@@ -108,6 +108,11 @@ impl Alert {
         self.first_time.map_or(self.first.time, |time| time.min(self.first.time))
     }
 
+    /// Traces behind it that no message tells of yet.
+    pub fn untold(&self) -> u64 {
+        self.count.saturating_sub(self.told)
+    }
+
     /// True if a match at `time` belongs to this alert rather than to one of its own.
     /// Measured on the traces' own clock, in both directions, because traces come late:
     /// whichever order matches come in, each is told in exactly one alert, and bursts

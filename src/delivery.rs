@@ -20,8 +20,8 @@ pub struct Delivery {
     pub endpoint: String,
     pub notification: Notification,
     pub body: Vec<u8>,
-    /// How many alerts and repeats this delivery stands for: 1 for an opened
-    /// alert, the repeats for a window's summary, 0 for a notice or a copy.
+    /// How many alerts and repeats this delivery stands for: those that it tells of first.
+    /// 0 for a notice or a copy.
     pub covers: u64,
     pub cause: Cause,
     pub created_at: Timestamp,
@@ -31,6 +31,7 @@ pub struct Delivery {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
+    /// An alert opened, or got worse.
     Alert(String),
     WindowClosed(String),
     Overflow,

@@ -262,14 +262,17 @@ impl<S: Store> Ingest<S> {
         let generation = self.generation.borrow().clone();
         let fetched = records.len();
         let records = Arc::new(records);
+        let advanced = match complete {
+            true => Some(self.polling.advance(checkpoint, &round.window, cloud_now)),
+            false => round.jump.as_ref().map(|jump| jump.checkpoint.clone()),
+        };
+        let watermark = advanced.as_ref().filter(|_| complete).map(|advanced| advanced.watermark);
         let mut conflicts = 0;
         let fresh = loop {
-            let mut batch = effects::decide(&self.name, &self.store, &generation, records.clone(), now).await?;
+            let mut batch =
+                effects::decide(&self.name, &self.store, &generation, records.clone(), watermark, now).await?;
             batch.gaps.clone_from(&gaps);
-            batch.checkpoint = match complete {
-                true => Some(self.polling.advance(checkpoint, &round.window, cloud_now)),
-                false => round.jump.as_ref().map(|jump| jump.checkpoint.clone()),
-            };
+            batch.checkpoint.clone_from(&advanced);
             for gap in &gaps {
                 batch.deliveries.extend(trouble::gap_notice(&generation, gap, now));
             }

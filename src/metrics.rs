@@ -26,6 +26,11 @@ pub struct RuleLabel {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct WindowLabel {
+    pub rule: String,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct AttemptLabel {
     pub endpoint: String,
     pub outcome: &'static str,
@@ -68,6 +73,8 @@ pub struct Metrics {
     pub rules_loaded: Gauge,
     pub reload_failures: Counter,
     pub quarantined: Gauge,
+    pub window_keys: Family<WindowLabel, Gauge>,
+    pub window_keys_evicted: Family<WindowLabel, Counter>,
 }
 
 /// From 5 ms to about 5 min.
@@ -95,6 +102,8 @@ impl Metrics {
             rules_loaded: Gauge::default(),
             reload_failures: Counter::default(),
             quarantined: Gauge::default(),
+            window_keys: Family::default(),
+            window_keys_evicted: Family::default(),
         };
         let mut registry = Registry::with_prefix("tracebell");
         let r = &mut registry;
@@ -150,6 +159,12 @@ impl Metrics {
             "quarantined_records",
             "Records kept because they could not be decoded",
             metrics.quarantined.clone(),
+        );
+        r.register("window_keys", "Keys that a rule remembers, from the store", metrics.window_keys.clone());
+        r.register(
+            "window_keys_evicted",
+            "Keys that a rule had to forget because it saw too many, from the store",
+            metrics.window_keys_evicted.clone(),
         );
         (metrics, registry)
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     alert::{Alert, Key, Severity},
-    clock::Timestamp,
+    clock::{self, Timestamp},
     trace::Trace,
 };
 
@@ -22,8 +22,11 @@ pub struct Notification {
     /// The source the traces came from; empty for what Tracebell says about itself.
     pub source: String,
     pub alert: Option<AlertFacts>,
+    /// How the alert got worse, for `Escalated` and `Updated`.
+    #[serde(default)]
+    pub worse: Option<Worse>,
     pub overflow: Option<Overflow>,
-    /// More lines in plain words, for notices: what was found, what to do.
+    /// More lines in plain words: what was found, what to do.
     pub lines: Vec<String>,
     pub created_at: Timestamp,
 }
@@ -33,7 +36,11 @@ pub struct Notification {
 pub enum Kind {
     /// The first match of an alert.
     Opened,
-    /// An alert's window closed with more than one match.
+    /// A later trace made the alert worse.
+    Escalated,
+    /// An asynchronous operation went worse in its second half.
+    Updated,
+    /// An alert's window closed with matches that no message told of.
     Summary,
     /// Many deliveries in one, because the endpoint's rate limit was hit.
     Overflow,
@@ -47,6 +54,8 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Opened => "opened",
+            Self::Escalated => "escalated",
+            Self::Updated => "updated",
             Self::Summary => "summary",
             Self::Overflow => "overflow",
             Self::Notice => "notice",
@@ -61,9 +70,24 @@ pub struct AlertFacts {
     pub rule: String,
     pub key: Key,
     pub count: u64,
-    /// From the first match's time to the newest one's.
+    /// How many of them nobody was told of before; 0 in what was stored before there was such a number.
+    #[serde(default)]
+    pub tells: u64,
+    /// Time of the oldest match, if it came after the one that opened the alert.
+    #[serde(default)]
+    pub first_time: Option<Timestamp>,
+    /// From the oldest match's time to the newest one's.
     pub span: Duration,
     /// The match that opened the alert.
+    pub trace: Trace,
+}
+
+/// What made an alert worse.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Worse {
+    /// The alert's severity before.
+    pub was: Severity,
+    /// The trace that did it.
     pub trace: Trace,
 }
 
@@ -81,12 +105,17 @@ pub struct Overflow {
 
 impl Notification {
     pub fn opened(alert: &Alert, now: Timestamp) -> Self {
-        Self::of_alert(Kind::Opened, alert, now)
+        Self::of_alert(Kind::Opened, alert, alert.told, now)
     }
 
-    /// What is sent when a window closes with `alert.count > 1`.
+    /// What is sent when a window closes with `alert.count > alert.told`.
     pub fn summary(alert: &Alert, now: Timestamp) -> Self {
-        Self::of_alert(Kind::Summary, alert, now)
+        Self::of_alert(Kind::Summary, alert, alert.untold(), now)
+    }
+
+    /// What is sent when `kind` of change made an alert worse; it tells of `tells` traces.
+    pub fn worse(kind: Kind, alert: &Alert, worse: Worse, tells: u64, now: Timestamp) -> Self {
+        Self { worse: Some(worse), ..Self::of_alert(kind, alert, tells, now) }
     }
 
     /// Tracebell about itself; `lines` say what was found and what to do.
@@ -99,13 +128,14 @@ impl Notification {
             runbook: None,
             source: String::new(),
             alert: None,
+            worse: None,
             overflow: None,
             lines,
             created_at: now,
         }
     }
 
-    fn of_alert(kind: Kind, alert: &Alert, now: Timestamp) -> Self {
+    fn of_alert(kind: Kind, alert: &Alert, tells: u64, now: Timestamp) -> Self {
         Self {
             kind,
             severity: alert.severity,
@@ -118,9 +148,12 @@ impl Notification {
                 rule: alert.rule.clone(),
                 key: alert.key.clone(),
                 count: alert.count,
-                span: crate::clock::since(alert.first.time, alert.last_time),
+                tells,
+                first_time: alert.first_time,
+                span: clock::since(alert.begun(), alert.last_time),
                 trace: alert.first.clone(),
             }),
+            worse: None,
             overflow: None,
             lines: Vec::new(),
             created_at: now,

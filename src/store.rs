@@ -3,13 +3,18 @@
 //! Four transactions, each taking one value. A trait because two databases
 //! ship; the contract suite in `tests/it/store.rs` runs against each.
 
-use std::{collections::HashSet, future::Future, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    future::Future,
+    time::Duration,
+};
 
 use crate::{
     alert::Alert,
     checkpoint::{Checkpoint, Gap},
     clock::Timestamp,
     delivery::{Delivery, Leased, Outcome, Rate, State},
+    ring::{Memory, Slot},
 };
 
 mod gcra;
@@ -36,8 +41,24 @@ pub struct IngestBatch {
     pub owed: Vec<Owed>,
     pub ledger: Vec<LedgerRow>,
     pub quarantine: Vec<Quarantined>,
+    /// Memories that changed, whole; written by slot.
+    pub memories: Vec<Remembered>,
+    /// Since when rules watch that did not before; one that is known stays as it is.
+    pub watches: BTreeMap<String, Timestamp>,
+    /// With it go memories that expired before its watermark.
     pub checkpoint: Option<Checkpoint>,
     pub gaps: Vec<Gap>,
+}
+
+/// What a rule remembers of one key from now on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remembered {
+    pub slot: Slot,
+    /// `None`: nothing any more.
+    pub memory: Option<Memory>,
+    /// Keys that the rule may remember of one source. Beyond it those with the oldest
+    /// newest trace are evicted and counted, in the same transaction.
+    pub limit: u64,
 }
 
 /// fetched = duplicate + undecodable + evaluated; evaluated = unmatched + matched.
@@ -75,7 +96,10 @@ pub struct LedgerRow {
     pub time: Timestamp,
     pub rule: String,
     pub verdict: Verdict,
+    /// Empty if no alert has to do with it.
     pub alert: String,
+    /// Of the exception that made the rule leave the trace alone.
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +110,14 @@ pub enum Verdict {
     Repeat,
     /// The rule is in shadow mode: recorded, not sent.
     Shadow,
+    /// An exception made the rule leave it alone.
+    Excepted,
+    /// Entered a window, and nothing rang yet.
+    Counted,
+    /// Made the open alert worse: it rang again.
+    Escalated,
+    /// The second half of an asynchronous operation went worse than the first: it rang again.
+    Updated,
 }
 
 impl Verdict {
@@ -94,6 +126,10 @@ impl Verdict {
             Self::Opened => "opened",
             Self::Repeat => "repeat",
             Self::Shadow => "shadow",
+            Self::Excepted => "excepted",
+            Self::Counted => "counted",
+            Self::Escalated => "escalated",
+            Self::Updated => "updated",
         }
     }
 }
@@ -212,6 +248,17 @@ pub struct Accounting {
     pub sources: Vec<SourceAccount>,
     pub subscriptions: Vec<SubscriptionAccount>,
     pub quarantined: u64,
+    /// Of rules that remember anything, or did.
+    pub windows: Vec<WindowAccount>,
+}
+
+/// How much one rule remembers, all sources together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WindowAccount {
+    pub rule: String,
+    pub keys: u64,
+    /// Keys that had to give way to newer ones, ever.
+    pub evicted: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -317,6 +364,21 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn checkpoint(&self, source: &str) -> impl Future<Output = Result<Option<Checkpoint>, StoreError>> + Send;
     /// Open alerts with these fingerprints and their subscribers, oldest first.
     fn open_alerts(&self, fingerprints: &[String]) -> impl Future<Output = Result<Vec<OpenAlert>, StoreError>> + Send;
+    /// What rules remember under these slots; those without a memory are left out.
+    fn memories(
+        &self,
+        source: &str,
+        slots: &[Slot],
+    ) -> impl Future<Output = Result<BTreeMap<Slot, Memory>, StoreError>> + Send;
+    /// Memories due before `watermark`, up to which all is read; the longest silence first, at most `limit`.
+    fn due_memories(
+        &self,
+        source: &str,
+        watermark: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(Slot, Memory)>, StoreError>> + Send;
+    /// Since when each rule watches this source, by rule id.
+    fn watches(&self, source: &str) -> impl Future<Output = Result<BTreeMap<String, Timestamp>, StoreError>> + Send;
     /// T1.
     fn commit_ingest(&self, batch: IngestBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// T2. A damaged row is set dead with its reason, never leased.

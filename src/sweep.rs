@@ -1,19 +1,22 @@
 //! So that nothing waits for ever: closes alert windows and sends what they
-//! summed up, puts expired leases back, forgets what is old and no longer owed.
+//! summed up, puts expired leases back, forgets what is old and no longer owed,
+//! tells of exceptions that ended.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    alert::Severity,
     clock::{self, Timestamp},
     delivery::{Cause, Delivery},
     generation::Generation,
     health::Board,
     notification::Notification,
-    render::{self, Format},
+    render,
+    rule::{Exception, Mode, Rule},
     store::{OpenAlert, Store, StoreError, SweepBatch},
 };
 
@@ -27,6 +30,10 @@ const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// How long alerts and the ledger are kept.
 pub const RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
 
+/// An exception that ended longer ago is no news. Shorter than [`RETENTION`], for which the store
+/// knows that it was told.
+const STILL_NEWS: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// The name under which this loop beats on the health board.
 pub const TASK: &str = "sweep";
 
@@ -36,6 +43,8 @@ pub struct Sweep<S> {
     committed: watch::Sender<()>,
     board: Board,
     pruned_at: Option<Timestamp>,
+    /// Ends of exceptions that this process knows to be told.
+    told: HashSet<String>,
 }
 
 /// What one step came to.
@@ -52,7 +61,7 @@ impl<S: Store> Sweep<S> {
         committed: watch::Sender<()>,
         board: Board,
     ) -> Self {
-        Self { store, generation, committed, board, pruned_at: None }
+        Self { store, generation, committed, board, pruned_at: None, told: HashSet::new() }
     }
 
     pub async fn run(mut self, stop: CancellationToken) {
@@ -82,6 +91,7 @@ impl<S: Store> Sweep<S> {
         if leases_expired > 0 {
             info!(leases_expired, "leases ran out; their deliveries are tried again");
         }
+        self.tell_of_exceptions(now).await?;
         let closing = self.store.closing(now, WINDOWS_PER_STEP).await?;
         let prune = self.pruned_at.is_none_or(|at| clock::since(at, now) >= PRUNE_EVERY);
         let windows_closed = closing.len();
@@ -104,36 +114,63 @@ impl<S: Store> Sweep<S> {
         }
         Ok(Step { windows_closed, leases_expired })
     }
+
+    /// Tells once of each exception that ended: from now on its rule fires on what it left alone.
+    async fn tell_of_exceptions(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let generation = self.generation.borrow().clone();
+        let mut occasions = Vec::new();
+        let mut notices = Vec::new();
+        for (rule, exception, ended) in ended(&generation, now) {
+            let occasion = format!("exception {} {} {ended}", rule.id, exception.reason);
+            if !self.told.contains(&occasion) {
+                notices.extend(generation.topics.notice(&ended_notice(rule, exception, ended, now), &occasion, false));
+                occasions.push(occasion);
+            }
+        }
+        if occasions.is_empty() {
+            return Ok(());
+        }
+        self.store.publish(notices).await?;
+        self.committed.send_replace(());
+        self.told.extend(occasions);
+        Ok(())
+    }
 }
 
-/// One summary for each subscriber of a window with more than one match. An
-/// endpoint that is gone from the configuration still gets its row, in the plain
-/// format of webhooks: it is sent when the endpoint is named again.
+/// Exceptions that ended not long ago, with their rules and ends.
+fn ended(generation: &Generation, now: Timestamp) -> impl Iterator<Item = (&Rule, &Exception, Timestamp)> {
+    let rules = generation.rules.rules.iter().filter(|rule| rule.mode != Mode::Off);
+    rules.flat_map(|rule| rule.exceptions.iter().map(move |exception| (rule, exception))).filter_map(
+        move |(rule, exception)| {
+            let ended = exception.until.filter(|until| *until <= now && clock::since(*until, now) < STILL_NEWS)?;
+            Some((rule, exception, ended))
+        },
+    )
+}
+
+fn ended_notice(rule: &Rule, exception: &Exception, ended: Timestamp, now: Timestamp) -> Notification {
+    let lines = vec![
+        format!("It ended at {}: what it left alone fires from now on.", render::facts::when(ended)),
+        format!(
+            "What to do: at {}, name a later `until` if the reason still holds, else remove the exception.",
+            exception.place
+        ),
+    ];
+    let title = format!("The exception `{}` of rule {} ended", exception.reason, rule.id);
+    Notification::notice(Severity::Info, title, lines, now)
+}
+
+/// One summary for each subscriber of a window with matches that no message told of.
 fn summaries(generation: &Generation, closing: &OpenAlert, now: Timestamp) -> Vec<Delivery> {
     let alert = &closing.alert;
-    if alert.count < 2 || alert.shadow {
+    if alert.untold() == 0 || alert.shadow {
         return Vec::new();
     }
     let notification = Notification::summary(alert, now);
     let delivery = |subscriber: &crate::store::Subscriber| {
         let cause = Cause::WindowClosed(alert.id.clone());
         let (subscription, endpoint) = (&subscriber.subscription, &subscriber.endpoint);
-        let covers = alert.count - 1;
-        let topics = &generation.topics;
-        topics.delivery(&notification, &alert.id, subscription, endpoint, covers, cause.clone()).unwrap_or_else(|| {
-            warn!(endpoint, "a summary waits for an endpoint that the configuration does not name");
-            let id = Delivery::id(notification.kind, &alert.id, subscription);
-            Delivery {
-                body: render::body(&Format::Webhook, &notification, &id),
-                id,
-                subscription: subscription.clone(),
-                endpoint: endpoint.clone(),
-                notification: notification.clone(),
-                covers,
-                cause,
-                created_at: now,
-            }
-        })
+        generation.topics.owed(&notification, &alert.id, subscription, endpoint, alert.untold(), cause)
     };
     closing.subscribers.iter().map(delivery).collect()
 }

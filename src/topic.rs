@@ -85,6 +85,21 @@ impl Topics {
         deliveries
     }
 
+    /// As [`Topics::delivery`], for what is owed in any case: an endpoint that is gone from the configuration
+    /// gets it in the plain format of webhooks, and is sent it when it is named again.
+    pub fn owed(
+        &self,
+        notification: &Notification,
+        occasion: &str,
+        subscription: &str,
+        endpoint: &str,
+        covers: u64,
+        cause: Cause,
+    ) -> Delivery {
+        let format = self.formats.get(endpoint).unwrap_or(&Format::Webhook);
+        freeze(format, notification, occasion, subscription, endpoint, covers, cause)
+    }
+
     /// Renders and freezes one delivery; `None` if the endpoint is not configured.
     pub fn delivery(
         &self,
@@ -96,17 +111,29 @@ impl Topics {
         cause: Cause,
     ) -> Option<Delivery> {
         let format = self.formats.get(endpoint)?;
-        let id = Delivery::id(notification.kind, occasion, subscription);
-        Some(Delivery {
-            body: render::body(format, notification, &id),
-            subscription: subscription.to_owned(),
-            endpoint: endpoint.to_owned(),
-            notification: notification.clone(),
-            covers,
-            cause,
-            created_at: notification.created_at,
-            id,
-        })
+        Some(freeze(format, notification, occasion, subscription, endpoint, covers, cause))
+    }
+}
+
+fn freeze(
+    format: &Format,
+    notification: &Notification,
+    occasion: &str,
+    subscription: &str,
+    endpoint: &str,
+    covers: u64,
+    cause: Cause,
+) -> Delivery {
+    let id = Delivery::id(notification.kind, occasion, subscription);
+    Delivery {
+        body: render::body(format, notification, &id),
+        subscription: subscription.to_owned(),
+        endpoint: endpoint.to_owned(),
+        notification: notification.clone(),
+        covers,
+        cause,
+        created_at: notification.created_at,
+        id,
     }
 }
 

@@ -1,10 +1,14 @@
 //! Gauges read from the store when Prometheus asks.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+};
 
 use crate::{
     clock,
-    metrics::{EndpointLabel, Metrics, SourceLabel, SourceStateLabel, SubscriptionStateLabel},
+    metrics::{EndpointLabel, Metrics, SourceLabel, SourceStateLabel, SubscriptionStateLabel, WindowLabel},
     store::{Accounting, EndpointState, Sqlite, Store},
 };
 
@@ -71,6 +75,14 @@ fn account(metrics: &Metrics, accounting: &Accounting) {
     }
     metrics.unaccounted.set(unaccounted);
     metrics.quarantined.set(number(accounting.quarantined));
+    // A rule whose memories all expired is not listed any more.
+    metrics.window_keys.clear();
+    for window in &accounting.windows {
+        let label = WindowLabel { rule: window.rule.clone() };
+        metrics.window_keys.get_or_create(&label).set(number(window.keys));
+        // The store counts since ever, so the counter takes its value instead of growing by itself.
+        metrics.window_keys_evicted.get_or_create(&label).inner().store(window.evicted, Ordering::Relaxed);
+    }
 }
 
 fn queues(metrics: &Metrics, endpoints: &[EndpointState]) {

@@ -97,6 +97,9 @@ pub(super) fn show(accounting: &Accounting, endpoints: &[EndpointState], now: Ti
     if !accounting.subscriptions.is_empty() {
         subscriptions(accounting);
     }
+    if !accounting.windows.is_empty() {
+        windows(accounting);
+    }
     if !endpoints.is_empty() {
         show_endpoints(endpoints, now);
     }
@@ -150,6 +153,18 @@ fn subscriptions(accounting: &Accounting) {
     print_table("Alerts and repeats", &header, 1..7, rows);
     let holds = accounting.subscriptions.iter().all(|account| account.balanced());
     verdict("owed = delivered + summarised + suppressed + pending + dead", holds);
+    say!();
+}
+
+fn windows(accounting: &Accounting) {
+    let rows = accounting
+        .windows
+        .iter()
+        .map(|window| vec![window.rule.clone(), window.keys.to_string(), window.evicted.to_string()]);
+    print_table("What rules remember", &["rule", "keys", "evicted"], 1..3, rows);
+    if accounting.windows.iter().any(|window| window.evicted > 0) {
+        say!("  evicted keys gave way to newer ones: the rule counts by a field with too many values");
+    }
     say!();
 }
 
@@ -315,12 +330,18 @@ fn as_json(accounting: &Accounting, endpoints: &[EndpointState]) -> serde_json::
             })
         })
         .collect();
+    let windows: Vec<_> = accounting
+        .windows
+        .iter()
+        .map(|window| json!({ "rule": window.rule, "keys": window.keys, "evicted": window.evicted }))
+        .collect();
     json!({
         "holds": holds(accounting),
         "sources": sources,
         "subscriptions": subscriptions,
         "endpoints": endpoints,
         "quarantined": accounting.quarantined,
+        "windows": windows,
     })
 }
 

@@ -69,6 +69,7 @@ fn notification(backlog: Backlog, now: Timestamp) -> Notification {
         runbook: None,
         source: String::new(),
         alert: None,
+        worse: None,
         overflow: Some(Overflow {
             total: backlog.covers,
             by_rule: backlog.by_rule,

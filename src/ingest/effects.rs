@@ -1,34 +1,59 @@
-//! What a page owes: new alerts, repeats, deliveries, ledger rows. Reads the
-//! store, writes nothing.
+//! What a page owes: new alerts, repeats, deliveries, ledger rows, memory. Reads
+//! the store, writes nothing.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
-    alert::Alert,
     clock::Timestamp,
-    delivery::Cause,
     generation::Generation,
-    notification::Notification,
-    ring::{self, Change, Hit, Looked, Memories, Ring},
+    ring::{self, Looked},
     source::Record,
-    store::{IngestBatch, LedgerRow, OpenAlert, Owed, Quarantined, Store, StoreError, Subscriber, Verdict},
+    store::{IngestBatch, Quarantined, Store, StoreError},
     trace::Trace,
 };
 
-/// Everything the page owes, ready to commit but for checkpoint and gaps.
+mod ledger;
+mod owe;
+mod recollect;
+
+/// Everything the page owes, ready to commit but for checkpoint and gaps. `watermark` is where the
+/// page completes a window to: what was to come until then and did not is known to be missing.
 pub async fn decide<S: Store>(
     source: &str,
     store: &S,
     generation: &Arc<Generation>,
     records: Arc<Vec<Record>>,
+    watermark: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<IngestBatch, StoreError> {
-    let ids: Vec<String> = records.iter().map(|record| id_of(record).to_owned()).collect();
-    let mut known: HashSet<String> = store.seen(source, &ids).await?;
     let mut batch = IngestBatch { source: source.to_owned(), now, ..IngestBatch::default() };
+    let fresh = sort_out(store, &records, &mut batch).await?;
+    let looked = look(generation, &records, fresh, &mut batch).await;
+    let rules = &generation.rules;
+
+    let mut memories = recollect::load(store, rules, source, &looked.slots).await?;
+    let known = memories.since.clone();
+    let mut hits = ring::recall(source, rules, &looked, &mut memories, now);
+    if let Some(watermark) = watermark {
+        let due = recollect::due(store, source, &memories, watermark).await?;
+        hits.extend(ring::tick(source, rules, due, &mut memories, watermark));
+    }
+    let fingerprints: Vec<String> = hits.iter().map(|hit| hit.fingerprint.clone()).collect();
+    let open = if hits.is_empty() { Vec::new() } else { store.open_alerts(&fingerprints).await? };
+    let rings = owe::write(generation, hits, open, &mut batch);
+    ledger::write(rules, &looked, &rings, &mut batch);
+    recollect::write(rules, memories, &known, &mut batch);
+    Ok(batch)
+}
+
+/// Counts the records; returns the places of the traces that were not seen before.
+async fn sort_out<S: Store>(
+    store: &S,
+    records: &[Record],
+    batch: &mut IngestBatch,
+) -> Result<Vec<usize>, StoreError> {
+    let ids: Vec<String> = records.iter().map(|record| id_of(record).to_owned()).collect();
+    let mut known: HashSet<String> = store.seen(&batch.source, &ids).await?;
     let mut fresh = Vec::new();
     for (at, record) in records.iter().enumerate() {
         batch.counts.fetched += 1;
@@ -42,25 +67,16 @@ pub async fn decide<S: Store>(
             Record::Undecodable { id, raw, reason } => {
                 batch.counts.undecodable += 1;
                 batch.quarantine.push(Quarantined {
-                    source: source.to_owned(),
+                    source: batch.source.clone(),
                     id: id.clone(),
                     reason: reason.clone(),
                     raw: raw.clone(),
-                    at: now,
+                    at: batch.now,
                 });
             }
         }
     }
-    let looked = look(generation, &records, fresh, &mut batch).await;
-    let mut memories = Memories::default();
-    let hits = ring::recall(source, &generation.rules, &looked, &mut memories, now);
-    if hits.is_empty() {
-        return Ok(batch);
-    }
-    let fingerprints: Vec<String> = hits.iter().map(|hit| hit.fingerprint.clone()).collect();
-    let open = store.open_alerts(&fingerprints).await?;
-    write(generation, hits, open, &mut batch);
-    Ok(batch)
+    Ok(fresh)
 }
 
 /// Matches the fresh traces off the async threads: one regular expression over a
@@ -84,65 +100,6 @@ async fn look(
     batch.counts.matched = looked.matched;
     batch.counts.unmatched = batch.counts.evaluated - looked.matched;
     looked
-}
-
-/// What the hits make of alerts, and what is owed for it.
-fn write(generation: &Generation, hits: Vec<Hit<'_>>, open: Vec<OpenAlert>, batch: &mut IngestBatch) {
-    let mut subscribers: BTreeMap<String, Vec<Subscriber>> = BTreeMap::new();
-    let mut alerts = Vec::with_capacity(open.len());
-    for OpenAlert { alert, subscribers: known } in open {
-        subscribers.insert(alert.id.clone(), known);
-        alerts.push(alert);
-    }
-    let rings = ring::fold(&batch.source, hits, &mut alerts, batch.now);
-    let mut owed: BTreeMap<(String, bool), u64> = BTreeMap::new();
-    for Ring { change, alert, topics, evidence, .. } in &rings {
-        if *change == Change::Opened {
-            subscribers.insert(alert.id.clone(), opened(generation, alert, topics, batch));
-        }
-        for subscriber in subscribers.get(&alert.id).into_iter().flatten() {
-            *owed.entry((subscriber.subscription.clone(), alert.shadow)).or_default() += evidence.len() as u64;
-        }
-        let verdict = match change {
-            _ if alert.shadow => Verdict::Shadow,
-            Change::Opened => Verdict::Opened,
-            _ => Verdict::Repeat,
-        };
-        batch.ledger.extend(evidence.iter().map(|(trace, time)| LedgerRow {
-            trace: trace.clone(),
-            time: *time,
-            rule: alert.rule.clone(),
-            verdict,
-            alert: alert.id.clone(),
-        }));
-    }
-    let changed: HashSet<&str> = rings.iter().map(|ring| ring.alert.id.as_str()).collect();
-    batch.alerts = alerts.into_iter().filter(|alert| changed.contains(alert.id.as_str())).collect();
-    batch.owed = owed
-        .into_iter()
-        .map(|((subscription, shadow), count)| Owed { subscription, count, suppressed: shadow.then_some("shadow") })
-        .collect();
-}
-
-/// The subscribers of a new alert; unless it is a shadow, their deliveries go into the batch.
-fn opened(generation: &Generation, alert: &Alert, topics: &[String], batch: &mut IngestBatch) -> Vec<Subscriber> {
-    let notification = Notification::opened(alert, batch.now);
-    let mut subscribers = Vec::new();
-    for subscription in generation.topics.subscribers(topics, alert.severity) {
-        subscribers.push(Subscriber {
-            alert: alert.id.clone(),
-            subscription: subscription.id.clone(),
-            endpoint: subscription.endpoint.clone(),
-        });
-        if !alert.shadow {
-            let cause = Cause::Alert(alert.id.clone());
-            let (id, endpoint) = (&subscription.id, &subscription.endpoint);
-            let delivery = generation.topics.delivery(&notification, &alert.id, id, endpoint, alert.told, cause);
-            batch.deliveries.extend(delivery);
-        }
-    }
-    batch.subscribers.extend(subscribers.iter().cloned());
-    subscribers
 }
 
 fn id_of(record: &Record) -> &str {

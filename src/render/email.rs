@@ -114,7 +114,8 @@ fn date(time: Timestamp) -> SystemTime {
 }
 
 fn text(notification: &Notification, id: &str) -> String {
-    let mut text = format!("{}\n{}\n", notification.severity.as_str().to_uppercase(), facts::title(notification));
+    let mut text = facts::worse(notification).map(|worse| worse + "\n").unwrap_or_default();
+    text += &format!("{}\n{}\n", notification.severity.as_str().to_uppercase(), facts::title(notification));
     if let Some(count) = count(notification) {
         text += &format!("{count}\n");
     }
@@ -148,6 +149,7 @@ fn text(notification: &Notification, id: &str) -> String {
 #[derive(Serialize)]
 struct Page {
     headline: String,
+    worse: Option<String>,
     title: String,
     severity: &'static str,
     colour: &'static str,
@@ -172,6 +174,7 @@ fn html(notification: &Notification, id: &str) -> Option<String> {
     let (colour, ink) = colours(notification.severity);
     let page = Page {
         headline: facts::headline(notification),
+        worse: facts::worse(notification),
         title: facts::title(notification),
         severity: notification.severity.as_str(),
         colour,

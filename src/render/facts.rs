@@ -2,7 +2,7 @@
 
 use crate::{
     clock::{self, Timestamp, in_words},
-    notification::{AlertFacts, Kind, Notification},
+    notification::{AlertFacts, Notification},
     render::{inert, link::Link},
     trace::{ActorKind, Origin, Outcome, Trace},
 };
@@ -33,6 +33,18 @@ pub fn title(notification: &Notification) -> String {
     inert::line(&notification.title, TITLE)
 }
 
+/// That the alert got worse, from what to what, and what did it.
+pub fn worse(notification: &Notification) -> Option<String> {
+    let worse = notification.worse.as_ref()?;
+    let severity = match (worse.was, notification.severity) {
+        (was, now) if was == now => String::new(),
+        (was, now) => format!(", {was} before and {now} now"),
+    };
+    let trace = &worse.trace;
+    let by = inert::line(trace.actor_label(), NAME);
+    Some(format!("This alert got worse{severity}: {}, by {by}", what(trace)))
+}
+
 /// How often and for how long, if the alert took more than one match.
 pub fn repeats(notification: &Notification) -> Option<String> {
     let alert = notification.alert.as_ref()?;
@@ -42,28 +54,34 @@ pub fn repeats(notification: &Notification) -> Option<String> {
     })
 }
 
-/// The sentence in one line for lists, subjects and lock screens: `[critical] alice deleted ...`.
+/// The sentence in one line for lists, subjects and lock screens: `[critical] alice deleted ...`,
+/// `[critical, was medium] ...` when it got worse.
 pub fn headline(notification: &Notification) -> String {
-    let repeats = if notification.kind == Kind::Summary { repeats(notification) } else { None };
-    let tail = repeats.map(|words| format!(" ({words})")).unwrap_or_default();
-    let head = format!("[{}] ", notification.severity);
+    let tail = repeats(notification).map(|words| format!(" ({words})")).unwrap_or_default();
+    let head = match &notification.worse {
+        None => format!("[{}] ", notification.severity),
+        Some(worse) if worse.was == notification.severity => format!("[{}, got worse] ", notification.severity),
+        Some(worse) => format!("[{}, was {}] ", notification.severity, worse.was),
+    };
     let room = TITLE.saturating_sub(head.len() + tail.len());
     format!("{head}{}{tail}", inert::line(&notification.title, room))
 }
 
-/// Who did what to which resource, from where and when. How often is said by [`repeats`].
+/// Who did what to which resource, from where and when: of the trace that made it worse, if one did,
+/// else of the one that opened the alert. How often is said by [`repeats`].
 pub fn facts(notification: &Notification) -> Vec<Fact> {
     let mut facts = Vec::new();
     if let Some(alert) = &notification.alert {
-        let trace = &alert.trace;
+        let trace = notification.worse.as_ref().map_or(&alert.trace, |worse| &worse.trace);
         add(&mut facts, "Who", who(trace));
         add(&mut facts, "What", what(trace));
         add(&mut facts, "Resource", resource(trace));
         add(&mut facts, "From", from(trace));
         add(&mut facts, "Project", project(trace));
         if alert.count > 1 {
-            add(&mut facts, "First", when(trace.time));
-            add(&mut facts, "Newest", when(clock::plus(trace.time, alert.span)));
+            let first = alert.first_time.unwrap_or(alert.trace.time);
+            add(&mut facts, "First", when(first));
+            add(&mut facts, "Newest", when(clock::plus(first, alert.span)));
             add(&mut facts, "Grouped by", key(alert));
         } else {
             add(&mut facts, "When", when(trace.time));
@@ -84,7 +102,8 @@ pub fn references(notification: &Notification, delivery: &str) -> Vec<Fact> {
     add(&mut facts, "Severity", notification.severity.to_string());
     add(&mut facts, "Source", notification.source.clone());
     if let Some(alert) = &notification.alert {
-        add(&mut facts, "Trace", alert.trace.id.clone());
+        let trace = notification.worse.as_ref().map_or(&alert.trace, |worse| &worse.trace);
+        add(&mut facts, "Trace", trace.id.clone());
         add(&mut facts, "Alert", alert.id.clone());
     } else {
         add(&mut facts, "Sent", when(notification.created_at));
@@ -238,7 +257,7 @@ mod tests {
     use super::*;
     use crate::{
         alert::{Key, Severity},
-        notification::Overflow,
+        notification::{Kind, Overflow, Worse},
         trace::Rating,
     };
 
@@ -247,7 +266,7 @@ mod tests {
         let (service, operation) = ("IAM".to_owned(), "login".to_owned());
         let trace = Trace { service, operation, rating: Rating::Warning, ..Trace::blank("t1", time) };
         let (id, rule) = ("alr_x".into(), "r".into());
-        let mut alert = AlertFacts { id, rule, key: Key::new(), count: 1, span: Duration::ZERO, trace };
+        let mut alert = AlertFacts { id, rule, key: Key::new(), count: 1, tells: 1, first_time: None, span: Duration::ZERO, trace };
         let mut notification = Notification::notice(Severity::High, "A login failed", vec![], time);
         notification.kind = Kind::Opened;
         change(&mut notification, &mut alert);
@@ -310,6 +329,38 @@ mod tests {
             ],
         );
         assert_eq!(headline(&told), "[high] A login failed (3 times in 1 min 5 s)");
+    }
+
+    #[test]
+    fn what_got_worse_says_from_what_to_what_and_why() {
+        let mut told = notification(|notification, alert| {
+            notification.kind = Kind::Escalated;
+            notification.severity = Severity::Critical;
+            alert.count = 9;
+            alert.first_time = Some(Timestamp::from_second(60).unwrap());
+            alert.span = Duration::from_secs(720);
+        });
+        let (service, operation) = ("IAM".to_owned(), "login".to_owned());
+        let mut login = Trace { service, operation, ..Trace::blank("t9", Timestamp::from_second(780).unwrap()) };
+        login.actor.name = Some("alice".into());
+        login.rating = Rating::Normal;
+        told.worse = Some(Worse { was: Severity::Medium, trace: login });
+        let sentence = "This alert got worse, medium before and critical now: IAM login, succeeded, by alice";
+        assert_eq!(worse(&told).unwrap(), sentence);
+        assert_eq!(headline(&told), "[critical, was medium] A login failed (9 times in 12 min)");
+        check(
+            &told,
+            &[
+                ("Who", "alice (user)"),
+                ("What", "IAM login, succeeded"),
+                ("First", "1970-01-01 00:01:00 UTC"),
+                ("Newest", "1970-01-01 00:13:00 UTC"),
+            ],
+        );
+        told.kind = Kind::Updated;
+        told.worse = told.worse.map(|worse| Worse { was: Severity::Critical, ..worse });
+        assert_eq!(worse(&told).unwrap(), "This alert got worse: IAM login, succeeded, by alice");
+        assert_eq!(headline(&told), "[critical, got worse] A login failed (9 times in 12 min)");
     }
 
     #[test]

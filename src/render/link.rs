@@ -21,7 +21,9 @@ impl Link {
     /// The console page of the trace. Whoever wrote the trace could have chosen it:
     /// only `https`, and every format shows the host.
     pub fn console(notification: &Notification) -> Option<Self> {
-        Self::parse(notification.alert.as_ref()?.trace.console_url.as_deref()?, &["https://"])
+        let opening = notification.alert.as_ref().map(|alert| &alert.trace);
+        let trace = notification.worse.as_ref().map(|worse| &worse.trace).or(opening)?;
+        Self::parse(trace.console_url.as_deref()?, &["https://"])
     }
 
     fn parse(text: &str, schemes: &[&str]) -> Option<Self> {

@@ -111,11 +111,14 @@ fn blocks(notification: &Notification, id: &str) -> Vec<Block> {
 
 fn sentence(notification: &Notification) -> Block {
     let title = facts::title(notification);
-    let mut elements = vec![
-        Inline::Emoji { name: cue(notification.severity) },
+    let mut elements = vec![Inline::Emoji { name: cue(notification.severity) }];
+    if let Some(worse) = facts::worse(notification) {
+        elements.extend([plain(" ".to_owned()), bold(&worse), plain("\n".to_owned())]);
+    }
+    elements.extend([
         plain(format!(" {}  ", notification.severity)),
         bold(if title.trim().is_empty() { "(no title)" } else { &title }),
-    ];
+    ]);
     if let Some(line) = facts::total(notification).or_else(|| facts::repeats(notification)) {
         elements.push(plain(format!("\n{line}")));
     }

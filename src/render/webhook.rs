@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     alert::{Key, Severity},
     clock::Timestamp,
-    notification::{self, AlertFacts, Kind, Notification},
+    notification::{self, AlertFacts, Kind, Notification, Worse},
     render::inert::cut,
     trace::{Trace, action},
 };
@@ -37,6 +37,7 @@ pub fn body(notification: &Notification, id: &str) -> Vec<u8> {
         created_at: notification.created_at,
         alert: alert.map(alert_part),
         trace: alert.map(|alert| trace_part(&alert.trace)),
+        worse: notification.worse.as_ref().map(worse_part),
         overflow: notification.overflow.as_ref().map(overflow_part),
         lines: notification.lines.iter().take(LIST).map(|line| cut(line, TEXT / 2)).collect(),
     };
@@ -62,6 +63,8 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<TracePart<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    worse: Option<WorsePart<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     overflow: Option<OverflowPart>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lines: Vec<String>,
@@ -74,6 +77,12 @@ struct AlertPart<'a> {
     key: Key,
     count: u64,
     span_seconds: u64,
+}
+
+#[derive(Serialize)]
+struct WorsePart<'a> {
+    was: Severity,
+    trace: TracePart<'a>,
 }
 
 #[derive(Serialize)]
@@ -177,6 +186,11 @@ fn alert_part(alert: &AlertFacts) -> AlertPart<'_> {
         count: alert.count,
         span_seconds: alert.span.as_secs(),
     }
+}
+
+/// Without the audited bodies: one trace with all of them is as much as a receiver may take.
+fn worse_part(worse: &Worse) -> WorsePart<'_> {
+    WorsePart { was: worse.was, trace: TracePart { request: None, response: None, ..trace_part(&worse.trace) } }
 }
 
 fn trace_part(trace: &Trace) -> TracePart<'_> {

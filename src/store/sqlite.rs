@@ -3,7 +3,12 @@
 //! A commit is on the disk when its function returns. Writers queue for the
 //! one connection, so a transaction never meets another of this process.
 
-use std::{collections::HashSet, fs::File, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs::File,
+    path::Path,
+    sync::Arc,
+};
 
 use sqlx::SqlitePool;
 
@@ -15,6 +20,7 @@ use crate::{
     checkpoint::{Checkpoint, Gap},
     clock::Timestamp,
     delivery::Delivery,
+    ring::{Memory, Slot},
 };
 
 mod account;
@@ -24,6 +30,7 @@ mod fault;
 mod fold;
 mod ingest;
 mod list;
+mod memory;
 mod open;
 mod place;
 mod row;
@@ -79,6 +86,23 @@ impl Store for Sqlite {
 
     async fn open_alerts(&self, fingerprints: &[String]) -> Result<Vec<OpenAlert>, StoreError> {
         ingest::open_alerts(&self.read, fingerprints).await
+    }
+
+    async fn memories(&self, source: &str, slots: &[Slot]) -> Result<BTreeMap<Slot, Memory>, StoreError> {
+        memory::load(&self.read, source, slots).await
+    }
+
+    async fn due_memories(
+        &self,
+        source: &str,
+        watermark: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Slot, Memory)>, StoreError> {
+        memory::due(&self.read, source, watermark, limit).await
+    }
+
+    async fn watches(&self, source: &str) -> Result<BTreeMap<String, Timestamp>, StoreError> {
+        memory::watches(&self.read, source).await
     }
 
     async fn commit_ingest(&self, batch: IngestBatch) -> Result<(), StoreError> {

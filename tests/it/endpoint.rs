@@ -19,7 +19,7 @@ use tracebell::{
 };
 
 use receivers::{Headers, Inbox, Manner, ask, receiver, rude};
-use samples::{opened, samples};
+use samples::{escalated, opened, samples};
 
 mod receivers;
 mod samples;
@@ -362,9 +362,16 @@ fn every_slack_payload_is_valid_and_inert() {
     }
     assert!(text(1).contains("14 times in 12 min 5 s"));
     for told in ["412 alerts and repeats", "300 × kms-key-destruction", "+12 more", "+402 more", "web-10"] {
-        assert!(text(2).contains(told), "{told} in {}", text(2));
+        assert!(text(4).contains(told), "{told} in {}", text(4));
     }
-    assert!(text(3).contains("check the credentials of `prod`"));
+    let worse = "This alert got worse, medium before and critical now: KMS disableKey, succeeded, by bob";
+    assert_eq!(text(2).lines().nth(1).map(str::trim), Some(worse), "what is worse comes first: {}", text(2));
+    assert_eq!(
+        seen[2]["fallback"],
+        "[critical, was medium] alice scheduled deletion of key prod-db (14 times in 12 min 5 s)"
+    );
+    assert!(text(3).contains("This alert got worse: KMS scheduleKeyDeletion, incident, by the platform"), "{}", text(3));
+    assert!(text(5).contains("check the credentials of `prod`"));
 }
 
 #[test]
@@ -392,8 +399,12 @@ fn the_documented_example_is_what_is_sent() {
     let id = example["id"].as_str().unwrap();
     let sent: Value = serde_json::from_slice(&render::body(&Format::Webhook, &opened(), id)).unwrap();
     assert_eq!(sent, example);
+    let worse: Value = serde_json::from_slice(&render::body(&Format::Webhook, &escalated(), id)).unwrap();
+    assert_eq!((&worse["kind"], &worse["worse"]["was"]), (&json!("escalated"), &json!("medium")));
+    assert_eq!(worse["worse"]["trace"]["operation"], "disableKey");
+    assert_eq!(worse["trace"], Value::Object(sent["trace"].as_object().unwrap().clone()));
     // Every key is explained, those of the parts by their path.
-    for (key, value) in sent.as_object().unwrap() {
+    for (key, value) in sent.as_object().unwrap().iter().chain(worse.as_object().unwrap()) {
         assert!(page.contains(&format!("| `{key}` |")), "{key}");
         for part in value.as_object().into_iter().flat_map(|part| part.keys()) {
             let told = page.contains(&format!("`{key}.{part}`")) || page.contains(&format!("`{key}.{part}."));
@@ -442,6 +453,17 @@ async fn hostile_text_adds_no_header_recipient_or_tag_to_a_mail() {
             assert!(attribute.starts_with("https:"), "{attribute}");
         }
     }
+}
+
+#[test]
+fn a_mail_says_first_that_an_alert_got_worse() {
+    let format = Format::Email(Letterhead { from: "bell@example.org".into(), to: vec!["ops@example.org".into()] });
+    let mail = String::from_utf8(render::body(&format, &escalated(), "msg_x")).unwrap();
+    let mail = mail.replace("=\r\n", "");
+    let text = mail.split("\r\n\r\n").nth(2).unwrap();
+    let expected = "This alert got worse, medium before and critical now: KMS disableKey, succeeded, by bob\r\n";
+    assert!(text.starts_with(expected), "{text}");
+    assert!(mail.contains("Subject: [critical, was medium] alice scheduled"), "{mail}");
 }
 
 #[test]

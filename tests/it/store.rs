@@ -8,7 +8,7 @@ use tracebell::{
     alert::{Alert, Key, Severity},
     clock::{self, Timestamp},
     delivery::{Cause, Delivery, Leased, Outcome},
-    notification::{Kind, Notification},
+    notification::{Kind, Notification, Worse},
     store::{
         AttemptRecord, Claim, IngestBatch, IngestCounts, Next, Owed, Sqlite, Store, Subscriber, SubscriptionAccount,
         SweepBatch,
@@ -51,6 +51,12 @@ contract! { fresh_sqlite:
     a_window_closes_with_its_summary
     a_window_that_grew_meanwhile_stays_open
     forgetting_keeps_the_accounts
+    what_got_worse_is_told_and_summed_up_once
+    memories_go_with_their_page
+    due_memories_come_longest_silence_first
+    too_many_keys_push_out_the_oldest
+    memories_expire_with_the_watermark
+    rules_watch_since_their_first_page
     dead_deliveries_are_retried_unchanged
     deliveries_are_found_by_the_start_of_their_id
 }
@@ -109,10 +115,10 @@ fn alert(name: &str, severity: Severity, count: u64, now: Timestamp) -> Alert {
         why: None,
         runbook: None,
         first: trace(name, now),
+        first_time: None,
         last_time: now,
         count,
         opened_at: now,
-        first_time: None,
         closes_at: clock::plus(now, window),
         window,
         shadow: false,
@@ -137,14 +143,22 @@ fn delivery(id: &str, endpoint: &str, notification: Notification, covers: u64, c
 /// The first message about an alert.
 fn opened(alert: &Alert, endpoint: &str) -> Delivery {
     let id = format!("{}.{endpoint}", alert.id);
-    delivery(&id, endpoint, Notification::opened(alert, alert.opened_at), 1, Cause::Alert(alert.id.clone()))
+    delivery(&id, endpoint, Notification::opened(alert, alert.opened_at), alert.told, Cause::Alert(alert.id.clone()))
+}
+
+/// The message when it got worse: it tells of `covers` traces.
+fn escalated(alert: &Alert, endpoint: &str, covers: u64, now: Timestamp) -> Delivery {
+    let id = format!("{}.{endpoint}.escalated.{}", alert.id, alert.count);
+    let worse = Worse { was: Severity::Low, trace: trace("worse", now) };
+    let notification = Notification::worse(Kind::Escalated, alert, worse, covers, now);
+    delivery(&id, endpoint, notification, covers, Cause::Alert(alert.id.clone()))
 }
 
 /// The message when its window closes.
 fn summary(alert: &Alert, endpoint: &str, now: Timestamp) -> Delivery {
     let id = format!("{}.{endpoint}.summary", alert.id);
     let cause = Cause::WindowClosed(alert.id.clone());
-    delivery(&id, endpoint, Notification::summary(alert, now), alert.count - 1, cause)
+    delivery(&id, endpoint, Notification::summary(alert, now), alert.untold(), cause)
 }
 
 fn overflow(id: &str, endpoint: &str, now: Timestamp) -> Delivery {
@@ -236,7 +250,7 @@ async fn close_windows(store: &impl Store, now: Timestamp) -> usize {
         closed: closing.iter().map(|closing| closing.alert.id.clone()).collect(),
         deliveries: closing
             .iter()
-            .filter(|closing| closing.alert.count > 1)
+            .filter(|closing| closing.alert.untold() > 0)
             .flat_map(|closing| closing.subscribers.iter().map(|by| summary(&closing.alert, &by.endpoint, now)))
             .collect(),
         prune_before: None,

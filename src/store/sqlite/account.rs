@@ -4,19 +4,23 @@ use std::collections::BTreeMap;
 
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
-use super::moment;
+use super::{memory, moment};
 use crate::{
     checkpoint::Checkpoint,
-    store::{Accounting, EndpointState, SourceAccount, StoreError, SubscriptionAccount},
+    store::{Accounting, EndpointState, SourceAccount, StoreError, SubscriptionAccount, WindowAccount},
 };
 
 pub(super) async fn accounting(pool: &SqlitePool) -> Result<Accounting, StoreError> {
     let mut tx = pool.begin().await?;
     let mut sources: BTreeMap<String, SourceAccount> = BTreeMap::new();
     let mut subscriptions: BTreeMap<String, SubscriptionAccount> = BTreeMap::new();
-    counters(&mut tx, &mut sources, &mut subscriptions).await?;
+    let mut windows: BTreeMap<String, WindowAccount> = BTreeMap::new();
+    counters(&mut tx, &mut sources, &mut subscriptions, &mut windows).await?;
     positions(&mut tx, &mut sources).await?;
     rows(&mut tx, &mut subscriptions).await?;
+    for (rule, keys) in memory::keys(&mut tx).await? {
+        windows.entry(owner(&rule)).or_default().keys += unsigned(keys);
+    }
     let quarantined: i64 = sqlx::query_scalar("SELECT count(*) FROM quarantine").fetch_one(&mut *tx).await?;
     Ok(Accounting {
         sources: sources.into_iter().map(|(source, account)| SourceAccount { source, ..account }).collect(),
@@ -25,6 +29,7 @@ pub(super) async fn accounting(pool: &SqlitePool) -> Result<Accounting, StoreErr
             .map(|(subscription, account)| SubscriptionAccount { subscription, ..account })
             .collect(),
         quarantined: unsigned(quarantined),
+        windows: windows.into_iter().map(|(rule, account)| WindowAccount { rule, ..account }).collect(),
     })
 }
 
@@ -32,6 +37,7 @@ async fn counters(
     tx: &mut SqliteConnection,
     sources: &mut BTreeMap<String, SourceAccount>,
     subscriptions: &mut BTreeMap<String, SubscriptionAccount>,
+    windows: &mut BTreeMap<String, WindowAccount>,
 ) -> Result<(), StoreError> {
     let rows: Vec<(String, String, String, i64)> =
         sqlx::query_as("SELECT kind, scope, name, value FROM counters").fetch_all(tx).await?;
@@ -48,6 +54,10 @@ async fn counters(
                 "matched" => counts.matched = value,
                 _ => {}
             }
+            continue;
+        }
+        if kind == memory::EVICTED {
+            windows.entry(owner(&scope)).or_default().evicted += value;
             continue;
         }
         let account = subscriptions.entry(scope).or_default();
@@ -119,15 +129,15 @@ async fn rows(
             _ => &mut account.dead,
         } += unsigned(covers);
     }
-    let repeats: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT alert_subscribers.subscription, sum(alerts.count - 1) FROM alerts INDEXED BY alerts_repeats \
+    let untold: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT alert_subscribers.subscription, sum(alerts.count - alerts.told) FROM alerts INDEXED BY alerts_untold \
          CROSS JOIN alert_subscribers ON alert_subscribers.alert = alerts.id \
-         WHERE alerts.closed_at IS NULL AND alerts.shadow = 0 AND alerts.count > 1 GROUP BY 1",
+         WHERE alerts.closed_at IS NULL AND alerts.shadow = 0 AND alerts.count > alerts.told GROUP BY 1",
     )
     .fetch_all(&mut *tx)
     .await?;
-    for (subscription, repeats) in repeats {
-        subscriptions.entry(subscription).or_default().pending += unsigned(repeats);
+    for (subscription, untold) in untold {
+        subscriptions.entry(subscription).or_default().pending += unsigned(untold);
     }
     Ok(())
 }
@@ -157,6 +167,11 @@ pub(super) async fn endpoints(pool: &SqlitePool) -> Result<Vec<EndpointState>, S
         state.overflow_at = row.try_get::<Option<i64>, _>(4)?.map(moment);
     }
     Ok(endpoints.into_iter().map(|(endpoint, state)| EndpointState { endpoint, ..state }).collect())
+}
+
+/// The rule of a memory: a rule that remembers several kinds of things files them under `rule/kind`.
+fn owner(rule: &str) -> String {
+    rule.split('/').next().unwrap_or(rule).to_owned()
 }
 
 fn unsigned(value: i64) -> u64 {

@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::{
-    Sqlite, fault, micros, moment,
+    Sqlite, fault, memory, micros, moment,
     row::{self, count, damaged},
 };
 use crate::{
@@ -137,6 +137,7 @@ async fn effects(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), S
     let known = write_deliveries(tx, &batch.deliveries).await?;
     write_owed(tx, batch, known).await?;
     write_ledger(tx, batch).await?;
+    memory::write(tx, batch).await?;
     for record in &batch.quarantine {
         sqlx::query("INSERT OR IGNORE INTO quarantine (source, id, reason, raw, at) VALUES (?1, ?2, ?3, ?4, ?5)")
             .bind(&record.source)
@@ -165,10 +166,10 @@ async fn effects(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), S
 async fn write_alerts(tx: &mut SqliteConnection, alerts: &[Alert]) -> Result<(), StoreError> {
     for alert in alerts {
         let written = sqlx::query(
-            "INSERT INTO alerts (id, fingerprint, source, rule, severity, shadow, count, opened_at, closes_at, facts) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+            "INSERT INTO alerts (id, fingerprint, source, rule, severity, shadow, count, opened_at, closes_at, facts, \
+             told) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
              ON CONFLICT (id) DO UPDATE SET severity = excluded.severity, shadow = excluded.shadow, \
-             count = excluded.count, opened_at = excluded.opened_at, closes_at = excluded.closes_at, \
+             count = excluded.count, told = excluded.told, opened_at = excluded.opened_at, closes_at = excluded.closes_at, \
              closed_at = NULL, closing = NULL, facts = excluded.facts \
              WHERE CASE WHEN alerts.closed_at IS NULL THEN alerts.count <= excluded.count \
                         ELSE alerts.opened_at <> excluded.opened_at END",
@@ -183,6 +184,7 @@ async fn write_alerts(tx: &mut SqliteConnection, alerts: &[Alert]) -> Result<(),
         .bind(micros(alert.opened_at))
         .bind(micros(alert.closes_at))
         .bind(row::json(alert))
+        .bind(count(alert.told))
         .execute(&mut *tx)
         .await?;
         // Its window was closed (or it was changed) after it was read, so a repeat
@@ -234,12 +236,12 @@ async fn write_ledger(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<
     let rows: Vec<_> = batch
         .ledger
         .iter()
-        .map(|row| json!([row.trace, micros(row.time), row.rule, row.verdict.as_str(), row.alert]))
+        .map(|row| json!([row.trace, micros(row.time), row.rule, row.verdict.as_str(), row.alert, row.reason]))
         .collect();
     sqlx::query(
-        "INSERT INTO ledger (source, at, trace, time, rule, verdict, alert) \
-         SELECT ?2, ?3, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1) \
-         ORDER BY key",
+        "INSERT INTO ledger (source, at, trace, time, rule, verdict, alert, reason) \
+         SELECT ?2, ?3, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 \
+         FROM json_each(?1) ORDER BY key",
     )
     .bind(json!(rows).to_string())
     .bind(&batch.source)

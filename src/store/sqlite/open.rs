@@ -20,8 +20,10 @@ use sqlx::{
 use super::{Sqlite, attempt, place::Place};
 use crate::{clock::Timestamp, store::StoreError};
 
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "state", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0001_state.sql")))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "state", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0001_state.sql"))),
+    (2, "windows", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0002_windows.sql"))),
+];
 
 /// The schema this build knows.
 const SCHEMA: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

@@ -113,9 +113,14 @@ fn tells(delivery: &Delivery) -> u64 {
     let notification = &delivery.notification;
     match notification.kind {
         _ if delivery.covers > 0 => delivery.covers,
-        Kind::Summary => notification.alert.as_ref().map_or(1, |facts| facts.count.saturating_sub(1)),
         Kind::Overflow => notification.overflow.as_ref().map_or(1, |overflow| overflow.total),
-        Kind::Opened | Kind::Notice | Kind::Test => 1,
+        Kind::Notice | Kind::Test => 1,
+        Kind::Opened | Kind::Escalated | Kind::Updated | Kind::Summary => match &notification.alert {
+            Some(facts) if facts.tells > 0 => facts.tells,
+            // Stored before `tells` was: the first match was told at once, the rest by the summary.
+            Some(facts) if notification.kind == Kind::Summary => facts.count.saturating_sub(1),
+            _ => 1,
+        },
     }
 }
 

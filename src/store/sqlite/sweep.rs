@@ -90,28 +90,28 @@ async fn close(
 ) -> Result<(), StoreError> {
     let closed: Option<(i64, bool)> = sqlx::query_as(
         "UPDATE alerts SET closed_at = ?2 WHERE id = ?1 AND closed_at IS NULL AND closing = count \
-         RETURNING count - 1, shadow",
+         RETURNING count - told, shadow",
     )
     .bind(id)
     .bind(micros(now))
     .fetch_optional(&mut *tx)
     .await?;
-    let Some((repeats, shadow)) = closed else { return Ok(()) };
+    let Some((untold, shadow)) = closed else { return Ok(()) };
     let mut told = Vec::new();
     for summary in summaries {
         if row::insert(tx, summary).await? {
             told.push((summary.subscription.as_str(), count(summary.covers)));
         }
     }
-    if shadow || repeats == 0 {
+    if shadow || untold <= 0 {
         return Ok(());
     }
     // A subscription may be gone from the configuration by now, or have been told
     // by the same summary before a total re-read. Neither may vanish from the accounting.
     for subscriber in subscribers(&mut *tx, id).await? {
         let covered: i64 = told.iter().filter(|(by, _)| *by == subscriber.subscription).map(|(_, covers)| covers).sum();
-        if covered < repeats {
-            raise(tx, "suppressed", &subscriber.subscription, "no summary owed", repeats - covered).await?;
+        if covered < untold {
+            raise(tx, "suppressed", &subscriber.subscription, "no summary owed", untold - covered).await?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracebell::{
     alert::{Key, Severity},
     clock::{self, Timestamp},
-    notification::{AlertFacts, Kind, Notification, Overflow},
+    notification::{AlertFacts, Kind, Notification, Overflow, Worse},
     trace::{Actor, Rating, Resource, Trace},
 };
 
@@ -63,9 +63,12 @@ pub fn opened() -> Notification {
             rule: "kms-key-destruction".into(),
             key: Key::from([("actor.name".into(), "alice".into())]),
             count: 1,
+            tells: 1,
+            first_time: None,
             span: Duration::ZERO,
             trace: trace(),
         }),
+        worse: None,
         overflow: None,
         lines: Vec::new(),
         created_at: "2026-01-15T08:30:04Z".parse().unwrap(),
@@ -78,6 +81,20 @@ pub fn summary() -> Notification {
     alert.count = 14;
     alert.span = Duration::from_secs(725);
     summary
+}
+
+pub fn escalated() -> Notification {
+    let mut success = trace();
+    success.operation = "disableKey".into();
+    success.actor.name = Some("bob".into());
+    let worse = Some(Worse { was: Severity::Medium, trace: success });
+    Notification { kind: Kind::Escalated, worse, ..summary() }
+}
+
+pub fn updated() -> Notification {
+    let failed = Trace { rating: Rating::Incident, actor: Actor::default(), ..trace() };
+    let worse = Some(Worse { was: Severity::Critical, trace: failed });
+    Notification { kind: Kind::Updated, worse, ..summary() }
 }
 
 pub fn overflow() -> Notification {
@@ -119,12 +136,14 @@ pub fn hostile(text: &str) -> Notification {
         request: evil(),
         ..trace()
     };
+    let trace = hostile.alert.as_ref().unwrap().trace.clone();
+    hostile.worse = Some(Worse { was: Severity::Low, trace });
     hostile
 }
 
 /// Every shape of notification, and the whole corpus.
 pub fn samples() -> Vec<Notification> {
-    let mut samples = vec![opened(), summary(), overflow(), notice()];
+    let mut samples = vec![opened(), summary(), escalated(), updated(), overflow(), notice()];
     samples.push(Notification { kind: Kind::Test, ..notice() });
     samples.push(Notification { title: String::new(), lines: vec![String::new()], ..notice() });
     samples.extend(HOSTILE.iter().map(|text| hostile(text)));

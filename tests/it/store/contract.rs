@@ -3,7 +3,8 @@
 use tracebell::{
     checkpoint::{Checkpoint, Gap},
     delivery::{Rate, State},
-    store::{DeliveryFilter, Fold, Lane, LedgerRow, Quarantined, RetryFilter, StoreError, Verdict},
+    ring::{Entry, Memory, Slot},
+    store::{DeliveryFilter, Fold, Lane, LedgerRow, Quarantined, Remembered, RetryFilter, StoreError, Verdict},
 };
 
 use super::*;
@@ -24,6 +25,7 @@ pub async fn a_page_is_whole_or_not_at_all<S: Store>(open: impl AsyncFn() -> (S,
         rule: "r".into(),
         verdict: Verdict::Opened,
         alert: "a".into(),
+        reason: None,
     }];
     batch.quarantine =
         vec![Quarantined { source: "prod".into(), id: "q".into(), reason: "no id".into(), raw: "{".into(), at: at(0) }];
@@ -443,4 +445,170 @@ pub async fn deliveries_are_found_by_the_start_of_their_id<S: Store>(open: impl 
     assert_eq!(found("msg_alr_ab").await, None, "two begin like this");
     assert_eq!(found("msg_alr_ab.s").await.as_deref(), Some("msg_alr_ab.s"));
     assert_eq!(found("%").await, None);
+}
+
+pub async fn what_got_worse_is_told_and_summed_up_once<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    // Eight traces open it and are told together, two more are repeats.
+    let mut bad = Alert { told: 8, ..alert("a", Severity::Low, 8, at(0)) };
+    store.commit_ingest(page(&[], std::slice::from_ref(&bad), "slack", at(0))).await.unwrap();
+    assert_eq!(account(&store, "slack").await, [8, 0, 0, 0, 8, 0]);
+    assert_eq!(deliver_all(&store, "slack", at(1)).await, 1);
+    bad.count = 10;
+    store.commit_ingest(later(&bad, "slack", 2, at(2))).await.unwrap();
+    assert_eq!(account(&store, "slack").await, [10, 8, 0, 0, 2, 0]);
+
+    // It gets worse: those two and the eleventh are told, and somebody new hears of all.
+    (bad.count, bad.told, bad.severity, bad.escalated) = (11, 11, Severity::Critical, true);
+    let mut worse = later(&bad, "slack", 1, at(3));
+    worse.deliveries = vec![escalated(&bad, "slack", 3, at(3)), escalated(&bad, "mail", 11, at(3))];
+    worse.subscribers = vec![subscriber(&bad, "mail")];
+    worse.owed.push(Owed { subscription: "security/mail".into(), count: 11, suppressed: None });
+    store.commit_ingest(worse).await.unwrap();
+    assert_eq!(account(&store, "slack").await, [11, 8, 0, 0, 3, 0]);
+    assert_eq!(account(&store, "mail").await, [11, 0, 0, 0, 11, 0]);
+    assert_eq!(store.backlog("slack", Lane::Critical).await.unwrap().covers, 3);
+    deliver_all(&store, "slack", at(4)).await;
+    deliver_all(&store, "mail", at(4)).await;
+    assert_eq!(account(&store, "mail").await, [11, 11, 0, 0, 0, 0]);
+
+    // What comes then is summed up for both.
+    bad.count = 15;
+    let mut more = later(&bad, "slack", 4, at(5));
+    more.owed.push(Owed { subscription: "security/mail".into(), count: 4, suppressed: None });
+    store.commit_ingest(more).await.unwrap();
+    assert_eq!(close_windows(&store, at(1000)).await, 1);
+    deliver_all(&store, "slack", at(1001)).await;
+    assert_eq!(account(&store, "slack").await, [15, 11, 4, 0, 0, 0]);
+    assert_eq!(account(&store, "mail").await, [15, 11, 0, 0, 4, 0]);
+}
+
+/// A page that adds `repeats` to an open alert.
+fn later(alert: &Alert, endpoint: &str, repeats: u64, now: Timestamp) -> IngestBatch {
+    let mut batch = page(&[], &[], endpoint, now);
+    batch.alerts = vec![alert.clone()];
+    batch.owed = vec![Owed { subscription: format!("security/{endpoint}"), count: repeats, suppressed: None }];
+    batch
+}
+
+fn slot(rule: &str, key: &str) -> Slot {
+    Slot { rule: rule.into(), key: key.into() }
+}
+
+/// A memory whose newest trace is that old.
+fn memory(seconds: i64) -> Memory {
+    let (id, time) = (format!("t{seconds}"), at(seconds));
+    let whole = Some(Box::new(trace(&id, time)));
+    let entry = Entry { time, trace: id, word: "w".into(), rang: false, whole };
+    Memory { entries: vec![entry], sightings: 1, expires_at: at(seconds + 600), ..Memory::default() }
+}
+
+fn remembering(source: &str, memories: &[(&str, &str, Option<Memory>)], limit: u64) -> IngestBatch {
+    let remembered = |(rule, key, memory): &(&str, &str, Option<Memory>)| Remembered {
+        slot: slot(rule, key),
+        memory: memory.clone(),
+        limit,
+    };
+    IngestBatch { source: source.into(), memories: memories.iter().map(remembered).collect(), ..IngestBatch::default() }
+}
+
+/// The keys that a rule remembers, of those asked for.
+async fn keys(store: &impl Store, source: &str, rule: &str, asked: &[&str]) -> Vec<String> {
+    let slots: Vec<Slot> = asked.iter().map(|key| slot(rule, key)).collect();
+    store.memories(source, &slots).await.unwrap().into_keys().map(|slot| slot.key).collect()
+}
+
+pub async fn memories_go_with_their_page<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    // Whatever a key holds, it is the same key.
+    let odd = "a\u{0}b\"'\u{1f514}";
+    let batch = [("r", odd, Some(memory(1))), ("r", "b", Some(memory(2))), ("s", "b", Some(memory(3)))];
+    store.commit_ingest(remembering("prod", &batch, 10)).await.unwrap();
+    let slots = [slot("r", odd), slot("r", "b"), slot("r", "c"), slot("s", "b")];
+    let found = store.memories("prod", &slots).await.unwrap();
+    assert_eq!(found.len(), 3);
+    assert_eq!((&found[&slots[0]], &found[&slots[3]]), (&memory(1), &memory(3)));
+    assert!(store.memories("test", &slots).await.unwrap().is_empty(), "another source remembers for itself");
+
+    let batch = [("r", odd, Some(memory(9))), ("r", "b", None)];
+    store.commit_ingest(remembering("prod", &batch, 10)).await.unwrap();
+    let found = store.memories("prod", &slots).await.unwrap();
+    assert_eq!(found, [(slots[0].clone(), memory(9)), (slots[3].clone(), memory(3))].into());
+
+    // A page that is not stored leaves what is remembered as it was.
+    store.commit_ingest(page(&["t1"], &[], "slack", at(0))).await.unwrap();
+    let mut refused = remembering("prod", &[("r", odd, None), ("r", "new", Some(memory(10)))], 10);
+    refused.seen = vec!["t1".into()];
+    assert!(matches!(store.commit_ingest(refused).await, Err(StoreError::Conflict)));
+    assert_eq!(store.memories("prod", &slots).await.unwrap(), found);
+    assert_eq!(keys(&store, "prod", "r", &["new"]).await, Vec::<String>::new());
+}
+
+pub async fn due_memories_come_longest_silence_first<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let due = |seconds: i64| Some(Memory { due_at: Some(at(seconds)), ..memory(0) });
+    let batch = [("r", "c", due(30)), ("r", "a", due(20)), ("s", "b", due(10)), ("r", "never", Some(memory(0)))];
+    store.commit_ingest(remembering("prod", &batch, 10)).await.unwrap();
+    store.commit_ingest(remembering("test", &[("r", "x", due(5))], 10)).await.unwrap();
+    let asked = async |watermark: i64, limit: usize| {
+        let due = store.due_memories("prod", at(watermark), limit).await.unwrap();
+        due.into_iter().map(|(slot, _)| slot.key).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(10, 9).await, Vec::<String>::new());
+    assert_eq!(asked(21, 9).await, ["b", "a"]);
+    assert_eq!(asked(99, 2).await, ["b", "a"]);
+    store.commit_ingest(remembering("prod", &[("s", "b", Some(memory(11)))], 10)).await.unwrap();
+    assert_eq!(asked(99, 9).await, ["a", "c"]);
+}
+
+pub async fn too_many_keys_push_out_the_oldest<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let batch = [("r", "a", Some(memory(5))), ("r", "b", Some(memory(1))), ("r", "c", Some(memory(9)))];
+    store.commit_ingest(remembering("prod", &batch, 3)).await.unwrap();
+    store.commit_ingest(remembering("test", &batch, 3)).await.unwrap();
+    assert_eq!(store.accounting().await.unwrap().windows[0].evicted, 0);
+    store.commit_ingest(remembering("prod", &[("r", "d", Some(memory(7)))], 3)).await.unwrap();
+    assert_eq!(keys(&store, "prod", "r", &["a", "b", "c", "d"]).await, ["a", "c", "d"]);
+    assert_eq!(keys(&store, "test", "r", &["a", "b", "c"]).await.len(), 3, "each source has its own room");
+    // Even the newcomer gives way if it is the oldest.
+    store.commit_ingest(remembering("prod", &[("r", "e", Some(memory(2)))], 3)).await.unwrap();
+    assert_eq!(keys(&store, "prod", "r", &["a", "c", "d", "e"]).await, ["a", "c", "d"]);
+    let windows = store.accounting().await.unwrap().windows;
+    assert_eq!(windows.iter().map(|w| (w.rule.as_str(), w.keys, w.evicted)).collect::<Vec<_>>(), [("r", 6, 2)]);
+    assert!(store.accounting().await.unwrap().subscriptions.is_empty(), "an evicted key is not owed to anybody");
+}
+
+pub async fn memories_expire_with_the_watermark<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let overdue = Memory { due_at: Some(at(300)), ..memory(0) };
+    let batch = [("r", "old", Some(memory(0))), ("r", "young", Some(memory(100))), ("r", "due", Some(overdue))];
+    store.commit_ingest(remembering("prod", &batch, 10)).await.unwrap();
+    let all = ["due", "old", "young"];
+    let reading = |source: &str, seconds: i64| IngestBatch {
+        source: source.into(),
+        checkpoint: Some(checkpoint(seconds)),
+        ..IngestBatch::default()
+    };
+    store.commit_ingest(reading("prod", 600)).await.unwrap();
+    store.commit_ingest(reading("test", 9000)).await.unwrap();
+    assert_eq!(keys(&store, "prod", "r", &all).await, all, "nothing is past its time yet");
+    store.commit_ingest(reading("prod", 650)).await.unwrap();
+    assert_eq!(keys(&store, "prod", "r", &all).await, ["due", "young"]);
+    // A silence that nobody was told of yet is kept.
+    store.commit_ingest(reading("prod", 5000)).await.unwrap();
+    assert_eq!(keys(&store, "prod", "r", &all).await, ["due"]);
+}
+
+pub async fn rules_watch_since_their_first_page<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    assert!(store.watches("prod").await.unwrap().is_empty());
+    let watching = |rules: &[(&str, i64)]| IngestBatch {
+        source: "prod".into(),
+        watches: rules.iter().map(|(rule, seconds)| ((*rule).to_owned(), at(*seconds))).collect(),
+        ..IngestBatch::default()
+    };
+    store.commit_ingest(watching(&[("r", 1)])).await.unwrap();
+    store.commit_ingest(watching(&[("r", 9), ("s", 9)])).await.unwrap();
+    assert_eq!(store.watches("prod").await.unwrap(), [("r".to_owned(), at(1)), ("s".to_owned(), at(9))].into());
+    assert!(store.watches("test").await.unwrap().is_empty());
 }

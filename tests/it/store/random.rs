@@ -89,7 +89,7 @@ impl Book {
         }
         for (alert, subscribers) in &self.open {
             if !alert.shadow && subscribers.contains(&endpoint) {
-                sums[4] += alert.count - 1;
+                sums[4] += alert.untold();
             }
         }
         sums
@@ -116,6 +116,7 @@ impl Book {
             self.serial += 1;
             let severity = *random.choice(&Severity::ALL).unwrap();
             let mut alert = alert(&format!("a{:04}", self.serial), severity, random.u64(1..4), now);
+            alert.told = random.u64(1..=alert.count);
             alert.shadow = random.u8(0..8) == 0;
             let subscribers: Vec<_> = ENDPOINTS.into_iter().filter(|_| random.bool()).collect();
             for &endpoint in &subscribers {
@@ -141,10 +142,36 @@ impl Book {
             for endpoint in subscribers {
                 self.owe(&mut batch, &alert, endpoint, repeats);
             }
-            batch.alerts.push(alert);
+            if random.u8(0..4) == 0 {
+                self.worsen(&mut batch, index, random, now);
+            }
+            batch.alerts.push(self.open[index].0.clone());
         }
         store.commit_ingest(batch).await.unwrap();
         "a page"
+    }
+
+    /// An open alert rings again: its subscribers are told the rest or a part of it, a new one everything.
+    fn worsen(&mut self, batch: &mut IngestBatch, index: usize, random: &mut Rng, now: Timestamp) {
+        let (alert, subscribers) = &mut self.open[index];
+        let newly = random.u64(1..=alert.untold());
+        alert.told += newly;
+        alert.severity = Severity::Critical;
+        let known = subscribers.clone();
+        subscribers.extend(ENDPOINTS.into_iter().filter(|endpoint| !known.contains(endpoint) && random.bool()));
+        let (alert, subscribers) = self.open[index].clone();
+        for endpoint in subscribers {
+            let joins = !known.contains(&endpoint);
+            if joins {
+                batch.subscribers.push(subscriber(&alert, endpoint));
+                self.owe(batch, &alert, endpoint, alert.count);
+            }
+            if !alert.shadow {
+                let delivery = escalated(&alert, endpoint, if joins { alert.told } else { newly }, now);
+                self.enter(&delivery, endpoint);
+                batch.deliveries.push(delivery);
+            }
+        }
     }
 
     fn owe(&mut self, batch: &mut IngestBatch, alert: &Alert, endpoint: &'static str, count: u64) {
@@ -241,7 +268,7 @@ impl Book {
             assert_eq!(closing.alert, alert);
             assert!(alert.closes_at <= now);
             batch.closed.push(alert.id.clone());
-            if alert.count > 1 && !alert.shadow {
+            if alert.untold() > 0 && !alert.shadow {
                 for endpoint in subscribers {
                     let delivery = summary(&alert, endpoint, now);
                     self.enter(&delivery, endpoint);

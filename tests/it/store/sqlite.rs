@@ -122,7 +122,7 @@ async fn a_newer_schema_is_refused() {
     let (store, home) = fresh_sqlite().await;
     store.close().await;
     let mut shell = shell(&home).await;
-    sqlx::query("INSERT INTO _sqlx_migrations SELECT 7, description, installed_on, success, checksum, execution_time FROM _sqlx_migrations")
+    sqlx::query("INSERT INTO _sqlx_migrations SELECT 7, description, installed_on, success, checksum, execution_time FROM _sqlx_migrations LIMIT 1")
         .execute(&mut shell)
         .await
         .unwrap();

@@ -26,6 +26,7 @@ use crate::{
 mod effects;
 mod trouble;
 
+use effects::Decided;
 use trouble::Trouble;
 
 /// Pages that failed in a row before a walk is given up and planned anew.
@@ -269,7 +270,7 @@ impl<S: Store> Ingest<S> {
         let watermark = advanced.as_ref().filter(|_| complete).map(|advanced| advanced.watermark);
         let mut conflicts = 0;
         let fresh = loop {
-            let mut batch =
+            let Decided { mut batch, crowded_out } =
                 effects::decide(&self.name, &self.store, &generation, records.clone(), watermark, now).await?;
             batch.gaps.clone_from(&gaps);
             batch.checkpoint.clone_from(&advanced);
@@ -283,6 +284,7 @@ impl<S: Store> Ingest<S> {
             let rings = !batch.deliveries.is_empty();
             match self.store.commit_ingest(batch).await {
                 Ok(()) => {
+                    self.metrics.window_traces_crowded_out.inc_by(crowded_out);
                     for label in opened {
                         self.metrics.alerts.get_or_create(&label).inc();
                     }

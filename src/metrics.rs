@@ -75,6 +75,7 @@ pub struct Metrics {
     pub quarantined: Gauge,
     pub window_keys: Family<WindowLabel, Gauge>,
     pub window_keys_evicted: Family<WindowLabel, Counter>,
+    pub window_traces_crowded_out: Counter,
 }
 
 /// From 5 ms to about 5 min.
@@ -104,6 +105,7 @@ impl Metrics {
             quarantined: Gauge::default(),
             window_keys: Family::default(),
             window_keys_evicted: Family::default(),
+            window_traces_crowded_out: Counter::default(),
         };
         let mut registry = Registry::with_prefix("tracebell");
         let r = &mut registry;
@@ -165,6 +167,11 @@ impl Metrics {
             "window_keys_evicted",
             "Keys that a rule had to forget because it saw too many, from the store",
             metrics.window_keys_evicted.clone(),
+        );
+        r.register(
+            "window_traces_crowded_out",
+            "Traces that a rule forgot before their time since start, because too many shared their key",
+            metrics.window_traces_crowded_out.clone(),
         );
         (metrics, registry)
     }

@@ -16,6 +16,13 @@ mod ledger;
 mod owe;
 mod recollect;
 
+/// What a page comes to.
+pub struct Decided {
+    pub batch: IngestBatch,
+    /// Traces that a rule forgot before their time, because too many shared their key.
+    pub crowded_out: u64,
+}
+
 /// Everything the page owes, ready to commit but for checkpoint and gaps. `watermark` is where the
 /// page completes a window to: what was to come until then and did not is known to be missing.
 pub async fn decide<S: Store>(
@@ -25,7 +32,7 @@ pub async fn decide<S: Store>(
     records: Arc<Vec<Record>>,
     watermark: Option<Timestamp>,
     now: Timestamp,
-) -> Result<IngestBatch, StoreError> {
+) -> Result<Decided, StoreError> {
     let mut batch = IngestBatch { source: source.to_owned(), now, ..IngestBatch::default() };
     let fresh = sort_out(store, &records, &mut batch).await?;
     let looked = look(generation, &records, fresh, &mut batch).await;
@@ -42,8 +49,9 @@ pub async fn decide<S: Store>(
     let open = if hits.is_empty() { Vec::new() } else { store.open_alerts(&fingerprints).await? };
     let rings = owe::write(generation, hits, open, &mut batch);
     ledger::write(rules, &looked, &rings, &mut batch);
+    let crowded_out = memories.dropped;
     recollect::write(rules, memories, &known, &mut batch);
-    Ok(batch)
+    Ok(Decided { batch, crowded_out })
 }
 
 /// Counts the records; returns the places of the traces that were not seen before.

@@ -37,7 +37,9 @@ pub fn fold(source: &str, hits: Vec<Hit<'_>>, open: &mut Vec<Alert>, now: Timest
             // Counted as a match already, and no news as an escalation.
             continue;
         }
-        let Hit { rule, evidence, lead, .. } = hit;
+        let Hit { rule, evidence, lead, then, .. } = hit;
+        // What made it worse tells it, even if it was there before the match that shows so.
+        let lead = then.filter(|_| change == Change::Escalated).unwrap_or(lead);
         rings.push(Ring { change, alert: open[at].clone(), topics: rule.topics.clone(), evidence, lead });
     }
     rings

@@ -34,6 +34,8 @@ use tracebell::{
 
 use crate::world;
 
+mod windows;
+
 const RULES: &str = r#"
 rules:
   - id: server-deleted
@@ -62,14 +64,18 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        Self::with_password("secret").await
+        Self::with(generation(), "secret").await
     }
 
     async fn with_password(password: &'static str) -> Self {
+        Self::with(generation(), password).await
+    }
+
+    async fn with(generation: Generation, password: &'static str) -> Self {
         let cloud = world::cloud().await;
         let folder = tempfile::tempdir().unwrap();
         let store = Sqlite::open(&folder.path().join("state.db"), clock::now()).await.unwrap();
-        let (generation, _) = watch::channel(Arc::new(generation()));
+        let (generation, _) = watch::channel(Arc::new(generation));
         let ingest = source(&cloud, &store, &generation, password);
         Self { cloud, store, folder, ingest, generation, password }
     }

@@ -127,5 +127,7 @@ fn no_rules(path: &Path, files: &[File]) -> Problem {
         path: "rules".to_owned(),
         text: "there is no rule in these files, so nothing can ring".to_owned(),
         hint: Some("`tracebell init --dir NEW` writes the shipped rules into a new folder".to_owned()),
+        code: document::Code("no-rule"),
+        ..Problem::default()
     }
 }

@@ -68,10 +68,12 @@ pub enum Value {
     Map(Vec<(Node, Node)>),
 }
 
-/// Something wrong at a place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Something wrong at a place. Build it with `..Problem::default()`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Problem {
     pub level: Level,
+    /// What kind of mistake it is, in a few words that never change: `unknown-operation`.
+    pub code: Code,
     pub file: String,
     pub span: Span,
     /// Dotted path of the value, for example `topics.security[1].endpoint`; empty for syntax.
@@ -80,12 +82,32 @@ pub struct Problem {
     pub text: String,
     /// What to do, for example "did you mean `ops-slack`?".
     pub hint: Option<String>,
+    /// A second place of the same file, and what it has to do with the first.
+    pub also: Option<(Span, String)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Level {
+    #[default]
     Error,
     Warning,
+}
+
+/// A kind of mistake: for SARIF, for the documents, and for `# allow: CODE` in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code(pub &'static str);
+
+impl Default for Code {
+    /// A value that its key does not take: most errors.
+    fn default() -> Self {
+        Self("invalid-value")
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
 }
 
 /// Where the lines of a file begin, for those who ask often.

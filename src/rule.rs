@@ -15,7 +15,7 @@ pub mod case;
 pub mod check;
 mod compile;
 pub mod condition;
-mod lint;
+pub mod lint;
 pub mod load;
 mod pattern;
 mod sample;
@@ -25,6 +25,7 @@ mod words;
 
 pub use case::{Case, CaseResult};
 pub use condition::{Condition, Miss};
+pub use lint::lint;
 pub use load::load;
 pub use shipped::shipped;
 pub use template::Template;

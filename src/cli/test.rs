@@ -138,6 +138,7 @@ fn files(args: &Args) -> (Vec<File>, Vec<Problem>) {
         path: String::new(),
         text: text.into(),
         hint: Some("give the path of a rule file or folder, or `--shipped` for the rules built in".into()),
+        ..Problem::default()
     };
     if let Some(missing) = paths.iter().find(|path| !path.exists()) {
         return (Vec::new(), vec![nothing(missing, "there is no such file or folder")]);

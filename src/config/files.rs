@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    document::{File, Level, Problem, Span, decode_bytes},
+    document::{Code, File, Level, Problem, Span, decode_bytes},
     id,
 };
 
@@ -23,6 +23,8 @@ pub fn read(path: &Path) -> Result<File, Problem> {
         path: String::new(),
         text,
         hint: Some(hint.to_owned()),
+        code: Code("unreadable-file"),
+        ..Problem::default()
     };
     let meta = fs::metadata(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {

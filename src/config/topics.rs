@@ -150,5 +150,6 @@ fn warning(rule: &Rule, text: String, hint: &str, files: &[File]) -> Option<Prob
         path: rule.id.clone(),
         text,
         hint: Some(hint.to_owned()),
+        ..Problem::default()
     })
 }

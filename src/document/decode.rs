@@ -1,6 +1,6 @@
 //! From bytes to a [`File`]: UTF-8 only, and kind words for everything else.
 
-use super::{File, Level, Problem, Span, parse::FILE_LIMIT};
+use super::{Code, File, Level, Problem, Span, parse::FILE_LIMIT};
 
 /// The text of a file read as bytes; a byte order mark is dropped. Windows line
 /// ends stay, the parser knows them.
@@ -12,6 +12,8 @@ pub fn decode_bytes(name: &str, bytes: &[u8]) -> Result<File, Problem> {
         path: String::new(),
         text,
         hint: Some(hint.to_owned()),
+        code: Code("unreadable-file"),
+        ..Problem::default()
     };
     if bytes.len() > FILE_LIMIT {
         let found = bytes.len() / (1024 * 1024);

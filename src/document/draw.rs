@@ -1,8 +1,10 @@
 //! Problems as people read them: the line, a caret under the exact place, a hint.
 
+use std::ops::Range;
+
 use annotate_snippets::{AnnotationKind, Group, Level as Tone, Renderer, Snippet, normalize_untrusted_str};
 
-use super::{File, Level, Problem};
+use super::{File, Level, Problem, Span};
 
 /// Longest line drawn whole; of longer ones only the place is named.
 const LINE_LIMIT: usize = 2_000;
@@ -24,9 +26,11 @@ pub fn draw(problems: &[Problem], files: &[File], color: bool) -> String {
             let mut group = Group::with_title(tone.primary_title(normalize_untrusted_str(&title)));
             match file_of(problem, files).and_then(|file| Excerpt::of(problem, file)) {
                 Some(excerpt) => {
-                    let marked = AnnotationKind::Primary.span(excerpt.start..excerpt.end);
+                    let marked = AnnotationKind::Primary.span(excerpt.marked);
                     let snippet = Snippet::source(excerpt.text).line_start(excerpt.line).path(problem.file.clone());
-                    group = group.element(snippet.annotation(marked));
+                    let label = problem.also.as_ref().map(|(_, label)| normalize_untrusted_str(label));
+                    let also = excerpt.also.map(|also| AnnotationKind::Context.span(also).label(label));
+                    group = group.element(snippet.annotation(marked).annotations(also));
                 }
                 None => group = group.element(annotate_snippets::Origin::path(place(problem, files))),
             }
@@ -67,42 +71,61 @@ fn place(problem: &Problem, files: &[File]) -> String {
     }
 }
 
-/// The lines from the start of the span to its end, at most three.
+/// The line of the span, and of the second place if there is one; what is between is folded.
 struct Excerpt {
     text: String,
     line: usize,
-    start: usize,
-    end: usize,
+    marked: Range<usize>,
+    also: Option<Range<usize>>,
 }
 
 impl Excerpt {
     fn of(problem: &Problem, file: &File) -> Option<Self> {
         let text = &file.text;
-        let start = text.floor_char_boundary(problem.span.start.min(text.len()));
-        let first = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        let last = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
-        if last - first > LINE_LIMIT || text.is_empty() {
-            return None;
-        }
-        // A span over several lines is underlined on its first one: that is where to look.
-        let end = text.floor_char_boundary(problem.span.end.clamp(start, last)).max(start);
+        let main = lines(text, problem.span)?;
+        let also = problem.also.as_ref().and_then(|(span, _)| Some((span, lines(text, *span)?)));
+        let first = also.as_ref().map_or(main.start, |(_, other)| main.start.min(other.start));
+        let last = also.as_ref().map_or(main.end, |(_, other)| main.end.max(other.end));
         let excerpt = text[first..last].trim_end_matches('\r');
-        let (line, _) = file.position(start);
-        let bound = |at: usize| (at - first).min(excerpt.len());
-        Some(Self { start: bound(start), end: bound(end), line, text: excerpt.to_owned() })
+        let (line, _) = file.position(first);
+        // A span over several lines is underlined on its first one: that is where to look.
+        let bound = |span: Span, line: &Range<usize>| {
+            let start = text.floor_char_boundary(span.start.min(text.len()));
+            let end = text.floor_char_boundary(span.end.clamp(start, line.end.max(start)));
+            (start - first).min(excerpt.len())..(end - first).min(excerpt.len())
+        };
+        let marked = bound(problem.span, &main);
+        let also = also.map(|(span, line)| bound(*span, &line));
+        Some(Self { marked, also, line, text: excerpt.to_owned() })
     }
+}
+
+/// The line on which a span begins; `None` if it is too long to draw.
+fn lines(text: &str, span: Span) -> Option<Range<usize>> {
+    let start = text.floor_char_boundary(span.start.min(text.len()));
+    let first = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    let last = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
+    (last - first <= LINE_LIMIT && !text.is_empty()).then_some(first..last)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::{Span, parse, walk::*};
+    use crate::document::{parse, walk::*};
 
     fn problem(file: &File, at: &str, text: &str, hint: Option<&str>) -> Problem {
         let start = file.text.find(at).expect("in the text");
         let span = Span { start, end: start + at.len() };
         let (text, hint) = (text.to_owned(), hint.map(str::to_owned));
-        Problem { level: Level::Error, file: file.name.clone(), span, path: "a.b".into(), text, hint }
+        Problem {
+            level: Level::Error,
+            file: file.name.clone(),
+            span,
+            path: "a.b".into(),
+            text,
+            hint,
+            ..Problem::default()
+        }
     }
 
     #[test]

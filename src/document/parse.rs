@@ -8,7 +8,7 @@ use std::{collections::HashMap, fmt, thread};
 use serde::{Deserialize, Deserializer, de};
 use serde_yaml::{Error, Location, Options, Spanned, budget::BudgetBreach, options};
 
-use super::{File, Level, Node, Problem, Span, Value, walk::PROBLEM_LIMIT};
+use super::{Code, File, Level, Node, Problem, Span, Value, walk::PROBLEM_LIMIT};
 
 /// Largest file read. Real configurations are a hundredth of it.
 pub const FILE_LIMIT: usize = 4 * 1024 * 1024;
@@ -60,7 +60,15 @@ fn read(file: &File) -> Result<Node, Vec<Problem>> {
 }
 
 fn problem(file: &File, span: Span, (text, hint): (String, Option<String>)) -> Problem {
-    Problem { level: Level::Error, file: file.name.clone(), span, path: String::new(), text, hint }
+    Problem {
+        level: Level::Error,
+        file: file.name.clone(),
+        span,
+        text,
+        hint,
+        code: Code("syntax"),
+        ..Problem::default()
+    }
 }
 
 fn options() -> Options {
@@ -184,11 +192,12 @@ fn build(raw: Spanned<Raw>, file: &File, problems: &mut Vec<Problem>) -> Node {
                     Value::Text(name) => seen.insert(name.clone(), key.span).map(|first| {
                         let (line, _) = file.position(first.start);
                         let text = format!("the key `{name}` is given twice, first on line {line}");
-                        (text, Some("keep one of the two".to_owned()))
+                        let twice = problem(file, key.span, (text, Some("keep one of the two".to_owned())));
+                        Problem { code: Code("duplicate-key"), also: Some((first, "first here".to_owned())), ..twice }
                     }),
-                    _ => Some(wrong_key(&key, &value, file)),
+                    _ => Some(problem(file, key.span, wrong_key(&key, &value, file))),
                 };
-                problems.extend(wrong.map(|words| problem(file, key.span, words)));
+                problems.extend(wrong);
                 entries.push((key, value));
             }
             Value::Map(entries)

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, time::Duration};
 
-use super::{File, Level, Node, Problem, Span, Value, did_you_mean};
+use super::{Code, File, Level, Node, Problem, Span, Value, did_you_mean};
 
 /// Nobody reads more at once, and each costs a look through the file.
 pub const PROBLEM_LIMIT: usize = 200;
@@ -17,7 +17,7 @@ impl Problems {
         // What an anchor holds is read once for every alias, and told once.
         if list.len() == PROBLEM_LIMIT - 1 {
             let text = "more problems follow; they are shown once these are solved".to_owned();
-            list.push(Problem { text, hint: None, path: String::new(), ..problem });
+            list.push(Problem { text, hint: None, also: None, path: String::new(), code: Code("more"), ..problem });
         } else if list.len() < PROBLEM_LIMIT && !list.contains(&problem) {
             list.push(problem);
         }
@@ -78,8 +78,13 @@ impl<'a> Walk<'a> {
 
     /// Reports at a place of the same file that is not this node.
     pub fn report(&self, level: Level, span: Span, text: String, hint: Option<String>) {
+        self.report_as(Code::default(), level, span, text, hint);
+    }
+
+    /// Reports a mistake of a kind that has a name.
+    pub fn report_as(&self, code: Code, level: Level, span: Span, text: String, hint: Option<String>) {
         let (file, path) = (self.file.name.clone(), self.path.clone());
-        self.problems.push(Problem { level, file, span, path, text, hint });
+        self.problems.push(Problem { level, code, file, span, path, text, hint, also: None });
     }
 
     fn expected(&self, what: &str) {
@@ -239,7 +244,10 @@ impl<'a> Fields<'a> {
         if found.is_none() {
             match self.walk.node.get(key) {
                 Some(empty) => self.walk.child(key, empty).fail("expected a value, found nothing"),
-                None => self.walk.fail(format!("the key `{key}` is missing")),
+                None => {
+                    let text = format!("the key `{key}` is missing");
+                    self.walk.report_as(Code("missing-key"), Level::Error, self.walk.node.head(), text, None);
+                }
             }
         }
         found
@@ -300,7 +308,8 @@ impl<'a> Fields<'a> {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("known keys: {}", self.known.join(", ")),
             };
-            self.walk.report(Level::Error, key.span, format!("unknown key `{name}`"), Some(hint));
+            let text = format!("unknown key `{name}`");
+            self.walk.report_as(Code("unknown-key"), Level::Error, key.span, text, Some(hint));
         }
     }
 }

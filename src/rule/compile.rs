@@ -16,7 +16,6 @@ use super::{
     words::{Words, fold_case},
 };
 use crate::{
-    alert::Severity,
     document::{Level, Span, Value, Walk, did_you_mean},
     trace::Field,
 };
@@ -234,25 +233,17 @@ fn expected_word(walk: &Walk<'_>, field: &Field, word: &str) -> Option<()> {
         Field::Outcome => &["succeeded", "failed", "incident", "unknown"],
         Field::Origin => &["console", "api", "system", "other"],
         Field::ActorKind => &["account_owner", "user", "agency", "federated", "system"],
-        Field::Rating => &["normal", "warning", "incident"],
         _ => return Some(()),
     };
     let lower = fold_case(word);
     if word.contains('*') || known.contains(&lower.as_str()) {
         return Some(());
     }
-    let hint = match (did_you_mean(word, known.iter().copied()), Severity::parse(&lower)) {
-        (Some(near), _) => format!("did you mean `{near}`?"),
-        (None, Some(_)) => "that is a severity, which a rule sets; a rating is the cloud's word".to_owned(),
-        _ => format!("it is one of {}", known.join(", ")),
+    let hint = match did_you_mean(word, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("it is one of {}", known.join(", ")),
     };
-    let text = format!("`{}` is never `{word}`", field.name());
-    if *field == Field::Rating {
-        // The set of ratings is the cloud's, and may grow.
-        walk.warn(text, Some(hint));
-        return Some(());
-    }
-    walk.fail_hint(text, hint);
+    walk.fail_hint(format!("`{}` is never `{word}`", field.name()), hint);
     None
 }
 

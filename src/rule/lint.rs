@@ -1,86 +1,198 @@
 //! Warnings: what is legal but probably not meant.
+//!
+//! Reads the files a second time, by their places, and never refuses: a rule
+//! that loads may ring, whatever is said here. What it says, it is sure of. A
+//! finding that is meant so is answered in the file, on its line or the one
+//! above: `# allow: unknown-operation`.
 
-use super::{words::Glob, words::fold_case};
 use crate::{
-    catalog,
-    document::{Value, Walk},
-    trace::Field,
+    clock::Timestamp,
+    document::{self, Code, File, Level, Node, Problem, Problems, Span, Value, Walk},
 };
 
-/// Services and operations that the catalogue does not list. The list cannot be
-/// complete, so this only asks.
-pub fn catalogue(condition: &Walk<'_>) {
-    inside(condition, &[]);
+mod catalogue;
+mod demand;
+mod except;
+mod fold;
+mod group;
+mod list;
+mod reach;
+mod twin;
+mod verdict;
+
+use group::Group;
+
+/// Every kind of finding and what it is about, for SARIF and the documents.
+pub const CODES: &[(&str, &str)] = &[
+    ("unknown-service", "a service that the catalogue does not list"),
+    ("unknown-operation", "an operation that the catalogue does not list for that service"),
+    ("raw-name", "CTS's own name for a field, where Tracebell has a shorter one"),
+    ("rating-is-severity", "a severity where the cloud's rating is matched"),
+    ("unknown-rating", "a rating that the cloud does not document"),
+    ("failed-deletion", "`rating: warning` beside a deletion: only failed attempts match"),
+    ("never-holds", "conditions of one group that no trace satisfies together"),
+    ("always-holds", "a condition that every trace satisfies, or an exclusion of nothing"),
+    ("unique-key", "folding by a field whose value never repeats"),
+    ("wide-rule", "a rule that takes nearly every trace and does not say what belongs together"),
+    ("title-names-nothing", "a title without a field"),
+    ("duplicate-rule", "two rules that take the same traces into the same topic"),
+    ("shadowed-rule", "a rule whose every trace rings another one too, as loudly, in the same topic"),
+    ("expired-exception", "an exception whose time is over"),
+    ("exception-takes-all", "an exception that leaves nothing of its rule"),
+    ("idle-exception", "an exception that its rule never comes to"),
+    ("unused-list", "a list that no condition names"),
+];
+
+/// Everything worth asking about in these files. Files that are no YAML are left to [`load`](super::load).
+pub fn lint(files: &[File], now: Timestamp) -> Vec<Problem> {
+    let trees: Vec<(&File, Node)> = files.iter().filter_map(|file| Some((file, document::parse(file).ok()?))).collect();
+    let problems = Problems::default();
+    let tops: Vec<Walk<'_>> = trees.iter().map(|(file, tree)| Walk::new(file, tree, &problems)).collect();
+    let rules: Vec<Walk<'_>> = tops.iter().flat_map(rules).collect();
+    for at in &rules {
+        rule(at, now);
+    }
+    for at in tops.iter().flat_map(|top| items(top, "overlays")) {
+        let exceptions = items(&at, "except");
+        exceptions.iter().for_each(|exception| except::look(exception, None, now));
+    }
+    twin::look(&rules);
+    list::look(&tops);
+    let allowed = |problem: &Problem| files.iter().any(|file| file.name == problem.file && is_allowed(problem, file));
+    problems.into_vec().into_iter().filter(|problem| !allowed(problem)).collect()
 }
 
-/// `services` are those that the groups around have settled on.
-fn inside(group: &Walk<'_>, services: &[String]) {
-    if !matches!(group.node.value, Value::Map(_)) {
-        return;
-    }
-    let entries = group.entries().unwrap_or_default();
-    let mut services = services.to_vec();
-    for (name, _, at) in &entries {
-        if Field::parse(name) == Some(Field::Service) {
-            services = literals(at).iter().map(|(word, _)| word.clone()).collect();
-            for (word, at) in literals(at) {
-                if !word.contains('*') && !catalog::is_service(&word) {
-                    let hint = catalog::nearest_service(&word).map(|near| format!("did you mean `{near}`?"));
-                    at.warn(format!("`{word}` is not a service the catalogue knows"), hint);
-                }
-            }
-        }
-    }
-    // A glob or an unknown service leaves nothing to compare operations with.
-    let comparable = services.iter().all(|service| catalog::is_service(service));
-    for (name, _, at) in &entries {
-        match *name {
-            "any" | "all" => {
-                if let Value::List(_) = at.node.value {
-                    at.list().unwrap_or_default().iter().for_each(|member| inside(member, &services));
-                }
-            }
-            "not" => inside(at, &services),
-            _ if Field::parse(name) == Some(Field::Operation) && comparable => operations(at, &services),
-            _ => {}
-        }
-    }
-}
-
-fn operations(walk: &Walk<'_>, services: &[String]) {
-    for (word, at) in literals(walk) {
-        let folded = fold_case(&word);
-        let known = match Glob::parse(&folded) {
-            Some(glob) => all(services).iter().any(|operation| glob.matches(&fold_case(operation))),
-            None if services.is_empty() => all(services).iter().any(|operation| operation.eq_ignore_ascii_case(&word)),
-            None => services.iter().any(|service| catalog::is_operation(service, &word)),
-        };
-        if !known {
-            let near = services.iter().find_map(|service| catalog::nearest_operation(Some(service), &word));
-            let near = near.or_else(|| services.is_empty().then(|| catalog::nearest_operation(None, &word)).flatten());
-            let of = if services.is_empty() { String::new() } else { format!(" of {}", services.join(" or ")) };
-            let hint = near.map(|near| format!("did you mean `{near}`?"));
-            at.warn(format!("`{word}` is not an operation{of} that the catalogue knows"), hint);
-        }
-    }
-}
-
-fn all(services: &[String]) -> Vec<&'static str> {
-    match services {
-        [] => catalog::operations(None),
-        some => some.iter().flat_map(|service| catalog::operations(Some(service))).collect(),
-    }
-}
-
-/// Plain words of a scalar or list; what operators and named lists hold is not looked at.
-fn literals<'a>(walk: &Walk<'a>) -> Vec<(String, Walk<'a>)> {
-    let items = match &walk.node.value {
-        Value::List(_) => walk.list().unwrap_or_default(),
-        _ => vec![walk.clone()],
+/// The rules of a file, each under its id.
+fn rules<'a>(top: &Walk<'a>) -> Vec<Walk<'a>> {
+    let name = |at: Walk<'a>| match at.node.get("id").map(|id| &id.value) {
+        Some(Value::Text(id)) => Walk { path: id.clone(), ..at },
+        _ => at,
     };
-    let word = |at: Walk<'a>| match &at.node.value {
-        Value::Text(text) if !text.starts_with('$') && !text.is_empty() => Some((text.clone(), at)),
-        _ => None,
+    items(top, "rules").into_iter().map(name).collect()
+}
+
+fn rule(at: &Walk<'_>, now: Timestamp) {
+    let group = child(at, "match").map(|at| Group::read(&at));
+    if let Some(group) = &group {
+        condition(group, "so this rule can never ring");
+        fold::wide(at, group);
+    }
+    let absent = at.node.get("when").is_some_and(|when| when.get("absent").is_some());
+    let off = at.node.get("mode").is_some_and(|mode| mode.value == Value::Text("off".into()));
+    if let Some(title) = child(at, "title") {
+        verdict::title(&title, !absent && !off);
+    }
+    if let Some(by) = child(at, "dedup").and_then(|dedup| child(&dedup, "by")) {
+        fold::key(&by, "so nothing ever folds: each match is an alert of its own");
+    }
+    if let Some(when) = child(at, "when") {
+        window(&when);
+    }
+    if let Some(then) = child(at, "then") {
+        escalation(&then);
+    }
+    items(at, "except").iter().for_each(|exception| except::look(exception, group.as_ref(), now));
+}
+
+/// All that can be said of one condition by itself.
+fn condition(group: &Group<'_>, so: &str) {
+    catalogue::look(&group.at);
+    verdict::look(group);
+    reach::look(group, so);
+}
+
+fn window(when: &Walk<'_>) {
+    let Some(entries) = map(when) else { return };
+    for (_, inner) in entries {
+        for fields in ["by", "same", "of"].iter().filter_map(|key| child(&inner, key)) {
+            verdict::raw_fields(&fields);
+        }
+        for step in items(&inner, "steps") {
+            condition(&Group::read(&step), "so the sequence never completes");
+        }
+    }
+}
+
+fn escalation(then: &Walk<'_>) {
+    if let Some(at) = child(then, "match") {
+        condition(&Group::read(&at), "so the alert never escalates");
+    }
+    if let Some(title) = child(then, "title") {
+        verdict::title(&title, false);
+    }
+}
+
+fn map<'a>(at: &Walk<'a>) -> Option<Vec<(&'a str, Walk<'a>)>> {
+    let Value::Map(_) = at.node.value else { return None };
+    Some(at.entries()?.into_iter().map(|(name, _, at)| (name, at)).collect())
+}
+
+fn child<'a>(at: &Walk<'a>, key: &str) -> Option<Walk<'a>> {
+    at.node.get(key).map(|node| at.child(key, node))
+}
+
+/// The items of a list, if it is one.
+fn items<'a>(at: &Walk<'a>, key: &str) -> Vec<Walk<'a>> {
+    match child(at, key) {
+        Some(at) if matches!(at.node.value, Value::List(_)) => at.list().unwrap_or_default(),
+        _ => Vec::new(),
+    }
+}
+
+/// `# allow: CODE` at the end of the line, or on the line above.
+fn is_allowed(problem: &Problem, file: &File) -> bool {
+    let before = &file.text[..file.text.floor_char_boundary(problem.span.start)];
+    let (line, _) = file.position(before.len());
+    let lines = file.text.lines().skip(line.saturating_sub(2)).take(if line == 1 { 1 } else { 2 });
+    let allows = |line: &str| {
+        let codes = line.split_once("# allow:").map(|(_, codes)| codes)?;
+        Some(codes.split([',', ' ']).any(|code| code == problem.code.0))
     };
-    items.into_iter().filter_map(word).collect()
+    lines.enumerate().any(|(at, text)| {
+        let above = line > 1 && at == 0;
+        (!above || text.trim_start().starts_with('#')) && allows(text) == Some(true)
+    })
+}
+
+/// One warning in the making.
+struct Finding<'a, 'p> {
+    code: Code,
+    text: String,
+    hint: Option<String>,
+    at: Option<(&'p Walk<'a>, Span)>,
+    also: Option<(Span, String)>,
+}
+
+impl<'a, 'p> Finding<'a, 'p> {
+    fn new(code: &'static str, text: String) -> Self {
+        debug_assert!(CODES.iter().any(|(known, _)| *known == code), "{code} is not listed");
+        Self { code: Code(code), text, hint: None, at: None, also: None }
+    }
+
+    fn at(self, walk: &'p Walk<'a>, span: Span) -> Self {
+        Self { at: Some((walk, span)), ..self }
+    }
+
+    /// A second place of the same file.
+    fn also(self, span: Span, label: &str) -> Self {
+        Self { also: Some((span, label.to_owned())), ..self }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    fn warn(self) {
+        let Some((walk, span)) = self.at else { return };
+        walk.problems.push(Problem {
+            level: Level::Warning,
+            code: self.code,
+            file: walk.file.name.clone(),
+            span,
+            path: walk.path.clone(),
+            text: self.text,
+            hint: self.hint,
+            also: self.also.filter(|(also, _)| *also != span),
+        });
+    }
 }

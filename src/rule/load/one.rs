@@ -7,7 +7,6 @@ use crate::{
     rule::{
         Condition, Dedup, Mode, Rule, Template, When, case,
         compile::{self, Lists},
-        lint,
     },
     topic,
     trace::{Field, Rating},
@@ -81,9 +80,8 @@ pub fn id_of<'a>(walk: &Walk<'a>) -> Option<(&'a str, Span)> {
     }
 }
 
-/// A `match`, and what is odd about it.
+/// A `match`; what is odd about it is [`lint`](crate::rule::lint)'s business.
 pub fn condition(walk: &Walk<'_>, lists: &Lists) -> Option<Condition> {
-    lint::catalogue(walk);
     compile::group(walk, lists)
 }
 

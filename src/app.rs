@@ -51,6 +51,7 @@ pub struct App {
     http: tokio::task::JoinHandle<()>,
     stop_http: CancellationToken,
     addr: SocketAddr,
+    broken: reload::Broken,
 }
 
 /// Why [`App::run`] returned.
@@ -84,8 +85,20 @@ impl App {
         let workers = JoinSet::new();
         board.beat(reload::TASK, now);
         let http = tokio::spawn(std::future::ready(()));
-        let mut app =
-            Self { config, store, metrics, board, generation, committed, workers, stop_workers, http, stop_http, addr };
+        let mut app = Self {
+            config,
+            store,
+            metrics,
+            board,
+            generation,
+            committed,
+            workers,
+            stop_workers,
+            http,
+            stop_http,
+            addr,
+            broken: reload::Broken::new(),
+        };
         app.put_in_force(rules);
         app.spawn_workers()?;
         app.tell_of_orphans().await;

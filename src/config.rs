@@ -12,19 +12,23 @@ use std::{
 use crate::{
     document::{self, File, Level, Problem, Problems, Walk},
     endpoint,
-    rule::{self, RuleSet},
+    rule::RuleSet,
     source,
     topic::Topics,
 };
 
 mod endpoints;
 mod files;
+mod keep;
 mod root;
 mod secrets;
 mod sources;
 mod topics;
+mod unheard;
 
 pub use files::{digest, rule_files};
+pub use keep::Kept;
+pub use unheard::CODES;
 
 /// The configuration, parsed into what each room wants.
 #[derive(Debug, Clone)]
@@ -36,6 +40,8 @@ pub struct Config {
     pub sources: Vec<source::Settings>,
     pub endpoints: BTreeMap<String, endpoint::Settings>,
     pub topics: Topics,
+    /// The rule files in force, as they were read: what a reload keeps of a file that breaks.
+    pub rule_files: Vec<File>,
     /// Changes with anything but the rules: the file's text, every secret it names, and the logins.
     pub fingerprint: String,
 }
@@ -51,15 +57,23 @@ pub struct Loaded {
     pub state: Option<PathBuf>,
     pub listen: Option<SocketAddr>,
     pub problems: Vec<Problem>,
-    /// The texts, for drawing.
+    /// Rule files that are not in force as they stand; none at a start.
+    pub kept: Vec<Kept>,
+    /// The texts, for drawing: the configuration, then the rules.
     pub files: Vec<File>,
 }
 
 /// Reads the configuration and the rules it names.
 pub fn load(path: &Path) -> Loaded {
+    reload(path, &[])
+}
+
+/// Reads them anew beside the rule files in force: one that has become bad stays as it was.
+pub fn reload(path: &Path, good: &[File]) -> Loaded {
     let mut files = Vec::new();
     let mut problems = Vec::new();
-    let config = match files::read(path) {
+    let mut kept = Vec::new();
+    let mut config = match files::read(path) {
         Ok(file) => {
             let (config, found) = parse(&file, path.parent().unwrap_or(Path::new(".")));
             problems.extend(found);
@@ -78,20 +92,19 @@ pub fn load(path: &Path) -> Loaded {
     let state = config.as_ref().filter(|_| well("state")).map(|config| config.state.clone());
     let listen = config.as_ref().filter(|_| well("http")).map(|config| config.listen);
     let mut rules = RuleSet::default();
-    if let Some(config) = &config {
-        let (rule_files, found) = rule_files(&config.rules);
-        problems.extend(found);
-        let (set, found) = rule::load(&rule_files);
-        problems.extend(found);
-        problems.extend(topics::unheard(&set, &config.topics, &rule_files));
-        if set.rules.is_empty() && !problems.iter().any(|problem| problem.level == Level::Error) {
+    if let Some(config) = &mut config {
+        let (rule_files, unread) = rule_files(&config.rules);
+        let loading = keep::load(rule_files, unread, good);
+        problems.extend(loading.problems);
+        problems.extend(unheard::look(&loading.rules, &config.topics, &files[0], &loading.files));
+        if loading.rules.rules.is_empty() && !problems.iter().any(|problem| problem.level == Level::Error) {
             problems.push(no_rules(path, &files));
         }
-        files.extend(rule_files);
-        rules = set;
+        files.extend(loading.files.iter().cloned());
+        (rules, kept, config.rule_files) = (loading.rules, loading.kept, loading.files);
     }
     let bad = problems.iter().any(|problem| problem.level == Level::Error);
-    Loaded { config: config.filter(|_| !bad), rules, state, listen, problems, files }
+    Loaded { config: config.filter(|_| !bad), rules, state, listen, problems, kept, files }
 }
 
 /// Parses one configuration text; paths in it are relative to `folder`. The

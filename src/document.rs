@@ -97,6 +97,17 @@ pub enum Level {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(pub &'static str);
 
+/// The kinds that reading a file finds, and what each is about.
+pub const CODES: &[(&str, &str)] = &[
+    ("unreadable-file", "a file that is missing, too large, or not UTF-8"),
+    ("syntax", "a text that is no YAML, or YAML that is not read here"),
+    ("duplicate-key", "a key that a map holds twice"),
+    ("unknown-key", "a key that means nothing at its place"),
+    ("missing-key", "a key that must be there"),
+    ("invalid-value", "a value that its key does not take"),
+    ("more", "more problems than are shown at once"),
+];
+
 impl Default for Code {
     /// A value that its key does not take: most errors.
     fn default() -> Self {

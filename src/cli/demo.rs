@@ -198,6 +198,7 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
         sources: vec![source],
         endpoints,
         topics,
+        rule_files: Vec::new(),
         fingerprint: String::new(),
     }
 }

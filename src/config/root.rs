@@ -44,6 +44,7 @@ pub fn read(walk: &Walk<'_>, folder: &Path) -> Option<Config> {
         sources,
         topics,
         endpoints,
+        rule_files: Vec::new(),
         fingerprint: id::derive(&parts),
     })
 }

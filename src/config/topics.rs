@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use super::named;
 use crate::{
     alert::Severity,
-    document::{File, Level, Problem, Value, Walk, did_you_mean},
+    document::{Value, Walk, did_you_mean},
     endpoint,
-    rule::{Rule, RuleSet},
     topic::{Filter, Subscription, Topics},
 };
 
@@ -102,54 +101,4 @@ pub fn unknown<'a>(walk: &Walk<'_>, what: &str, name: &str, known: impl Iterator
         None if known.is_empty() => walk.fail_hint(text, format!("no {what} is configured")),
         None => walk.fail_hint(text, format!("configured are: {}", known.join(", "))),
     }
-}
-
-/// Warnings for rules that nobody would hear; one for all that share a topic which is not there.
-pub fn unheard(rules: &RuleSet, topics: &Topics, files: &[File]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut homeless: BTreeMap<&[String], Vec<&Rule>> = BTreeMap::new();
-    for rule in &rules.rules {
-        if !topics.subscribers(&rule.topics, rule.severity).is_empty() {
-            continue;
-        }
-        if rule.topics.iter().all(|topic| !topics.topics.contains_key(topic)) {
-            homeless.entry(&rule.topics).or_default().push(rule);
-            continue;
-        }
-        let text = format!(
-            "no subscription of {} takes severity `{}`, so this rule cannot ring",
-            names(&rule.topics),
-            rule.severity
-        );
-        problems.extend(warning(rule, text, "add a subscription to the topic, or publish to another one", files));
-    }
-    for (missing, rules) in homeless {
-        let who = match rules.len() {
-            1 => "this rule".to_owned(),
-            2 => "this rule and one more".to_owned(),
-            many => format!("this rule and {} more", many - 1),
-        };
-        let text = format!("there is no topic {}, so {who} cannot ring", names(missing));
-        problems.extend(warning(rules[0], text, "add it below `topics`, or publish to another one", files));
-    }
-    problems
-}
-
-fn names(topics: &[String]) -> String {
-    crate::document::walk::either(&topics.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-fn warning(rule: &Rule, text: String, hint: &str, files: &[File]) -> Option<Problem> {
-    let name = rule.place.rsplit_once(':').map_or(rule.place.as_str(), |(name, _)| name);
-    let file = files.iter().find(|file| file.name == name)?;
-    let start = file.text.find(&format!("id: {}", rule.id)).unwrap_or(0);
-    Some(Problem {
-        level: Level::Warning,
-        file: file.name.clone(),
-        span: crate::document::Span { start, end: start + "id: ".len() + rule.id.len() },
-        path: rule.id.clone(),
-        text,
-        hint: Some(hint.to_owned()),
-        ..Problem::default()
-    })
 }

@@ -90,3 +90,54 @@ async fn a_new_password_of_the_cloud_takes_effect() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_rule_file_keeps_its_last_good_version_and_the_others_take_effect() {
+    let cloud = world::cloud().await;
+    let (inbox, mut received) = Inbox::start().await.unwrap();
+    let mut bridge = Bridge::new(&cloud.url(), &world::config("siem", &format!("http://{}/hook", inbox.http)), RULES);
+    let other = |operation: &str| {
+        format!(
+            "rules:\n  - id: other\n    title: \"{{{{ actor.name }}}} used {operation}\"\n    severity: high\n    \
+             match: {{ operation: {operation} }}\n    topics: [security]\n"
+        )
+    };
+    world::write(&bridge.path("rules/other.yaml"), &other("stopServer"));
+    bridge.start();
+    ready(&mut bridge, "a start", |status, _| status == 200).await;
+
+    world::write(&bridge.path("rules/test.yaml"), &RULES.replace("operation:", "oparation:"));
+    world::write(&bridge.path("rules/other.yaml"), &other("rebootServer"));
+    bridge.signal("HUP");
+    let said = ready(&mut bridge, "the reload", |_, body| body.contains("its last good version is in force")).await;
+    assert!(said.contains("test.yaml: its last good version is in force since 20"), "{said}");
+    assert!(said.contains("`oparation` is not a field of a trace (did you mean `operation`?)"), "{said}");
+    assert!(!said.contains("other.yaml"), "{said}");
+    let mut heard = async |what: &str| loop {
+        let told = tokio::time::timeout(Duration::from_secs(20), received.recv()).await.expect(what).unwrap();
+        let Received::Http { body, .. } = told else { continue };
+        let body = String::from_utf8_lossy(&body).into_owned();
+        if body.contains(what) {
+            return body;
+        }
+    };
+    let notice = heard("has problems: its last good version is in force").await;
+    assert!(notice.contains("All other files took effect") && notice.contains("oparation"), "{notice}");
+    // The kept file still rings, and the changed one rings by its new text.
+    cloud.handle().add([world::trace("kept", "deleteServer", clock::now())]);
+    heard("deleted server server-kept").await;
+    cloud.handle().add([world::trace("changed", "rebootServer", clock::now())]);
+    heard("used rebootServer").await;
+
+    world::write(&bridge.path("rules/test.yaml"), RULES);
+    bridge.signal("HUP");
+    let said = ready(&mut bridge, "the way back", |_, body| !body.contains("last good version")).await;
+    assert!(!said.contains("oparation"), "{said}");
+    assert!(bridge.log().contains("the rule file is good again"), "{}", bridge.log());
+    // A start knows nothing good, so it refuses.
+    bridge.kill();
+    world::write(&bridge.path("rules/test.yaml"), "rules: [\n");
+    bridge.start();
+    let code = until("the refusal", Duration::from_secs(20), async || bridge.ended()).await.code();
+    assert_eq!(code, Some(2), "{}", bridge.log());
+}

@@ -60,7 +60,8 @@ fn unheard(rules: &[&Rule], topics: &Topics, files: &[File]) -> Vec<Problem> {
             many => format!("this rule and {} more", many - 1),
         };
         let text = format!("there is no topic {}, so {who} cannot ring", names(missing));
-        let near = missing.first().and_then(|name| document::did_you_mean(name, topics.topics.keys().map(String::as_str)));
+        let near =
+            missing.first().and_then(|name| document::did_you_mean(name, topics.topics.keys().map(String::as_str)));
         let hint = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => "add it below `topics`, or publish to another one".to_owned(),
@@ -100,7 +101,8 @@ fn idle(rules: &[&Rule], topics: &Topics, config: &File, tree: &Node) -> Vec<Pro
             continue;
         }
         let Value::List(items) = &node.value else { continue };
-        for (index, (item, subscription)) in items.iter().zip(topics.topics.get(name).into_iter().flatten()).enumerate() {
+        for (index, (item, subscription)) in items.iter().zip(topics.topics.get(name).into_iter().flatten()).enumerate()
+        {
             let takes = |rule: &&&Rule| severities(rule).iter().any(|severity| subscription.filter.accepts(*severity));
             let Some(filter) = item.get("filter").filter(|_| !publishing.iter().any(takes)) else { continue };
             let mut found: Vec<Severity> = publishing.iter().flat_map(|rule| severities(rule)).collect();
@@ -109,7 +111,13 @@ fn idle(rules: &[&Rule], topics: &Topics, config: &File, tree: &Node) -> Vec<Pro
             let words: Vec<&str> = found.iter().map(|severity| severity.as_str()).collect();
             let text = format!("this filter lets nothing through: rules publish {} to `{name}`", words.join(", "));
             let path = format!("topics.{name}[{index}].filter");
-            problems.push(warning("idle-subscription", filter.head(), path, text, "widen the filter, or remove the subscription"));
+            problems.push(warning(
+                "idle-subscription",
+                filter.head(),
+                path,
+                text,
+                "widen the filter, or remove the subscription",
+            ));
         }
     }
     problems

@@ -25,7 +25,10 @@ pub fn decode_bytes(name: &str, bytes: &[u8]) -> Result<File, Problem> {
         || bytes.starts_with(&[0xfe, 0xff])
         || matches!(bytes, [0, other, ..] | [other, 0, ..] if *other != 0);
     if utf16 {
-        return Err(fail("the file is UTF-16, expected UTF-8".into(), "save as UTF-8"));
+        return Err(fail(
+            "the file is UTF-16, expected UTF-8".into(),
+            "save the file as UTF-8: some editors call UTF-16 `Unicode`",
+        ));
     }
     let bytes = bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(bytes);
     match std::str::from_utf8(bytes) {
@@ -35,8 +38,15 @@ pub fn decode_bytes(name: &str, bytes: &[u8]) -> Result<File, Problem> {
             let good = File { name: String::new(), text: good.to_owned() };
             let (line, column) = good.position(good.text.len());
             let byte = bytes[error.valid_up_to()];
-            let text = format!("line {line}, column {column}: byte `{byte:#04x}` is not UTF-8, perhaps Latin-1");
-            Err(fail(text, "save as UTF-8"))
+            let text = format!("line {line}, column {column}: byte `{byte:#04x}` is not UTF-8");
+            // Every byte is a letter of Latin-1, so this is only a guess, but nearly always a good one.
+            let letter = char::from(byte);
+            let hint = if letter.is_alphabetic() {
+                format!("in Latin-1 it is `{letter}`: save the file as UTF-8, or `iconv -f latin1 -t utf8`")
+            } else {
+                "save the file as UTF-8".to_owned()
+            };
+            Err(fail(text, &hint))
         }
     }
 }

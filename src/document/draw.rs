@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level as Tone, Renderer, Snippet, normalize_untrusted_str};
 
-use super::{File, Level, Problem, Span};
+use super::{Code, File, Level, Problem, Span};
 
 /// Longest line drawn whole; of longer ones only the place is named.
 const LINE_LIMIT: usize = 2_000;
@@ -23,7 +23,10 @@ pub fn draw(problems: &[Problem], files: &[File], color: bool) -> String {
                 "" => problem.text.clone(),
                 path => format!("{path}: {}", problem.text),
             };
-            let mut group = Group::with_title(tone.primary_title(normalize_untrusted_str(&title)));
+            let title = tone.primary_title(normalize_untrusted_str(&title));
+            // Only a warning's code is worth knowing: the file may answer it.
+            let named = problem.level == Level::Warning && problem.code != Code::default();
+            let mut group = Group::with_title(if named { title.id(problem.code.0) } else { title });
             match file_of(problem, files).and_then(|file| Excerpt::of(problem, file)) {
                 Some(excerpt) => {
                     let marked = AnnotationKind::Primary.span(excerpt.marked);

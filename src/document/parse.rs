@@ -273,7 +273,7 @@ fn in_our_words(error: &Error, file: &File, at: Span) -> (String, Option<String>
     (text, hint.map(str::to_owned))
 }
 
-/// The parser stops after the mistake; these two are worth pointing at themselves.
+/// The parser stops before or after the mistake; these are worth pointing at themselves.
 fn culprit(file: &File, at: Span, text: &str) -> Span {
     let line_start = file.text[..at.start].rfind('\n').map_or(0, |newline| newline + 1);
     let line = file.text[line_start..].lines().next().unwrap_or_default();
@@ -282,6 +282,8 @@ fn culprit(file: &File, at: Span, text: &str) -> Span {
     } else if text.starts_with("a tab") {
         // The parser may stop at the end of the line before.
         (file.text[line_start..].find('\t'), 1)
+    } else if text.starts_with("an unknown escape") {
+        (unknown_escape(line, at.start - line_start), 2)
     } else {
         (None, 0)
     };
@@ -318,12 +320,36 @@ fn syntax(message: String, line: &str) -> (String, Option<String>) {
         ("an unknown escape in double quotes", "use single quotes for regular expressions and paths with `\\`")
     } else if has("mapping values are not allowed") {
         ("a second `: ` in one line", "put text that holds `: ` in quotes, or check the indentation")
+    } else if let Some((open, close)) = mismatch(&message) {
+        let right = if open == '[' { ']' } else { '}' };
+        return (format!("`{open}` is closed by `{close}`"), Some(format!("close it with `{right}`")));
     } else if has("unexpected character") && ['@', '`', '%'].into_iter().any(starts_value) {
         ("text must not start with `@`, `%` or a backtick", "put it in quotes")
     } else {
         return (format!("not valid YAML: {message}"), None);
     };
     (ours.0.into(), Some(ours.1.into()))
+}
+
+/// The bracket that was opened and the one that closes it.
+fn mismatch(message: &str) -> Option<(char, char)> {
+    let quoted = |rest: &str| rest.strip_prefix('\'')?.chars().next();
+    let (open, close) = message.split_once("mismatched bracket ")?.1.split_once(" closed by ")?;
+    Some((quoted(open)?, quoted(close)?))
+}
+
+/// The first backslash after `from` that begins no escape of a double-quoted text.
+fn unknown_escape(line: &str, from: usize) -> Option<usize> {
+    let mut chars = line.char_indices().skip_while(|(at, _)| *at < from);
+    while let Some((at, c)) = chars.next() {
+        if c == '\\' {
+            let (_, escaped) = chars.next()?;
+            if !"0abtnvfre \"/\\N_LPxuU\t".contains(escaped) {
+                return Some(at);
+            }
+        }
+    }
+    None
 }
 
 #[cfg(test)]

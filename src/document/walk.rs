@@ -210,7 +210,8 @@ impl<'a> Walk<'a> {
         match read_duration(found) {
             Ok(duration) => Some(duration),
             Err(reason) => {
-                self.fail_hint(format!("`{found}` is not a duration: {reason}"), EXAMPLES);
+                let hint = shorter(found).map_or(EXAMPLES.to_owned(), |short| format!("did you mean `{short}`?"));
+                self.fail_hint(format!("`{found}` is not a duration: {reason}"), hint);
                 None
             }
         }
@@ -347,6 +348,22 @@ fn read_duration(text: &str) -> Result<Duration, &'static str> {
         Ok(length) if length > Duration::from_secs(10 * 366 * 86_400) => Err("it is longer than ten years"),
         Ok(length) => Ok(length),
     }
+}
+
+/// `10 minutes` as it is written here: `10m`.
+fn shorter(text: &str) -> Option<String> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits > 0)?;
+    let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "sec" | "secs" | "second" | "seconds" | "s" => "s",
+        "min" | "mins" | "minute" | "minutes" | "m" => "m",
+        "hr" | "hrs" | "hour" | "hours" | "h" => "h",
+        "day" | "days" | "d" => "d",
+        "week" | "weeks" | "w" => "w",
+        _ => return None,
+    };
+    let short = format!("{}{unit}", &text[..digits]);
+    read_duration(&short).is_ok().then_some(short)
 }
 
 #[cfg(test)]

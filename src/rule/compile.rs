@@ -25,6 +25,28 @@ const OPERATORS: [&str; 15] = [
     "exists", "same_as",
 ];
 
+/// What other rule languages call the operators.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("startswith", "prefix"),
+    ("starts_with", "prefix"),
+    ("begins_with", "prefix"),
+    ("endswith", "suffix"),
+    ("ends_with", "suffix"),
+    ("substring", "contains"),
+    ("re", "regex"),
+    ("match", "regex"),
+    ("matches", "regex"),
+    ("ne", "not"),
+    ("neq", "not"),
+    ("not_equals", "not"),
+    ("ge", "gte"),
+    ("le", "lte"),
+    ("min", "gte"),
+    ("max", "lte"),
+    ("subnet", "cidr"),
+    ("fieldref", "same_as"),
+];
+
 /// The named lists of all files, each read once however many rules name it.
 #[derive(Debug, Default)]
 pub struct Lists {
@@ -140,9 +162,14 @@ fn operator(walk: &Walk<'_>, name: &str, key: Span, value: &Walk<'_>, field: &Fi
             other.map(Check::SameAs)
         }
         _ => {
-            let hint = match did_you_mean(name, OPERATORS) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("operators: {}", OPERATORS.join(", ")),
+            let elsewhere = ELSEWHERE.iter().find(|(other, _)| *other == name);
+            let hint = match (elsewhere, did_you_mean(name, OPERATORS)) {
+                (Some((_, own)), _) => format!("it is called `{own}` here"),
+                _ if ["in", "eq", "equals", "any_of", "is"].contains(&name) => {
+                    format!("a value or a list needs no operator: `{}: [a, b]`", field.name())
+                }
+                (None, Some(near)) => format!("did you mean `{near}`?"),
+                _ => format!("operators: {}", OPERATORS.join(", ")),
             };
             walk.report(Level::Error, key, format!("unknown operator `{name}`"), Some(hint));
             None

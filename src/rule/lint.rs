@@ -17,6 +17,8 @@ mod fold;
 mod group;
 mod list;
 mod reach;
+#[cfg(test)]
+mod tests;
 mod twin;
 mod verdict;
 
@@ -52,11 +54,15 @@ pub fn lint(files: &[File], now: Timestamp) -> Vec<Problem> {
     for at in &rules {
         rule(at, now);
     }
-    for at in tops.iter().flat_map(|top| items(top, "overlays")) {
-        let exceptions = items(&at, "except");
-        exceptions.iter().for_each(|exception| except::look(exception, None, now));
+    let overlays: Vec<Walk<'_>> = tops.iter().flat_map(|top| items(top, "overlays")).collect();
+    for at in &overlays {
+        let of = |rule: &&Walk<'_>| {
+            rule.node.get("id").is_some_and(|id| at.node.get("id").is_some_and(|own| own.value == id.value))
+        };
+        let group = rules.iter().find(of).and_then(|rule| child(rule, "match")).map(|at| Group::read(&at));
+        items(at, "except").iter().for_each(|exception| except::look(exception, group.as_ref(), now));
     }
-    twin::look(&rules);
+    twin::look(&rules, &overlays);
     list::look(&tops);
     let allowed = |problem: &Problem| files.iter().any(|file| file.name == problem.file && is_allowed(problem, file));
     problems.into_vec().into_iter().filter(|problem| !allowed(problem)).collect()
@@ -173,9 +179,10 @@ impl<'a, 'p> Finding<'a, 'p> {
         Self { at: Some((walk, span)), ..self }
     }
 
-    /// A second place of the same file.
-    fn also(self, span: Span, label: &str) -> Self {
-        Self { also: Some((span, label.to_owned())), ..self }
+    /// A second place, drawn if it is in the same file.
+    fn also(self, other: &Walk<'_>, label: &str) -> Self {
+        let here = self.at.is_some_and(|(walk, _)| walk.file.name == other.file.name);
+        Self { also: here.then(|| (other.node.head(), label.to_owned())), ..self }
     }
 
     fn hint(self, hint: impl Into<String>) -> Self {

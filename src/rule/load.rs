@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use super::RuleSet;
 use crate::{
-    document::{self, File, Level, Lines, Node, Problem, Problems, Span, Value, Walk},
+    document::{self, File, Lines, Node, Problem, Problems, Span, Value, Walk},
     id,
 };
 
@@ -72,7 +72,9 @@ fn read(files: &[File], in_force: bool) -> (RuleSet, Vec<Problem>) {
             if let Some((first, at)) = id_places.get(id) {
                 let text = format!("the rule `{id}` stands already in {}", place(first, *at));
                 let hint = "give one of the two another id; to change a packaged rule, write an overlay";
-                walk.report(Level::Error, span, text, Some(hint.into()));
+                let also = (first.name == walk.file.name).then(|| (*at, "the first one".to_owned()));
+                let (file, path) = (walk.file.name.clone(), id.to_owned());
+                problems.push(Problem { file, span, path, text, hint: Some(hint.into()), also, ..Problem::default() });
             } else {
                 id_places.insert(id, (walk.file, span));
             }

@@ -25,7 +25,7 @@ pub fn read(walk: &Walk<'_>, ignores_case: bool) -> Option<Regex> {
             regex_syntax::Error::Parse(error) => {
                 let hint = match error.kind() {
                     ast::ErrorKind::UnsupportedLookAround => {
-                        Some("look-around is not supported; write a second condition with `not: { regex: ... }`")
+                        Some("write a second condition: `not: { FIELD: { regex: ... } }`")
                     }
                     ast::ErrorKind::UnsupportedBackreference => Some("to compare two fields use `same_as`"),
                     ast::ErrorKind::GroupUnclosed => Some("close it with `)`, or write `\\(` for the character"),

@@ -122,6 +122,12 @@ fn terms(title: &str, range: Range<usize>, keys: &[String]) -> Result<Vec<Term>,
         at += length;
         match (wants_term, word) {
             (false, "or") => wants_term = true,
+            (false, _) if word.starts_with('|') => {
+                let rest = title[place.start..range.end].trim_end();
+                let hint = "a title holds text, `{{ field }}` and `{{ a or b }}` only";
+                let place = place.start..place.start + rest.len();
+                return Err(Flaw::new(place, format!("`{rest}`: filters are not read in a title"), Some(hint)));
+            }
             (false, _) => {
                 let hint = "only `or` may stand between two fields: `{{ resource.name or resource.id }}`";
                 return Err(Flaw::new(place, format!("`{word}` is not read in a title"), Some(hint)));
@@ -149,6 +155,8 @@ fn term(word: &str, place: Range<usize>, keys: &[String]) -> Result<Term, Flaw> 
             [] => "`dedup.by` is empty".to_owned(),
             keys => format!("`dedup.by` names {}", keys.join(", ")),
         };
+        let own = Field::parse(name).map(|_| format!("; for the trace's own write `{{{{ {name} }}}}`"));
+        let hint = format!("{hint}{}", own.unwrap_or_default());
         return Err(Flaw::new(place, format!("`{name}` is not part of the rule's key"), Some(&hint)));
     }
     if let Some(field) = Field::parse(word) {
@@ -269,7 +277,8 @@ mod tests {
             ("x {{ actor.name", "{{", "close it"),
             ("{{ }}", "{{ }}", "names no field"),
             ("{{ actor.name or }}", "{{ actor.name or }}", "missing after"),
-            ("{{ actor.name | upper }}", "|", "only `or`"),
+            ("{{ actor.name | upper }}", "| upper", "filters are not read"),
+            ("{{ actor.name and code }}", "and", "only `or`"),
             ("{{ actor.name|upper }}", "actor.name|upper", "filters"),
             ("{{ key.actor.name }}", "key.actor.name", "`dedup.by` names source_ip"),
             ("{{ 'a }}", "'a ", "quote"),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy knows only test functions as tests, not what they share")]
 
 mod case;
+mod check;
 mod cli;
 mod customer;
 mod deliver;

@@ -37,7 +37,9 @@ pub fn log(problems: &[Problem], files: &[File]) -> String {
 
 /// What to do about it, where every finding of the kind has the same way out.
 fn help(code: &str) -> String {
-    format!("The message says what was found and what was expected. A warning that is meant so: write `# allow: {code}` on its line.")
+    format!(
+        "The message says what was found and what was expected. A warning that is meant so: write `# allow: {code}` on its line."
+    )
 }
 
 fn result(problem: &Problem, index: Option<usize>, file: Option<&File>) -> Value {
@@ -68,13 +70,15 @@ fn result(problem: &Problem, index: Option<usize>, file: Option<&File>) -> Value
     }
     if let (Some(file), Some(word)) = (file, replacement(problem)) {
         let source = file.text.get(problem.span.start..problem.span.end).unwrap_or_default();
-        let quote = source.chars().next().filter(|first| ['"', '\''].contains(first)).map_or_else(String::new, String::from);
+        let quote =
+            source.chars().next().filter(|first| ['"', '\''].contains(first)).map_or_else(String::new, String::from);
         let change = json!({
             "deletedRegion": region(file, problem.span),
             "insertedContent": { "text": format!("{quote}{word}{quote}") },
         });
         let change = json!({ "artifactLocation": { "uri": uri(&problem.file) }, "replacements": [change] });
-        result["fixes"] = json!([ { "description": { "text": format!("write `{word}`") }, "artifactChanges": [change] } ]);
+        result["fixes"] =
+            json!([ { "description": { "text": format!("write `{word}`") }, "artifactChanges": [change] } ]);
     }
     result
 }

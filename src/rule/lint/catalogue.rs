@@ -25,12 +25,17 @@ fn inside(group: &Walk<'_>, services: &[String]) {
     let mut services = services.to_vec();
     for (name, _, at) in &entries {
         if Field::parse(name) == Some(Field::Service) {
-            services = literals(at).iter().map(|(word, _)| word.clone()).collect();
+            // A slip of the pen is told once: operations are compared with the service that was meant.
+            let meant = |word: &String| match catalog::nearest_service(word) {
+                Some(near) if !catalog::is_service(word) => near.to_owned(),
+                _ => word.clone(),
+            };
+            services = literals(at).iter().map(|(word, _)| meant(word)).collect();
             for (word, at) in literals(at) {
                 if !word.contains('*') && !catalog::is_service(&word) {
                     let hint = match catalog::nearest_service(&word) {
                         Some(near) => format!("did you mean `{near}`?"),
-                        None => UNDOCUMENTED.to_owned(),
+                        None => undocumented("unknown-service"),
                     };
                     Finding::new("unknown-service", format!("`{word}` is not a service that the catalogue knows"))
                         .at(&at, at.node.span)
@@ -86,12 +91,14 @@ fn hint(word: &str, services: &[String]) -> String {
     match near() {
         Some(near) => format!("did you mean `{near}`?"),
         None if word.contains('*') => "no known operation matches this glob".to_owned(),
-        None => UNDOCUMENTED.to_owned(),
+        None => undocumented("unknown-operation"),
     }
 }
 
 /// The catalogue holds what the cloud documents, and the cloud records more.
-const UNDOCUMENTED: &str = "if the cloud records it all the same, say so on this line: `# allow: CODE`";
+fn undocumented(code: &str) -> String {
+    format!("if the cloud records it all the same, say so on this line: `# allow: {code}`")
+}
 
 fn all(services: &[String]) -> Vec<&'static str> {
     match services {

@@ -4,22 +4,19 @@ use jiff::{civil::Date, tz::TimeZone};
 
 use super::{Finding, demand::Demand, group::Group, reach, verdict};
 use crate::{
-    clock::{self, Timestamp},
+    clock::Timestamp,
     document::{Value, Walk},
 };
 
 pub fn look(at: &Walk<'_>, condition: Option<&Group<'_>>, now: Timestamp) {
     if let Some(until) = at.node.get("until") {
         let at = at.child("until", until);
-        if let Some(end) = end(&at).filter(|end| *end <= now) {
-            let ago = clock::in_words(clock::since(end, now));
-            Finding::new(
-                "expired-exception",
-                format!("this exception ended {ago} ago: the rule rings for these traces again"),
-            )
-            .at(&at, until.span)
-            .hint("remove the exception, or give it a new day if its reason still holds")
-            .warn();
+        if end(&at).is_some_and(|end| end <= now) {
+            let text = format!("this exception held until {}: the rule rings for these traces again", at.source());
+            Finding::new("expired-exception", text)
+                .at(&at, until.span)
+                .hint("remove the exception, or give it a new day if its reason still holds")
+                .warn();
         }
     }
     let Some(inner) = at.node.get("match") else { return };
@@ -43,7 +40,7 @@ pub fn look(at: &Walk<'_>, condition: Option<&Group<'_>>, now: Timestamp) {
         let text = format!("the rule matches no such trace (`{}`), so this exception never applies", other.shown());
         Finding::new("idle-exception", text)
             .at(&demand.at, demand.at.node.head())
-            .also(other.at.node.head(), "the rule's own condition")
+            .also(&other.at, "the rule's own condition")
             .hint("remove the exception, or mend its condition")
             .warn();
     }

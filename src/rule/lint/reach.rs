@@ -76,7 +76,7 @@ fn idle(inner: &Group<'_>, key: crate::document::Span, outer: &[Demand<'_>], bes
     if let Some(other) = beside.iter().copied().chain(outer).find(|other| other.contradicts(demand)) {
         Finding::new("always-holds", format!("this `not` excludes nothing: `{}` takes no such trace", other.shown()))
             .at(&inner.at, key)
-            .also(other.at.node.head(), "said here")
+            .also(&other.at, "said here")
             .hint("leave it out")
             .warn();
     }
@@ -100,7 +100,7 @@ fn report(demand: &Demand<'_>, other: &Demand<'_>, so: &str) {
     };
     Finding::new("never-holds", text)
         .at(&demand.at, demand.at.node.head())
-        .also(other.at.node.head(), "the other half")
+        .also(&other.at, "the other half")
         .hint(hint)
         .warn();
 }

@@ -22,8 +22,9 @@ struct Seen<'a> {
     simple: bool,
 }
 
-pub fn look(rules: &[Walk<'_>]) {
-    let seen: Vec<Seen<'_>> = rules.iter().filter_map(Seen::of).collect();
+/// `overlays` say of some rules how loudly and where they ring.
+pub fn look(rules: &[Walk<'_>], overlays: &[Walk<'_>]) {
+    let seen: Vec<Seen<'_>> = rules.iter().filter_map(|rule| Seen::of(rule, overlays)).collect();
     let mut first: HashMap<String, &Seen<'_>> = HashMap::new();
     let mut twins: Vec<&str> = Vec::new();
     for rule in &seen {
@@ -41,21 +42,22 @@ pub fn look(rules: &[Walk<'_>]) {
 
 impl<'a> Seen<'a> {
     /// `None` if it does not ring.
-    fn of(at: &'a Walk<'a>) -> Option<Self> {
-        let text = |key: &str| match &at.node.get(key)?.value {
-            Value::Text(text) => Some(text.as_str()),
-            _ => None,
-        };
+    fn of(at: &'a Walk<'a>, overlays: &'a [Walk<'a>]) -> Option<Self> {
+        let id = at.node.get("id")?;
+        let is_own = |node: &&Node| node.get("id").is_some_and(|other| other.value == id.value);
+        let own: Vec<&Node> = overlays.iter().map(|overlay| overlay.node).filter(is_own).collect();
+        let node = |key: &str| own.iter().find_map(|overlay| overlay.get(key)).or_else(|| at.node.get(key));
+        let text = |key: &str| node(key).and_then(word);
         if !matches!(text("mode"), None | Some("live")) {
             return None;
         }
-        let topics = match at.node.get("topics").map(|node| &node.value) {
+        let topics = match node("topics").map(|node| &node.value) {
             Some(Value::List(items)) => items.iter().filter_map(word).collect(),
             Some(Value::Text(topic)) => vec![topic.as_str()],
             _ => vec![topic::DEFAULT],
         };
         let group = Group::read(&at.child("match", at.node.get("match")?));
-        let simple = ["when", "then", "except"].iter().all(|key| at.node.get(key).is_none()) && group.is_plain();
+        let simple = ["when", "then", "except"].iter().all(|key| node(key).is_none()) && group.is_plain();
         Some(Self { at, id: text("id")?, severity: text("severity")?, topics, group, simple })
     }
 

@@ -70,7 +70,7 @@ fn failed_deletion(group: &Group<'_>) {
     if let Some(deletes) = deletes {
         Finding::new("failed-deletion", "`rating: warning` takes only deletions that failed: nothing was deleted".into())
             .at(&rating.at, rating.at.node.head())
-            .also(deletes.at.node.head(), "a deletion")
+            .also(&deletes.at, "a deletion")
             .hint("for deletions that happened write `outcome: succeeded`; if you mean the failed ones, `outcome: failed` says so")
             .warn();
     }

@@ -85,6 +85,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn all(config: &Path) -> Found {
     let loaded = config::load(config);
     let mut problems = loaded.problems;
+    problems.retain(|problem| !rule::lint::is_allowed(problem, &loaded.files));
     problems.extend(rule::lint(loaded.files.get(1..).unwrap_or_default(), clock::now()));
     let whole = loaded.config.map(|config| {
         format!(

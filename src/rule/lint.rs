@@ -64,8 +64,14 @@ pub fn lint(files: &[File], now: Timestamp) -> Vec<Problem> {
     }
     twin::look(&rules, &overlays);
     list::look(&tops);
-    let allowed = |problem: &Problem| files.iter().any(|file| file.name == problem.file && is_allowed(problem, file));
-    problems.into_vec().into_iter().filter(|problem| !allowed(problem)).collect()
+    let found = problems.into_vec();
+    found.into_iter().filter(|problem| !is_allowed(problem, files)).collect()
+}
+
+/// True for a warning that its file answers: `# allow: CODE` at the end of the line, or on the line above.
+pub fn is_allowed(problem: &Problem, files: &[File]) -> bool {
+    let Some(file) = files.iter().find(|file| file.name == problem.file) else { return false };
+    problem.level == Level::Warning && is_answered(problem, file)
 }
 
 /// The rules of a file, each under its id.
@@ -145,8 +151,7 @@ fn items<'a>(at: &Walk<'a>, key: &str) -> Vec<Walk<'a>> {
     }
 }
 
-/// `# allow: CODE` at the end of the line, or on the line above.
-fn is_allowed(problem: &Problem, file: &File) -> bool {
+fn is_answered(problem: &Problem, file: &File) -> bool {
     let before = &file.text[..file.text.floor_char_boundary(problem.span.start)];
     let (line, _) = file.position(before.len());
     let lines = file.text.lines().skip(line.saturating_sub(2)).take(if line == 1 { 1 } else { 2 });

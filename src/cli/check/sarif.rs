@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::document::{File, Level, Problem, Span};
+use crate::document::{self, File, Level, Problem, Span};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
@@ -12,12 +12,14 @@ const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 pub fn log(problems: &[Problem], files: &[File]) -> String {
     let codes: Vec<&(&str, &str)> = super::codes().collect();
     let rule = |(code, about): &&(&str, &str)| {
-        let text = format!("{}{}.", about[..1].to_uppercase(), &about[1..]);
-        let mut rule = json!({ "id": code, "shortDescription": { "text": text }, "help": { "text": help(code) } });
         // Codes of errors and of warnings are different ones.
-        let error = crate::document::CODES.iter().any(|(known, _)| known == code);
-        rule["defaultConfiguration"] = json!({ "level": if error { "error" } else { "warning" } });
-        rule
+        let error = document::CODES.iter().any(|(known, _)| known == code);
+        json!({
+            "id": code,
+            "shortDescription": { "text": format!("{}{}.", about[..1].to_uppercase(), &about[1..]) },
+            "help": { "text": if error { ERROR.to_owned() } else { warning(code) } },
+            "defaultConfiguration": { "level": if error { "error" } else { "warning" } },
+        })
     };
     let result = |problem: &Problem| {
         let index = codes.iter().position(|(code, _)| *code == problem.code.0);
@@ -35,11 +37,11 @@ pub fn log(problems: &[Problem], files: &[File]) -> String {
     format!("{:#}", json!({ "$schema": SCHEMA, "version": "2.1.0", "runs": [run] }))
 }
 
-/// What to do about it, where every finding of the kind has the same way out.
-fn help(code: &str) -> String {
-    format!(
-        "The message says what was found and what was expected. A warning that is meant so: write `# allow: {code}` on its line."
-    )
+const ERROR: &str =
+    "The file is not loaded until this is mended. The message says what was found and what was expected.";
+
+fn warning(code: &str) -> String {
+    format!("The file loads all the same. If it is meant so, write `# allow: {code}` at the end of its line.")
 }
 
 fn result(problem: &Problem, index: Option<usize>, file: Option<&File>) -> Value {

@@ -184,8 +184,9 @@ fn a_finding_can_be_answered_in_the_file() {
         "      code: 200 # allow: unknown-operation\n      operation: newThing\n",
         "      # allow: unknown-operation\n      code: 200\n      operation: newThing\n",
     ];
-    assert_eq!(found(&format!("{rule}{}", quiet[0])), [""; 0]);
-    assert_eq!(found(&format!("{rule}{}", quiet[1])), ["raw-name trace_name"]);
+    for lines in quiet {
+        assert_eq!(found(&format!("{rule}{lines}")), [""; 0], "{lines}");
+    }
     for lines in loud {
         assert_eq!(found(&format!("{rule}{lines}")), ["unknown-operation newThing"], "{lines}");
     }

@@ -22,6 +22,7 @@ pub mod endpoint;
 pub mod healthcheck;
 pub mod init;
 pub mod run;
+pub mod schema;
 pub mod status;
 mod terminal;
 pub mod test;
@@ -72,6 +73,8 @@ pub enum Command {
     Traces(traces::Args),
     /// CTS and IAM on loopback, with scenarios and faults
     Emulate(emulate::Args),
+    /// JSON Schema of rule files or of the configuration, for editors
+    Schema(schema::Args),
     /// Completions for a shell
     Completions(completions::Args),
 }
@@ -105,6 +108,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Tracker(args) => tracker::run(args).await,
         Command::Traces(args) => traces::run(args).await,
         Command::Emulate(args) => emulate::run(args).await,
+        Command::Schema(args) => schema::run(args).await,
         Command::Completions(args) => completions::run(args).await,
     }
 }

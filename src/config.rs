@@ -22,6 +22,7 @@ mod files;
 mod keep;
 mod root;
 mod secrets;
+pub mod shape;
 mod sources;
 mod topics;
 mod unheard;

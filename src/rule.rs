@@ -19,6 +19,7 @@ pub mod lint;
 pub mod load;
 mod pattern;
 mod sample;
+pub mod shape;
 pub mod shipped;
 pub mod template;
 mod words;

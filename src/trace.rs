@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 pub mod action;
 pub mod decode;
 pub mod field;
+pub mod meaning;
 
 pub use field::Field;
 

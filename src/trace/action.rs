@@ -80,6 +80,11 @@ const VERBS: &[(&str, &[&str])] = &[
     ("read", &["get", "list", "query", "show", "describe", "view", "compare", "read", "check"]),
 ];
 
+/// Every action there is.
+pub fn verbs() -> impl Iterator<Item = &'static str> {
+    VERBS.iter().map(|(action, _)| *action).chain(["other"])
+}
+
 /// The action of an operation name, `other` if no verb is known.
 pub fn of(operation: &str) -> &'static str {
     let lower = operation.to_ascii_lowercase();

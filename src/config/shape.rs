@@ -1,0 +1,260 @@
+//! The shape of `tracebell.yaml`, for describing only: `tracebell schema config` prints it, editors complete from it.
+//!
+//! Mirrors what the parts beside it read; a test holds the two against each other, key by key.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+
+use crate::rule::shape::{Duration, Severity};
+
+/// JSON Schema of the configuration.
+pub fn schema() -> serde_json::Value {
+    crate::rule::shape::draw::<Config>("Tracebell configuration")
+}
+
+/// Whose audit log is watched, and who is told.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Config {
+    /// What must survive a restart. Default: SQLite in `tracebell.db` beside this file.
+    pub state: Option<State>,
+    /// The address of `/healthz`, `/readyz` and `/metrics`.
+    pub http: Option<Http>,
+    /// Files, or folders whose `.yaml` and `.yml` files are read. Default: `rules/`.
+    pub rules: Option<Vec<String>>,
+    /// Where traces come from. The checkpoint is kept under the name, so a renamed source begins anew.
+    #[schemars(extend("minProperties" = 1))]
+    pub sources: BTreeMap<String, Source>,
+    /// Where notifications go.
+    #[schemars(extend("minProperties" = 1))]
+    pub endpoints: BTreeMap<String, Endpoint>,
+    /// The topic for what Tracebell says about itself. Without it every topic hears of it.
+    pub notices: Option<String>,
+    /// Who hears what: rules publish to topics, endpoints subscribe to them. Rules that name none publish to `default`.
+    pub topics: BTreeMap<String, Vec<Subscription>>,
+}
+
+/// What must survive a restart.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct State {
+    /// A file on a local disk. One process runs on it at a time.
+    pub sqlite: Sqlite,
+}
+
+/// The state in one file.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Sqlite {
+    /// The file, relative to this one.
+    pub path: String,
+}
+
+/// What other programs may ask.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Http {
+    /// Address and port. There is no login: let only your monitoring reach it. Default: `127.0.0.1:8080`.
+    #[schemars(regex(pattern = ":[0-9]+$"))]
+    pub listen: Option<String>,
+}
+
+/// One place that traces come from.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Source {
+    /// The trace list of Cloud Trace Service.
+    pub cts: Cts,
+}
+
+/// The trace list of Cloud Trace Service.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Cts {
+    /// Entry of `clouds.yaml`. Default: `OS_CLOUD`, or the `OS_*` variables.
+    pub cloud: Option<String>,
+    /// Names of projects; each becomes a source of its own if there are several. Default: the project of the credentials.
+    pub projects: Option<Vec<String>>,
+    /// The tracker's name. Default: `system`.
+    pub tracker: Option<String>,
+    /// Time between two polls, 1s to 1h. Default: 30s.
+    pub poll_every: Option<Duration>,
+    /// How much of the past each poll reads again, because traces are recorded late; at most 7d. Default: 30m.
+    pub overlap: Option<Duration>,
+}
+
+/// Where notifications go: exactly one of `slack`, `email` and `webhook`.
+#[derive(Debug, JsonSchema)]
+#[schemars(
+    deny_unknown_fields,
+    extend("oneOf" = [{ "required": ["slack"] }, { "required": ["email"] }, { "required": ["webhook"] }])
+)]
+pub struct Endpoint {
+    /// A Slack channel, through an incoming webhook.
+    pub slack: Option<Slack>,
+    /// Mailboxes, through a relay.
+    pub email: Option<Email>,
+    /// A program that takes JSON.
+    pub webhook: Option<Webhook>,
+    /// What it takes at most; beyond it waiting alerts become a summary.
+    pub rate_limit: Option<RateLimit>,
+    /// The endpoint that gets what this one cannot take.
+    pub fallback: Option<String>,
+    /// One attempt, connection and answer included; at most 10m. Default: 15s.
+    pub timeout: Option<Duration>,
+    /// The age at which a delivery becomes a dead letter. Default: 72h.
+    pub give_up_after: Option<Duration>,
+}
+
+/// A Slack channel.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Slack {
+    /// The incoming webhook, which knows its channel.
+    pub webhook_url: Secret,
+}
+
+/// Mailboxes.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Email {
+    /// The relay.
+    pub smtp: Smtp,
+    /// The sender: `"Tracebell <bell@example.org>"`.
+    pub from: String,
+    /// The recipients.
+    pub to: Vec<String>,
+}
+
+/// The relay that mail goes through.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Smtp {
+    /// The relay's name.
+    pub host: String,
+    /// Default: 587, 465 with `tls`, 25 with `none`.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub port: Option<u16>,
+    /// Default: `starttls`.
+    pub tls: Option<Tls>,
+    /// The login, if the relay wants one.
+    pub username: Option<String>,
+    /// The login's password.
+    pub password: Option<Secret>,
+    /// PEM file of a private authority, trusted in addition.
+    pub ca: Option<String>,
+}
+
+/// How the connection to the relay is protected.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub enum Tls {
+    /// Not at all: for a relay on this machine.
+    None,
+    /// From the first command on; a relay that does not offer it is refused.
+    Starttls,
+    /// From the first byte.
+    Tls,
+}
+
+/// A program that takes JSON.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Webhook {
+    /// Where to post: a URL, or a secret that holds one.
+    pub url: Url,
+    /// Sign each request as Standard Webhooks has it.
+    pub sign: Option<Sign>,
+    /// The body's format.
+    pub format: Option<Format>,
+    /// More headers, each a secret: `{ authorization: { env: SOAR_AUTHORIZATION } }`.
+    pub headers: Option<BTreeMap<String, Secret>>,
+}
+
+/// A URL, or a secret that holds one.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum Url {
+    Plain(#[schemars(regex(pattern = "^https?://"))] String),
+    Secret(Secret),
+}
+
+/// A signature.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Sign {
+    /// `whsec_` and base64, or any text.
+    pub secret: Secret,
+}
+
+/// The body's format.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub enum Format {
+    /// Tracebell's own.
+    Tracebell,
+}
+
+/// Where a secret is kept. It never stands in this file.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1, "maxProperties" = 1))]
+pub struct Secret {
+    /// The environment variable that holds it.
+    pub env: Option<String>,
+    /// The file that holds it, relative to this one.
+    pub file: Option<String>,
+}
+
+/// What an endpoint takes at most.
+#[derive(Debug, JsonSchema)]
+#[schemars(
+    deny_unknown_fields,
+    extend("oneOf" = [{ "required": ["per_second"] }, { "required": ["per_minute"] }])
+)]
+pub struct RateLimit {
+    /// Deliveries a second.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub per_second: Option<u32>,
+    /// Deliveries a minute.
+    #[schemars(range(min = 1, max = 60_000))]
+    pub per_minute: Option<u32>,
+    /// How many may go at once after a pause. Default: 1.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub burst: Option<u32>,
+}
+
+/// An endpoint that hears a topic.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Subscription {
+    /// The endpoint's name.
+    pub endpoint: String,
+    /// What it hears of the topic. Default: everything.
+    pub filter: Option<Filter>,
+}
+
+/// What a subscription takes.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Filter {
+    /// One severity, several, or `{ at_least: high }`.
+    pub severity: Option<Severities>,
+}
+
+/// One severity, several, or this one and worse.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum Severities {
+    One(Severity),
+    Many(#[schemars(length(min = 1))] Vec<Severity>),
+    AtLeast(AtLeast),
+}
+
+/// A severity and everything worse.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct AtLeast {
+    /// This one and worse.
+    pub at_least: Severity,
+}

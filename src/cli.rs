@@ -21,6 +21,7 @@ pub mod emulate;
 pub mod endpoint;
 pub mod healthcheck;
 pub mod init;
+pub mod lsp;
 pub mod run;
 pub mod schema;
 pub mod status;
@@ -75,6 +76,8 @@ pub enum Command {
     Emulate(emulate::Args),
     /// JSON Schema of rule files or of the configuration, for editors
     Schema(schema::Args),
+    /// A language server for rule files and the configuration
+    Lsp(lsp::Args),
     /// Completions for a shell
     Completions(completions::Args),
 }
@@ -109,6 +112,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Traces(args) => traces::run(args).await,
         Command::Emulate(args) => emulate::run(args).await,
         Command::Schema(args) => schema::run(args).await,
+        Command::Lsp(args) => lsp::run(args).await,
         Command::Completions(args) => completions::run(args).await,
     }
 }

@@ -31,6 +31,9 @@ pub use files::{digest, rule_files};
 pub use keep::Kept;
 pub use unheard::CODES;
 
+/// Gives a text that counts in place of the file's own: what is typed in an editor and not saved yet.
+pub type Open<'a> = dyn Fn(&Path) -> Option<String> + 'a;
+
 /// The configuration, parsed into what each room wants.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -66,15 +69,24 @@ pub struct Loaded {
 
 /// Reads the configuration and the rules it names.
 pub fn load(path: &Path) -> Loaded {
-    reload(path, &[])
+    collect(path, &|_| None, &[])
 }
 
 /// Reads them anew beside the rule files in force: one that has become bad stays as it was.
 pub fn reload(path: &Path, good: &[File]) -> Loaded {
+    collect(path, &|_| None, good)
+}
+
+/// Reads them with some texts given.
+pub fn load_open(path: &Path, open: &Open<'_>) -> Loaded {
+    collect(path, open, &[])
+}
+
+fn collect(path: &Path, open: &Open<'_>, good: &[File]) -> Loaded {
     let mut files = Vec::new();
     let mut problems = Vec::new();
     let mut kept = Vec::new();
-    let mut config = match files::read(path) {
+    let mut config = match files::read(path, open) {
         Ok(file) => {
             let (config, found) = parse(&file, path.parent().unwrap_or(Path::new(".")));
             problems.extend(found);
@@ -94,7 +106,7 @@ pub fn reload(path: &Path, good: &[File]) -> Loaded {
     let listen = config.as_ref().filter(|_| well("http")).map(|config| config.listen);
     let mut rules = RuleSet::default();
     if let Some(config) = &mut config {
-        let (rule_files, unread) = rule_files(&config.rules);
+        let (rule_files, unread) = files::rule_files_open(&config.rules, open);
         let loading = keep::load(rule_files, unread, good);
         problems.extend(loading.problems);
         problems.extend(unheard::look(&loading.rules, &config.topics, &files[0], &loading.files));

@@ -32,7 +32,7 @@ pub mod walk;
 
 pub use decode::decode_bytes;
 pub use inside::inside;
-pub use parse::parse;
+pub use parse::{FILE_LIMIT, parse};
 pub use walk::{Fields, Problems, Walk};
 
 /// A text with the name people know it by (a path, or `<embedded>/rules/iam.yaml`).

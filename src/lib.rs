@@ -9,7 +9,7 @@
 //! transaction with the checkpoint. Imports point down only:
 //!
 //! ```text
-//! rim    cli  app  config  http  telemetry
+//! rim    cli  app  config  http  lsp  telemetry
 //! loops  ingest  deliver  sweep
 //! ports  source  endpoint  store  emulator
 //! logic  rule  ring  topic  render  catalog  document  generation  backoff
@@ -21,6 +21,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod lsp;
 pub mod telemetry;
 
 // loops: each with a `step` that tests call

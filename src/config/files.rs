@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::Open;
 use crate::{
     document::{Code, File, Level, Problem, Span, decode_bytes},
     id,
@@ -14,8 +15,11 @@ use crate::{
 const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// Reads one text file, or says in words why not.
-pub fn read(path: &Path) -> Result<File, Problem> {
+pub fn read(path: &Path, open: &Open<'_>) -> Result<File, Problem> {
     let name = path.display().to_string();
+    if let Some(text) = open(path) {
+        return Ok(File { name, text });
+    }
     let trouble = |text: String, hint: &str| Problem {
         level: Level::Error,
         file: name.clone(),
@@ -45,6 +49,11 @@ pub fn read(path: &Path) -> Result<File, Problem> {
 
 /// Rule files at and below these paths (`.yaml`, `.yml`), sorted, with their texts.
 pub fn rule_files(paths: &[PathBuf]) -> (Vec<File>, Vec<Problem>) {
+    rule_files_open(paths, &|_| None)
+}
+
+/// The same with some texts given.
+pub fn rule_files_open(paths: &[PathBuf], open: &Open<'_>) -> (Vec<File>, Vec<Problem>) {
     let (mut files, mut problems) = (Vec::new(), Vec::new());
     for path in paths {
         let found = match fs::read_dir(path) {
@@ -60,7 +69,7 @@ pub fn rule_files(paths: &[PathBuf]) -> (Vec<File>, Vec<Problem>) {
             Err(_) => vec![path.clone()],
         };
         for path in found {
-            match read(&path) {
+            match read(&path, open) {
                 Ok(file) => files.push(file),
                 Err(mut problem) => {
                     if problem.text.contains("does not exist") {

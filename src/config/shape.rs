@@ -176,7 +176,10 @@ pub struct Webhook {
 #[derive(Debug, JsonSchema)]
 #[schemars(untagged)]
 pub enum Url {
-    Plain(#[schemars(regex(pattern = "^https?://"))] String),
+    Plain(
+        #[schemars(regex(pattern = "^https?://"))]
+        String,
+    ),
     Secret(Secret),
 }
 

@@ -5,11 +5,21 @@ use super::Field;
 /// A sentence or two without a heading. Markdown: code stands in backticks.
 pub fn of(field: &Field) -> &'static str {
     match field {
-        Field::Rating => "The cloud's own verdict: `normal`, `warning` or `incident`. Not the severity, which a rule sets.",
-        Field::Service => "The service that recorded the trace, CTS's `service_type`: `IAM`, `KMS`, `ECS`. Case does not matter.",
-        Field::Operation => "What was done, CTS's `trace_name`: `deleteUser`. Case does not matter; `*` stands for any text.",
-        Field::Action => "The verb of the operation, the same for all services: `deleteUser` and `removeServer` are both `delete`.",
-        Field::Outcome => "How it ended, read from the rating: `succeeded`, `failed`, `incident`. Never from the HTTP code.",
+        Field::Rating => {
+            "The cloud's own verdict: `normal`, `warning` or `incident`. Not the severity, which a rule sets."
+        }
+        Field::Service => {
+            "The service that recorded the trace, CTS's `service_type`: `IAM`, `KMS`, `ECS`. Case does not matter."
+        }
+        Field::Operation => {
+            "What was done, CTS's `trace_name`: `deleteUser`. Case does not matter; `*` stands for any text."
+        }
+        Field::Action => {
+            "The verb of the operation, the same for all services: `deleteUser` and `removeServer` are both `delete`."
+        }
+        Field::Outcome => {
+            "How it ended, read from the rating: `succeeded`, `failed`, `incident`. Never from the HTTP code."
+        }
         Field::Origin => "Where it was asked from: `console`, `api`, `system` or `other`.",
         Field::Code => "The HTTP status that the audited service answered, as text.",
         Field::TraceType => "CTS's own word for the origin: `ConsoleAction`, `ApiCall`, `SystemAction` and others.",
@@ -26,13 +36,17 @@ pub fn of(field: &Field) -> &'static str {
         Field::ProjectId => "The project in which it happened, by id.",
         Field::ProjectName => "The project in which it happened, by name.",
         Field::Region => "The region of the source, for example `eu-de`.",
-        Field::Time => "When it happened. Compare with `gt`, `gte`, `lt`, `lte` and a time like `2026-01-31T08:00:00Z`.",
+        Field::Time => {
+            "When it happened. Compare with `gt`, `gte`, `lt`, `lte` and a time like `2026-01-31T08:00:00Z`."
+        }
         Field::TimeHour => "The hour of the day in UTC in which it happened, `00` to `23`.",
         Field::TimeWeekday => "The day of the week in UTC on which it happened, `monday` to `sunday`.",
         Field::RecordTime => "When CTS recorded it: minutes after `time`, as a rule.",
         Field::TraceId => "CTS's id of the trace.",
         Field::Message => "What the service noted beside the trace.",
-        Field::Request(_) => "Into the body of the audited call: `request.security_group_rule.direction`. A number indexes a list.",
+        Field::Request(_) => {
+            "Into the body of the audited call: `request.security_group_rule.direction`. A number indexes a list."
+        }
         Field::Response(_) => "Into the body of the answer: `response.user.id`. A number indexes a list.",
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
-use super::{Duration, Severity, condition::Scalar, condition::Sample};
+use super::{Duration, Severity, condition::Sample, condition::Scalar};
 
 /// An example with its expected verdict.
 #[derive(Debug, JsonSchema)]

@@ -288,8 +288,5 @@ pub fn with_sample_fields(schema: &mut Schema) {
 
 /// What is read from other fields cannot be given.
 fn derived(field: &Field) -> bool {
-    matches!(
-        field,
-        Field::Action | Field::ActorKind | Field::SourceNetwork | Field::TimeHour | Field::TimeWeekday
-    )
+    matches!(field, Field::Action | Field::ActorKind | Field::SourceNetwork | Field::TimeHour | Field::TimeWeekday)
 }

@@ -1,0 +1,97 @@
+//! What `tracebell check` would say, where it stands, and the slip of the pen mended.
+
+use std::collections::HashMap;
+
+use lsp_types::{
+    CodeAction, CodeActionKind, CodeActionOrCommand, Diagnostic, DiagnosticSeverity, Range, TextEdit, Uri,
+    WorkspaceEdit,
+};
+
+use super::{
+    Server, position,
+    workspace::{Document, Kind, name},
+};
+use crate::{
+    document::{Level, Problem},
+    rule,
+};
+
+/// Every problem in one open text, found together with the files around it.
+pub fn find(server: &Server, uri: &str, document: &Document, kind: Kind) -> Vec<Problem> {
+    let open = |path: &std::path::Path| server.workspace.text(path);
+    let config = match (&document.path, kind) {
+        (Some(path), Kind::Config) => Some(path.clone()),
+        (Some(path), Kind::Rules) => server.workspace.config(path),
+        (None, _) => None,
+    };
+    let own = name(uri, document);
+    let mut problems = match config {
+        Some(config) => {
+            let checked = (server.settings.check)(&config, &open);
+            // A rule file that the configuration does not name is read with its neighbours.
+            if kind == Kind::Rules && !checked.files.iter().any(|file| file.name == own) {
+                rule::load(&server.workspace.beside(uri, document)).1
+            } else {
+                checked.problems
+            }
+        }
+        None if kind == Kind::Rules => rule::load(&server.workspace.beside(uri, document)).1,
+        None => Vec::new(),
+    };
+    problems.retain(|problem| problem.file == own);
+    problems
+}
+
+pub fn shown(problem: &Problem, text: &str) -> Diagnostic {
+    let hint = problem.hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
+    let severity = match problem.level {
+        // Where Tracebell runs the secret may be there; on the author's machine it need not.
+        _ if of_the_machine(problem) => DiagnosticSeverity::INFORMATION,
+        Level::Error => DiagnosticSeverity::ERROR,
+        Level::Warning => DiagnosticSeverity::WARNING,
+    };
+    Diagnostic {
+        range: position::range(text, problem.span),
+        severity: Some(severity),
+        source: Some("tracebell".to_owned()),
+        message: format!("{}{hint}", problem.text),
+        ..Diagnostic::default()
+    }
+}
+
+fn of_the_machine(problem: &Problem) -> bool {
+    [".env", ".file", ".cloud"].iter().any(|end| problem.path.ends_with(end))
+}
+
+/// One fix for each problem in the range that names the word that was meant.
+pub fn fixes(uri: &Uri, document: &Document, range: Range) -> Vec<CodeActionOrCommand> {
+    let overlaps = |problem: &&Problem| {
+        let own = position::range(&document.text, problem.span);
+        own.start <= range.end && range.start <= own.end
+    };
+    document.problems.iter().filter(overlaps).filter_map(|problem| fix(uri, document, problem)).collect()
+}
+
+#[expect(clippy::mutable_key_type, reason = "the protocol's own map")]
+fn fix(uri: &Uri, document: &Document, problem: &Problem) -> Option<CodeActionOrCommand> {
+    let meant = problem.hint.as_ref()?.strip_prefix("did you mean `")?.strip_suffix("`?")?;
+    let written = document.text.get(problem.span.start..problem.span.end)?;
+    let bare = written.trim_matches(['"', '\'']);
+    // The place may be a whole value; only the word that is told of is replaced.
+    if bare.is_empty() || bare.contains(char::is_whitespace) || !problem.text.contains(bare.trim_start_matches('$')) {
+        return None;
+    }
+    let range = position::range(&document.text, problem.span);
+    let edit = TextEdit { range, new_text: written.replacen(bare, meant, 1) };
+    Some(CodeActionOrCommand::CodeAction(CodeAction {
+        title: format!("Change to `{meant}`"),
+        kind: Some(CodeActionKind::QUICKFIX),
+        diagnostics: Some(vec![shown(problem, &document.text)]),
+        edit: Some(WorkspaceEdit {
+            changes: Some(HashMap::from([(uri.clone(), vec![edit])])),
+            ..WorkspaceEdit::default()
+        }),
+        is_preferred: Some(true),
+        ..CodeAction::default()
+    }))
+}

@@ -61,11 +61,19 @@ pub struct Story {
 #[schemars(transform = super::condition::with_sample_fields)]
 pub struct Told {
     /// When it happens, from the start of the case. Default: with the one before.
-    pub at: Option<Duration>,
+    pub at: Option<Moment>,
     /// The time between repeats.
     pub every: Option<Duration>,
     /// How many times it happens.
     pub repeat: Option<u32>,
+}
+
+/// A duration after the start of the case; `0` is the start.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum Moment {
+    After(Duration),
+    Start(#[schemars(range(max = 0))] u8),
 }
 
 /// An alert, or what became of the one before.
@@ -73,7 +81,7 @@ pub struct Told {
 #[schemars(deny_unknown_fields)]
 pub struct Expected {
     /// When it rings, from the start of the case.
-    pub at: Option<Duration>,
+    pub at: Option<Moment>,
     /// It is no new alert but an update of the one before.
     pub update: Option<Update>,
     /// Its severity.

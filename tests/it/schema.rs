@@ -1,0 +1,240 @@
+//! The schemas that editors complete from say what the readers read, no more and no less.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Write,
+    path::Path,
+    process::Stdio,
+};
+
+use serde_json::{Value, json};
+use tracebell::{
+    config,
+    document::{File, Level, Problem, decode_bytes},
+    rule,
+};
+
+use crate::world;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// A key that is near no other.
+const UNKNOWN: &str = "qqqqqqqqqqqqqqqqqqqq";
+
+/// Each definition of the rules' schema with a file in which one map of that kind stands at `@`.
+const RULE_MAPS: &[(&str, &str)] = &[
+    ("", "{ @ }"),
+    ("Rule", "rules: [ { @ } ]"),
+    ("Exception", "rules: [ { except: [ { @ } ] } ]"),
+    ("Dedup", "rules: [ { dedup: { @ } } ]"),
+    ("Count", "rules: [ { when: { count: { @ } } } ]"),
+    ("Distinct", "rules: [ { when: { distinct: { @ } } } ]"),
+    ("FirstSeen", "rules: [ { when: { first_seen: { @ } } } ]"),
+    ("Absent", "rules: [ { when: { absent: { @ } } } ]"),
+    ("Sequence", "rules: [ { when: { sequence: { @ } } } ]"),
+    ("Then", "rules: [ { then: { @ } } ]"),
+    ("Fires", "rules: [ { cases: [ { fires: { service: KMS }, @ } ] } ]"),
+    ("Silent", "rules: [ { cases: [ { silent: { service: KMS }, @ } ] } ]"),
+    ("Story", "rules: [ { cases: [ { traces: [ { service: KMS } ], alerts: [], @ } ] } ]"),
+    ("Expected", "rules: [ { cases: [ { traces: [ { service: KMS } ], alerts: [ { @ } ] } ] } ]"),
+    ("RuleOverlay", "overlays: [ { id: x, @ } ]"),
+    ("ListOverlay", "overlays: [ { list: x, items: [a], @ } ]"),
+];
+
+const CONFIG_MAPS: &[(&str, &str)] = &[
+    ("", "{ @ }"),
+    ("State", "state: { @ }"),
+    ("Sqlite", "state: { sqlite: { @ } }"),
+    ("Http", "http: { @ }"),
+    ("Source", "sources: { a: { @ } }"),
+    ("Cts", "sources: { a: { cts: { @ } } }"),
+    ("Endpoint", "endpoints: { a: { @ } }"),
+    ("Slack", "endpoints: { a: { slack: { @ } } }"),
+    ("Email", "endpoints: { a: { email: { @ } } }"),
+    ("Smtp", "endpoints: { a: { email: { smtp: { @ }, from: a, to: [a] } } }"),
+    ("Webhook", "endpoints: { a: { webhook: { @ } } }"),
+    ("Sign", "endpoints: { a: { webhook: { url: 'https://x', sign: { @ } } } }"),
+    ("Secret", "endpoints: { a: { slack: { webhook_url: { @ } } } }"),
+    ("RateLimit", "endpoints: { a: { webhook: { url: 'https://x' }, rate_limit: { @ } } }"),
+    ("Subscription", "topics: { a: [ { @ } ] }"),
+    ("Filter", "endpoints: { b: {} }\ntopics: { a: [ { endpoint: b, filter: { @ } } ] }"),
+    ("AtLeast", "endpoints: { b: {} }\ntopics: { a: [ { endpoint: b, filter: { severity: { @ } } } ] }"),
+];
+
+#[test]
+fn rules_are_described_key_by_key() {
+    let read = |text: String| rule::load(&[File { name: "rules.yaml".into(), text }]).1;
+    // Conditions and samples take fields, which one table lists for both; see below for the other two.
+    compare(&rule::shape::schema(), RULE_MAPS, &["Group", "Sample", "Told", "Operator", "When"], read);
+}
+
+#[test]
+fn the_configuration_is_described_key_by_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |text: String| {
+        let path = folder.path().join("tracebell.yaml");
+        fs::write(&path, text).unwrap();
+        config::load(&path).problems
+    };
+    compare(&config::shape::schema(), CONFIG_MAPS, &[], read);
+}
+
+#[test]
+fn operators_and_kinds_of_when_are_described() {
+    let schema = rule::shape::schema();
+    for (definition, text, mark) in [
+        ("Operator", format!("rules: [ {{ match: {{ service: {{ {UNKNOWN}: x }} }} }} ]"), "operators: "),
+        ("When", format!("rules: [ {{ when: {{ {UNKNOWN}: x }} }} ]"), "`when` is one of "),
+    ] {
+        let (_, problems) = rule::load(&[File { name: "rules.yaml".into(), text }]);
+        let listed = problems.iter().find_map(|problem| problem.hint.as_ref()?.strip_prefix(mark)).unwrap();
+        let words = listed.replace(" or ", ", ").replace('`', "");
+        let known: BTreeSet<String> = words.split(", ").map(str::to_owned).collect();
+        assert_eq!(known, keys(&schema["definitions"][definition]), "{definition}");
+    }
+}
+
+/// Adds a key nobody knows to a map of each kind: the reader then lists those it knows.
+fn compare(schema: &Value, maps: &[(&str, &str)], others: &[&str], read: impl Fn(String) -> Vec<Problem>) {
+    for (definition, text) in maps {
+        let map = if definition.is_empty() { schema } else { &schema["definitions"][*definition] };
+        let problems = read(text.replace('@', &format!("{UNKNOWN}: 1")));
+        let unknown = problems.iter().find(|problem| problem.text == format!("unknown key `{UNKNOWN}`"));
+        let unknown = unknown.unwrap_or_else(|| panic!("{definition}: {problems:#?}"));
+        let listed = unknown.hint.as_ref().unwrap().strip_prefix("known keys: ").unwrap();
+        let known: BTreeSet<String> = listed.split(", ").map(str::to_owned).collect();
+        // What an overlay may not change, and what a case of another kind holds, is known only to be refused.
+        let refused = ["RuleOverlay", "ListOverlay"].contains(definition);
+        let described = keys(map);
+        if refused {
+            assert!(described.is_subset(&known), "{definition}: {described:?}, read are {known:?}");
+        } else {
+            assert_eq!(known, described, "{definition}");
+        }
+        for key in described.iter().filter(|_| refused) {
+            let problems = read(text.replace('@', &format!("{key}: 1")));
+            let bad =
+                |problem: &&Problem| problem.text.starts_with("unknown key") || problem.text.contains("be overlaid");
+            assert!(!problems.iter().any(|problem| bad(&problem)), "{definition}.{key}: {problems:#?}");
+        }
+    }
+    let strict = |(name, map): (&String, &Value)| {
+        (map["additionalProperties"] == json!(false) && !others.contains(&name.as_str())).then(|| name.clone())
+    };
+    let described: BTreeSet<String> = schema["definitions"].as_object().unwrap().iter().filter_map(strict).collect();
+    let compared: BTreeSet<String> =
+        maps.iter().map(|(name, _)| (*name).to_owned()).filter(|name| !name.is_empty()).collect();
+    assert_eq!(described, compared, "every map of the schema is compared with its reader");
+}
+
+fn keys(map: &Value) -> BTreeSet<String> {
+    map["properties"].as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn everything_is_explained() {
+    for schema in [rule::shape::schema(), config::shape::schema()] {
+        let maps = schema["definitions"].as_object().unwrap().iter();
+        for (name, map) in maps.chain([(&"top".to_owned(), &schema)]) {
+            for (key, shape) in map["properties"].as_object().into_iter().flatten() {
+                let words = shape["description"].as_str().unwrap_or_default();
+                assert!(words.len() > 8 && !words.contains('\n'), "{name}.{key}: {shape}");
+            }
+        }
+    }
+}
+
+/// Mistakes of shape among the bad files; the others are right in shape and wrong in sense.
+const MISSHAPEN: &[&str] = &[
+    "bad-id",
+    "boolean-text",
+    "case",
+    "dedup",
+    "duration",
+    "empty-group",
+    "exists-is-yes",
+    "list-at-top",
+    "match-is-a-list",
+    "missing-keys",
+    "mode",
+    "never-true",
+    "no-condition",
+    "no-match",
+    "no-value",
+    "operator-as-field",
+    "severity-is-a-rating",
+    "severity-slip",
+    "two-operators",
+    "unknown-field",
+    "unknown-key",
+    "unknown-operator",
+];
+
+#[test]
+fn files_that_load_are_valid_and_misshapen_ones_are_not() {
+    let (mut texts, mut good) = (Vec::new(), BTreeSet::new());
+    let mut add = |name: String, schema: &str, text: String, is_good: bool| {
+        texts.push(json!({ "name": name, "schema": schema, "text": text }));
+        if is_good {
+            good.insert(name);
+        }
+    };
+    for file in rule::shipped() {
+        add(file.name, "rules", file.text, true);
+    }
+    add(
+        "init".into(),
+        "config",
+        fs::read_to_string(Path::new(ROOT).join("src/cli/init/tracebell.yaml")).unwrap(),
+        true,
+    );
+    for name in ["rules.md", "configuration.md", "endpoints.md"] {
+        let text = fs::read_to_string(Path::new(ROOT).join("docs").join(name)).unwrap();
+        for (index, block) in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).enumerate() {
+            let rules = ["rules:\n", "overlays:", "lists:"].iter().any(|start| block.starts_with(start));
+            if rules || block.starts_with("state:") {
+                add(format!("{name} {index}"), if rules { "rules" } else { "config" }, block.to_owned(), true);
+            }
+        }
+    }
+    let bad = Path::new(ROOT).join("tests/fixtures/rules/bad");
+    let mut names: Vec<_> = fs::read_dir(bad).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    for path in names.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yaml")) {
+        let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let Ok(file) = decode_bytes(&stem, &fs::read(path).unwrap()) else { continue };
+        // What only gives a warning loads.
+        let loads = !rule::load(std::slice::from_ref(&file)).1.iter().any(|problem| problem.level == Level::Error);
+        add(stem, "rules", file.text, loads);
+    }
+    let schemas = json!({ "rules": rule::shape::schema(), "config": config::shape::schema() });
+    let found = validate(&json!({ "schemas": schemas, "texts": texts }));
+    for name in &good {
+        assert!(found[name].is_empty(), "{name}: {:#?}", found[name]);
+    }
+    for name in MISSHAPEN {
+        assert!(!found[*name].is_empty(), "{name} is valid");
+    }
+    assert!(good.len() > 15, "{good:?}");
+}
+
+fn validate(task: &Value) -> BTreeMap<String, Vec<String>> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/schema_check.py");
+    let mut python = world::python().arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    python.stdin.take().unwrap().write_all(task.to_string().as_bytes()).unwrap();
+    let output = python.wait_with_output().unwrap();
+    assert!(output.status.success(), "the validator failed");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_command_prints_both() {
+    for (of, title) in [("rules", "Tracebell rules"), ("config", "Tracebell configuration")] {
+        let output = world::tracebell().args(["schema", of]).output().unwrap();
+        let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(output.status.success() && schema["title"] == title, "{schema}");
+    }
+}

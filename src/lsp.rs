@@ -4,7 +4,7 @@
 //! editor never says otherwise than the command line. It reads the files around an open one and writes none. It does
 //! not know the configuration: the rim hands it the function that checks one.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response};
 use lsp_types::{
@@ -17,7 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::document::{File, Problem};
 use shape::Shape;
-use workspace::{Document, Kind, Workspace, kind, name, path};
+use workspace::{Document, Kind, Workspace, path};
 
 mod complete;
 mod diagnostics;
@@ -172,7 +172,7 @@ impl Server {
 
     fn find(&self, uri: &Uri) -> Option<(&str, &Document, Kind)> {
         let (uri, document) = self.workspace.open.get_key_value(uri.as_str())?;
-        Some((uri, document, kind(&name(uri, document), &document.text)?))
+        Some((uri, document, self.workspace.kind(uri, document)?))
     }
 
     /// True if a text changed. A notification that cannot be read has nobody to be told.
@@ -221,10 +221,13 @@ impl Server {
     /// Checks every open text: a list or an id of one may be used in another.
     fn publish(&mut self, connection: &Connection) {
         let uris: Vec<String> = self.workspace.open.keys().cloned().collect();
+        // Files under one configuration are checked once for all of them.
+        let mut checked = BTreeMap::new();
         for uri in uris {
             let Some(document) = self.workspace.open.get(&uri) else { continue };
-            let kind = kind(&name(&uri, document), &document.text);
-            let problems = kind.map(|kind| diagnostics::find(self, &uri, document, kind)).unwrap_or_default();
+            let kind = self.workspace.kind(&uri, document);
+            let problems = kind.map(|kind| diagnostics::find(self, &uri, document, kind, &mut checked));
+            let problems = problems.unwrap_or_default();
             let diagnostics = problems.iter().map(|problem| diagnostics::shown(problem, &document.text)).collect();
             let version = Some(document.version);
             if let Ok(uri) = uri.parse::<Uri>() {

@@ -1,4 +1,4 @@
-//! `tracebell init`: a first configuration to edit, and the shipped rules beside it.
+//! `tracebell init`: a first configuration to edit, the shipped rules beside it, and the schemas that editors read.
 
 use std::{
     fs,
@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::Context;
 
-use super::{CONFIG, USAGE};
+use super::{
+    CONFIG, USAGE,
+    schema::{self, Of},
+};
 use crate::{document::File, rule};
 
 #[derive(Debug, clap::Args)]
@@ -52,7 +55,7 @@ next:
   2. tracebell check{option}
   3. tracebell run{option}",
         config = config.display(),
-        rules = files.len() - 1,
+        rules = files.iter().filter(|file| file.name.starts_with(RULES)).count(),
         folder = args.dir.join(RULES).display(),
     );
     Ok(ExitCode::SUCCESS)
@@ -60,7 +63,12 @@ next:
 
 /// Everything to write, with paths relative to the folder.
 fn files(shipped: Vec<File>) -> Vec<File> {
-    let mut files = vec![File { name: CONFIG.into(), text: FIRST.into() }];
+    let schema = |name: &str, of| File { name: name.to_owned(), text: format!("{}\n", schema::text(of)) };
+    let mut files = vec![
+        File { name: CONFIG.into(), text: FIRST.into() },
+        schema(schema::CONFIG_FILE, Of::Config),
+        schema(schema::RULES_FILE, Of::Rules),
+    ];
     files.extend(shipped.into_iter().map(|file| {
         let name = file.name.rsplit('/').next().unwrap_or(&file.name);
         File { name: format!("{RULES}/{name}"), text: file.text }
@@ -135,7 +143,7 @@ mod tests {
         let shipped = vec![File { name: "<embedded>/rules/iam.yaml".into(), text: "rules: []".into() }];
         let files = files(shipped);
         let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-        assert_eq!(names, ["tracebell.yaml", "rules/iam.yaml"]);
+        assert_eq!(names, [CONFIG, schema::CONFIG_FILE, schema::RULES_FILE, "rules/iam.yaml"]);
     }
 
     /// Settings that are commented out begin with `#` and no space, so that

@@ -173,12 +173,6 @@ impl Look<'_> {
             label: word.text.clone(),
             kind: Some(kind),
             documentation: (!word.meaning.is_empty()).then(|| Documentation::MarkupContent(markup())),
-            filter_text: Some(
-                text_of
-                    .get(place.clone())
-                    .filter(|typed| typed.starts_with(' '))
-                    .map_or_else(|| word.text.clone(), |_| format!(" {}", word.text)),
-            ),
             text_edit: Some(CompletionTextEdit::Edit(TextEdit { range, new_text: text })),
             ..CompletionItem::default()
         }

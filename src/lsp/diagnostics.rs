@@ -1,6 +1,9 @@
 //! What `tracebell check` would say, where it stands, and the slip of the pen mended.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+};
 
 use lsp_types::{
     CodeAction, CodeActionKind, CodeActionOrCommand, Diagnostic, DiagnosticSeverity, Range, TextEdit, Uri,
@@ -8,7 +11,7 @@ use lsp_types::{
 };
 
 use super::{
-    Server, position,
+    Checked, Server, position,
     workspace::{Document, Kind, name},
 };
 use crate::{
@@ -16,29 +19,35 @@ use crate::{
     rule,
 };
 
-/// Every problem in one open text, found together with the files around it.
-pub fn find(server: &Server, uri: &str, document: &Document, kind: Kind) -> Vec<Problem> {
-    let open = |path: &std::path::Path| server.workspace.text(path);
-    let config = match (&document.path, kind) {
-        (Some(path), Kind::Config) => Some(path.clone()),
-        (Some(path), Kind::Rules) => server.workspace.config(path),
-        (None, _) => None,
-    };
+/// Every problem in one open text, found together with the files around it. What a configuration gave is kept in
+/// `checked` for the next text.
+pub fn find(
+    server: &Server,
+    uri: &str,
+    document: &Document,
+    kind: Kind,
+    checked: &mut BTreeMap<PathBuf, Checked>,
+) -> Vec<Problem> {
+    let config = document.path.as_ref().and_then(|path| match kind {
+        Kind::Config => Some(path.clone()),
+        Kind::Rules => server.workspace.config(path),
+    });
     let own = name(uri, document);
-    let mut problems = match config {
-        Some(config) => {
-            let checked = (server.settings.check)(&config, &open);
-            // A rule file that the configuration does not name is read with its neighbours.
-            if kind == Kind::Rules && !checked.files.iter().any(|file| file.name == own) {
-                rule::load(&server.workspace.beside(uri, document)).1
-            } else {
-                checked.problems
-            }
+    // A path may be written in two ways: `rules/a.yaml`, `./rules/a.yaml`.
+    let is_own = |name: &str| Path::new(name) == Path::new(&own);
+    if let Some(config) = config {
+        let open = |path: &Path| server.workspace.text(path);
+        let found = checked.entry(config.clone()).or_insert_with(|| (server.settings.check)(&config, &open));
+        if found.files.iter().any(|file| is_own(&file.name)) {
+            return found.problems.iter().filter(|problem| is_own(&problem.file)).cloned().collect();
         }
-        None if kind == Kind::Rules => rule::load(&server.workspace.beside(uri, document)).1,
-        None => Vec::new(),
+    }
+    // A rule file that no configuration names is read with its neighbours.
+    let mut problems = match kind {
+        Kind::Rules => rule::load(&server.workspace.beside(uri, document)).1,
+        Kind::Config => Vec::new(),
     };
-    problems.retain(|problem| problem.file == own);
+    problems.retain(|problem| is_own(&problem.file));
     problems
 }
 

@@ -37,7 +37,7 @@ const CONFIG: &str = "tracebell.yaml";
 /// Folders above a file that are searched for its configuration.
 const CLIMB: usize = 8;
 const RULE_KEYS: [&str; 3] = ["rules", "lists", "overlays"];
-const CONFIG_KEYS: [&str; 5] = ["sources", "endpoints", "topics", "state", "notices"];
+const CONFIG_KEYS: [&str; 3] = ["sources", "endpoints", "topics"];
 
 impl Workspace {
     /// The text of a file if it is open.
@@ -67,6 +67,14 @@ impl Workspace {
         files
     }
 
+    /// What an open text is; `None` if it is none of ours.
+    pub fn kind(&self, uri: &str, document: &Document) -> Option<Kind> {
+        let name = name(uri, document);
+        // Its first key may be the one that is misspelt.
+        let governed = || in_rules(&name) && document.path.as_ref().is_some_and(|path| self.config(path).is_some());
+        kind(&name, &document.text).or_else(|| governed().then_some(Kind::Rules))
+    }
+
     /// The configuration that governs a file: the nearest above it.
     pub fn config(&self, path: &Path) -> Option<PathBuf> {
         path.ancestors().skip(1).take(CLIMB).map(|folder| folder.join(CONFIG)).find(|path| path.is_file())
@@ -79,19 +87,22 @@ impl Workspace {
     }
 }
 
-/// What a file is, by its name or its first keys; `None` if it is none of ours.
-pub fn kind(name: &str, text: &str) -> Option<Kind> {
-    let file = name.rsplit('/').next().unwrap_or(name);
+/// What a text is, by its name and its first keys; `None` if it is none of ours.
+fn kind(name: &str, text: &str) -> Option<Kind> {
     let outline = Outline::of(text);
-    let has = |keys: &[&str]| outline.names(&[]).any(|name| keys.contains(&name));
-    let in_rules = name.rsplit('/').nth(1).is_some_and(|folder| folder == "rules");
-    if file == CONFIG || has(&CONFIG_KEYS) {
+    let count = |keys: &[&str]| outline.names(&[]).filter(|name| keys.contains(name)).count();
+    // One of its keys alone stands in the configuration of many a program.
+    if name.rsplit('/').next() == Some(CONFIG) || count(&CONFIG_KEYS) > 1 {
         Some(Kind::Config)
-    } else if has(&RULE_KEYS) || in_rules {
+    } else if count(&RULE_KEYS) > 0 || in_rules(name) && outline.keys.is_empty() {
         Some(Kind::Rules)
     } else {
         None
     }
+}
+
+fn in_rules(name: &str) -> bool {
+    name.rsplit('/').nth(1).is_some_and(|folder| folder == "rules")
 }
 
 /// The name by which a problem knows a text.
@@ -156,7 +167,9 @@ mod tests {
     fn files_of_others_are_left_alone() {
         for (name, text, expected) in [
             ("/a/tracebell.yaml", "", Some(Kind::Config)),
-            ("/a/other.yaml", "topics: {}\nrules: [x]\n", Some(Kind::Config)),
+            ("/a/other.yaml", "topics: {}\nendpoints: {}\nrules: [x]\n", Some(Kind::Config)),
+            ("/a/vector.yaml", "sources: {}\nsinks: {}\n", None),
+            ("/a/rules/prometheus.yaml", "groups: []\n", None),
             ("/a/iam.yaml", "rules:\n", Some(Kind::Rules)),
             ("/a/rules/new.yaml", "", Some(Kind::Rules)),
             ("/a/compose.yaml", "services:\n  a: {}\n", None),

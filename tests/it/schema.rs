@@ -97,8 +97,12 @@ fn operators_and_kinds_of_when_are_described() {
     }
 }
 
+/// The kinds of a case, which one reader tells apart.
+const CASES: [&str; 3] = ["Fires", "Silent", "Story"];
+
 /// Adds a key nobody knows to a map of each kind: the reader then lists those it knows.
 fn compare(schema: &Value, maps: &[(&str, &str)], others: &[&str], read: impl Fn(String) -> Vec<Problem>) {
+    let (mut cases_known, mut cases_described) = (BTreeSet::new(), BTreeSet::new());
     for (definition, text) in maps {
         let map = if definition.is_empty() { schema } else { &schema["definitions"][*definition] };
         let problems = read(text.replace('@', &format!("{UNKNOWN}: 1")));
@@ -107,8 +111,12 @@ fn compare(schema: &Value, maps: &[(&str, &str)], others: &[&str], read: impl Fn
         let listed = unknown.hint.as_ref().unwrap().strip_prefix("known keys: ").unwrap();
         let known: BTreeSet<String> = listed.split(", ").map(str::to_owned).collect();
         // What an overlay may not change, and what a case of another kind holds, is known only to be refused.
-        let refused = ["RuleOverlay", "ListOverlay"].contains(definition);
+        let refused = definition.ends_with("Overlay") || CASES.contains(definition);
         let described = keys(map);
+        if CASES.contains(definition) {
+            cases_known.extend(known.clone());
+            cases_described.extend(described.clone());
+        }
         if refused {
             assert!(described.is_subset(&known), "{definition}: {described:?}, read are {known:?}");
         } else {
@@ -121,6 +129,7 @@ fn compare(schema: &Value, maps: &[(&str, &str)], others: &[&str], read: impl Fn
             assert!(!problems.iter().any(|problem| bad(&problem)), "{definition}.{key}: {problems:#?}");
         }
     }
+    assert_eq!(cases_known, cases_described, "cases");
     let strict = |(name, map): (&String, &Value)| {
         (map["additionalProperties"] == json!(false) && !others.contains(&name.as_str())).then(|| name.clone())
     };
@@ -228,6 +237,26 @@ fn validate(task: &Value) -> BTreeMap<String, Vec<String>> {
     let output = python.wait_with_output().unwrap();
     assert!(output.status.success(), "the validator failed");
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The first lines say where the schema is, and `init` puts it there.
+#[test]
+fn shipped_files_name_the_schema_that_init_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = world::tracebell().arg("init").current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut files: Vec<_> =
+        fs::read_dir(folder.path().join("rules")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.push(folder.path().join("tracebell.yaml"));
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        let first = text.lines().next().unwrap();
+        let named =
+            first.strip_prefix("# yaml-language-server: $schema=").unwrap_or_else(|| panic!("{path:?}: {first}"));
+        let schema = fs::read_to_string(path.parent().unwrap().join(named)).unwrap();
+        let schema: Value = serde_json::from_str(&schema).unwrap();
+        assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#", "{path:?}");
+    }
 }
 
 #[test]

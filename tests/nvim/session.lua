@@ -18,7 +18,7 @@ local function wait(what, fact)
 end
 
 local buffer = vim.api.nvim_get_current_buf()
-local client = vim.lsp.start_client({
+local client = (vim.lsp.start_client or vim.lsp.start)({
   name = "tracebell",
   cmd = { vim.env.TRACEBELL, "lsp" },
   root_dir = vim.fn.getcwd(),

@@ -90,7 +90,7 @@ impl Shape {
                     words.push(Word { text, meaning });
                 }
             };
-            if let Some(word) = schema.get("const") {
+            if let Some(word) = schema.get("const").filter(|word| !word.is_null()) {
                 offer(word, meaning());
             }
             for name in ["enum", "examples"] {

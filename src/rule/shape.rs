@@ -82,8 +82,8 @@ pub struct Rule {
     pub severity: Severity,
     /// Why it matters, for the reader of the alert.
     pub why: Option<String>,
-    /// A link to what to do.
-    #[schemars(regex(pattern = "^https?://"))]
+    /// What to do: a link, or a few words.
+    #[schemars(length(min = 1, max = 600))]
     pub runbook: Option<String>,
     /// Where it is published; who hears a topic stands in `tracebell.yaml`. Default: `default`.
     pub topics: Option<Topics>,

@@ -261,12 +261,15 @@ pub fn with_sample_fields(schema: &mut Schema) {
     for (name, field) in names().filter(|(_, field)| !derived(field)) {
         let words = meaning::words(&field);
         let any = json!({ "type": ["string", "number", "boolean"] });
-        let mut shape = match field {
+        let one = match field {
             Field::Service | Field::Operation => cloud_word(&field),
             Field::Outcome => json!({ "enum": ["succeeded", "failed", "incident"] }),
             _ if words.is_empty() => any,
             _ => json!({ "anyOf": [{ "enum": words }, any] }),
         };
+        // `null` keeps a field out that would be filled in; a list makes a case of each.
+        let several = json!({ "type": "array", "items": one, "minItems": 1 });
+        let mut shape = json!({ "anyOf": [one, several, { "const": null }] });
         shape["description"] = described(name, &field).into();
         // `actor: { name: alice }` says the same as `actor.name: alice`.
         if let Some((head, _)) = name.split_once('.') {

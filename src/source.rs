@@ -11,9 +11,11 @@ pub mod auth;
 mod catalogue;
 pub mod clouds;
 pub mod cts;
+pub mod file;
 mod http;
 pub mod listing;
 pub mod plan;
+pub mod shelf;
 pub mod tracker;
 pub mod walk;
 

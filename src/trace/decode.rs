@@ -129,6 +129,20 @@ pub fn decode(raw: &str, context: &Context, now: Timestamp) -> Result<Trace, Und
     Ok(Trace { extra, truncated, ..trace })
 }
 
+/// The time of a record that [`decode`] can read, without decoding the rest of it.
+pub fn time_of(raw: &str) -> Option<Timestamp> {
+    #[derive(serde::Deserialize)]
+    struct Times<'a> {
+        #[serde(borrow)]
+        time: Option<&'a RawValue>,
+        #[serde(borrow)]
+        record_time: Option<&'a RawValue>,
+    }
+    let times = serde_json::from_str::<Times<'_>>(raw).ok()?;
+    let read = |raw: Option<&RawValue>| raw.and_then(|raw| wire::value(raw.get())).and_then(|raw| time::read(&raw));
+    read(times.time).or_else(|| read(times.record_time))
+}
+
 /// The id of a record without one: the same content gives the same id, whatever the order of its keys.
 fn fingerprint(raw: &str) -> String {
     let canonical = serde_json::from_str::<Value>(raw).map_or_else(|_| raw.to_owned(), |value| value.to_string());

@@ -12,7 +12,7 @@
 //! rim    cli  app  config  http  lsp  telemetry
 //! loops  ingest  deliver  sweep
 //! ports  source  endpoint  store  emulator
-//! logic  rule  ring  topic  render  catalog  document  generation  backoff
+//! logic  backtest  rule  ring  topic  render  catalog  document  generation  backoff
 //! words  trace  alert  notification  delivery  checkpoint  clock  health  metrics  secret  id
 //! ```
 
@@ -37,6 +37,7 @@ pub mod store;
 
 // logic: pure
 pub mod backoff;
+pub mod backtest;
 pub mod catalog;
 pub mod document;
 pub mod generation;

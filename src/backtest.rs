@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     alert::Severity,
-    clock::Timestamp,
+    clock::{self, Timestamp},
     delivery::Rate,
     ring,
     rule::RuleSet,
@@ -127,7 +127,7 @@ impl<'a> Trial<'a> {
         let days = bars::days(self.first.map_or(from, |first| first.min(from)), end);
         let diff = self.before.as_ref().map(|before| diff::diff(before, &self.now));
         let endpoints = routes.map(|routes| pressure::pressure(&self.now, routes));
-        let rules = self.now.reports(&days);
+        let rules = self.now.reports(&days, clock::since(from, to));
         let sent = |report: &&RuleReport| !report.shadow;
         Report {
             from,

@@ -13,15 +13,20 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::cli::terminal::print_line(format_args!($($text)*)) };
 }
 
+pub mod backtest;
+pub mod catalog;
 pub mod check;
 pub mod completions;
 pub mod delivery;
 pub mod demo;
 pub mod emulate;
 pub mod endpoint;
+pub mod explain;
 pub mod healthcheck;
 pub mod init;
 pub mod lsp;
+mod past;
+mod rules;
 pub mod run;
 pub mod schema;
 pub mod status;
@@ -60,6 +65,12 @@ pub enum Command {
     Check(check::Args),
     /// Run the cases inside the rules
     Test(test::Args),
+    /// Tell which rules a trace matches, and what is missing for those that nearly do
+    Explain(explain::Args),
+    /// Try rules on the real past: alerts, noise, and the difference to other rules
+    Backtest(backtest::Args),
+    /// Services and operations: those known, and those really observed
+    Catalog(catalog::Args),
     /// Show the accounting, the lag and the endpoints
     Status(status::Args),
     /// List, show and retry deliveries
@@ -104,6 +115,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Init(args) => init::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Test(args) => test::run(args).await,
+        Command::Explain(args) => explain::run(args).await,
+        Command::Backtest(args) => backtest::run(args).await,
+        Command::Catalog(args) => catalog::run(args).await,
         Command::Status(args) => status::run(args).await,
         Command::Delivery(args) => delivery::run(args).await,
         Command::Endpoint(args) => endpoint::run(args).await,

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use jiff::civil::Date;
@@ -14,7 +15,7 @@ use crate::{
     clock::{self, Timestamp},
     render::inert,
     ring::{self, Looked, Rehearsal, Ring},
-    rule::{Mode, Part, Rule, RuleSet},
+    rule::{Mode, Part, Rule, RuleSet, When},
     trace::Trace,
 };
 
@@ -108,6 +109,8 @@ pub struct RuleReport {
     /// Who the matches are from, most first.
     pub actors: Vec<(String, u64)>,
     pub samples: Vec<Sample>,
+    /// Why its numbers say less than they seem to.
+    pub note: Option<String>,
 }
 
 /// One alert, for people. All text in it is harmless on one line.
@@ -229,7 +232,7 @@ impl<'a> Tally<'a> {
     }
 
     /// What became of each rule that is not off, most alerts first.
-    pub fn reports(&self, days: &[Date]) -> Vec<RuleReport> {
+    pub fn reports(&self, days: &[Date], span: Duration) -> Vec<RuleReport> {
         let mut marks: Vec<Vec<&Mark>> = vec![Vec::new(); self.rules.rules.len()];
         for mark in &self.marks {
             marks[mark.rule].push(mark);
@@ -237,7 +240,7 @@ impl<'a> Tally<'a> {
         let rules = self.rules.rules.iter().zip(&self.counts).zip(&marks);
         let rules = rules.filter(|((rule, _), _)| rule.mode != Mode::Off);
         let mut reports: Vec<RuleReport> =
-            rules.map(|((rule, counts), marks)| report(rule, counts, marks, days)).collect();
+            rules.map(|((rule, counts), marks)| report(rule, counts, marks, days, span)).collect();
         reports.sort_by(|a, b| {
             (b.alerts, b.matches, b.severity, &a.rule).cmp(&(a.alerts, a.matches, a.severity, &b.rule))
         });
@@ -261,7 +264,7 @@ impl<'a> Tally<'a> {
     }
 }
 
-fn report(rule: &Rule, counts: &Counts, marks: &[&Mark], days: &[Date]) -> RuleReport {
+fn report(rule: &Rule, counts: &Counts, marks: &[&Mark], days: &[Date], span: Duration) -> RuleReport {
     let of = |day: &Date| counts.by_day.get(day).copied().unwrap_or_default();
     let by_day: Vec<u64> = days.iter().map(|day| of(day).1).collect();
     let over = |(day, alerts): (&Date, &u64)| {
@@ -286,6 +289,17 @@ fn report(rule: &Rule, counts: &Counts, marks: &[&Mark], days: &[Date]) -> RuleR
         excepted: counts.excepted.clone(),
         actors,
         samples: samples(marks),
+        note: note(rule, span),
+    }
+}
+
+/// A rule that learns for all of the span cannot ring in it.
+fn note(rule: &Rule, span: Duration) -> Option<String> {
+    match &rule.when {
+        Some(When::FirstSeen { learn, .. }) if *learn >= span => {
+            Some(format!("{} learns for {} first, so it could not ring here", rule.id, clock::in_words(*learn)))
+        }
+        _ => None,
     }
 }
 

@@ -61,6 +61,7 @@ pub fn remarks(report: &Report) -> Vec<String> {
         let why = read.undecodable_reasons.join("; ");
         remarks.push(format!("{} could not be read: {why}", plural(read.undecodable, "record")));
     }
+    remarks.extend(report.rules.iter().filter_map(|rule| rule.note.clone()));
     remarks.extend(read.gaps.iter().map(|gap| format!("not read: {gap}")));
     let over: Vec<&str> = report.over_budget().map(|rule| rule.rule.as_str()).collect();
     if !over.is_empty() {

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The cloud keeps this much.
-const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(super) const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 /// What the console shows too.
 const SINCE: Duration = Duration::from_secs(3600);
 
@@ -149,7 +149,7 @@ fn window(args: &ListArgs, now: Timestamp) -> Result<(Timestamp, Timestamp), Str
     Ok((from, to))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`--since` is `{text}`; expected a duration such as `2h`, `30m` or `7d`");
     let span: jiff::Span = text.parse().map_err(|_| wrong())?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;

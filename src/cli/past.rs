@@ -1,0 +1,273 @@
+//! The past that commands look at: the cloud's trace list or a file, oldest first, with progress.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{Arc, mpsc::sync_channel},
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{
+    USAGE,
+    traces::{RETENTION, duration},
+    tracker::{failed, usage},
+};
+use crate::{
+    backtest::Read,
+    clock::{self, Timestamp},
+    config::Config,
+    source::{
+        self, PageNext, Pass, Record, Source, SourceError, Walk, Window, clouds, cts::Cts, file, plan::Polling,
+        shelf::Shelf,
+    },
+    trace::{Trace, decode::Context},
+};
+
+/// The trace list is read in windows of this length, so that no more than its traces are in memory.
+const WINDOW: Duration = Duration::from_secs(3600);
+/// An answer is asked for so often before the command gives up.
+const ATTEMPTS: u32 = 5;
+/// Reasons kept of records that cannot be read.
+const REASONS: usize = 3;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PastArgs {
+    /// How far back to read the trace list, at most 7d
+    #[arg(long, value_name = "TIME", default_value = "7d")]
+    since: String,
+    /// Read traces from a file instead: one record a line, a list, or answers of the trace list; gzip too; `-` is
+    /// standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["since", "source", "cloud"])]
+    from_file: Option<PathBuf>,
+    /// Only this source of the configuration
+    #[arg(long, value_name = "NAME", conflicts_with = "cloud")]
+    source: Option<String>,
+    /// Entry of clouds.yaml, in place of the configuration's sources
+    #[arg(long, value_name = "NAME")]
+    cloud: Option<String>,
+}
+
+/// What was read, and the span that was asked for.
+pub(super) struct Past {
+    pub read: Read,
+    pub span: Option<(Timestamp, Timestamp)>,
+}
+
+impl PastArgs {
+    /// Hands all traces to `each`, oldest first and each once. An `Err` is the exit code of something
+    /// that was already said.
+    pub async fn read(
+        &self,
+        config: Option<&Config>,
+        each: &mut (dyn FnMut(&[Arc<Trace>]) + Send),
+    ) -> Result<Past, ExitCode> {
+        match &self.from_file {
+            Some(path) => from_file(path, each),
+            None => self.from_cloud(config, each).await,
+        }
+    }
+
+    async fn from_cloud(
+        &self,
+        config: Option<&Config>,
+        each: &mut (dyn FnMut(&[Arc<Trace>]) + Send),
+    ) -> Result<Past, ExitCode> {
+        let back = duration(&self.since).map_err(|problem| usage(&[problem]))?;
+        if back > RETENTION {
+            let found = clock::in_words(back);
+            return Err(usage(&[format!(
+                "`--since` is {found}; the cloud keeps traces for 7 days only: read an archive with `--from-file`"
+            )]));
+        }
+        let settings = self.sources(config)?;
+        let sources = settings.iter().map(|settings| Ok(Source::Cts(Box::new(Cts::new(settings)?))));
+        let mut sources: Vec<Source> =
+            sources.collect::<Result<_, SourceError>>().map_err(|error| failed(&error))?;
+        let to = clock::now();
+        // The oldest minute may be gone by the time it is asked for.
+        let from = clock::minus(to, back.min(RETENTION - Duration::from_secs(60)));
+        let windows = windows(from, to);
+        let bar = bar(
+            (windows.len() * sources.len()) as u64,
+            "{spinner} reading the trace list {wide_bar} {percent}%  {msg}  {eta} left",
+        );
+        let mut reading = Reading { bar: &bar, pages: 0, traces: 0, read: Read::default(), seen: Default::default() };
+        let names: Vec<&str> = settings.iter().map(|settings| settings.name.as_str()).collect();
+        reading.read.from = format!("the trace list ({})", names.join(", "));
+        for window in windows {
+            let mut traces = Vec::new();
+            for source in &mut sources {
+                reading.window(source, window.clone(), &mut traces).await.map_err(|error| {
+                    bar.finish_and_clear();
+                    failed(&error)
+                })?;
+                bar.inc(1);
+            }
+            traces.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
+            each(&traces);
+        }
+        bar.finish_and_clear();
+        Ok(Past { read: reading.read, span: Some((from, to)) })
+    }
+
+    fn sources(&self, config: Option<&Config>) -> Result<Vec<source::Settings>, ExitCode> {
+        let Some(config) = config.filter(|_| self.cloud.is_none()) else {
+            let credentials = clouds::credentials(self.cloud.as_deref()).map_err(|error| usage(&[error]))?;
+            let name = self.cloud.clone().unwrap_or_else(|| "cloud".to_owned());
+            let tracker = source::tracker::NAME.to_owned();
+            return Ok(vec![source::Settings { name, credentials, tracker, polling: Polling::default() }]);
+        };
+        let wanted = |settings: &&source::Settings| self.source.as_ref().is_none_or(|name| *name == settings.name);
+        let found: Vec<source::Settings> = config.sources.iter().filter(wanted).cloned().collect();
+        if found.is_empty() {
+            let names: Vec<&str> = config.sources.iter().map(|settings| settings.name.as_str()).collect();
+            let name = self.source.as_deref().unwrap_or_default();
+            return Err(usage(&[format!("no source `{name}`; configured are: {}", names.join(", "))]));
+        }
+        Ok(found)
+    }
+}
+
+/// What is under way.
+struct Reading<'b> {
+    bar: &'b ProgressBar,
+    pages: u64,
+    traces: u64,
+    read: Read,
+    seen: std::collections::HashSet<String>,
+}
+
+impl Reading<'_> {
+    /// Reads one window to its end, split as the source asks for it.
+    async fn window(
+        &mut self,
+        source: &mut Source,
+        window: Window,
+        traces: &mut Vec<Arc<Trace>>,
+    ) -> Result<(), SourceError> {
+        let mut windows = vec![window];
+        while let Some(window) = windows.pop() {
+            let mut walk = Walk::new(window);
+            loop {
+                let page = patiently(source, &mut walk).await?;
+                self.pages += 1;
+                for record in page.records {
+                    self.take(record, traces);
+                }
+                self.bar.set_message(format!("{} pages, {} traces", self.pages, self.traces));
+                match page.next {
+                    PageNext::More => {}
+                    PageNext::Complete => break,
+                    PageNext::Split(parts) => {
+                        windows.extend(parts.into_iter().rev());
+                        break;
+                    }
+                    PageNext::Unreadable { window, reason } => {
+                        self.read.gaps.push(format!("{} to {}: {reason}", window.from, window.to));
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, record: Record, traces: &mut Vec<Arc<Trace>>) {
+        match record {
+            Record::Trace(trace) if self.seen.insert(trace.id.clone()) => {
+                self.traces += 1;
+                traces.push(trace);
+            }
+            Record::Trace(_) => self.read.duplicates += 1,
+            Record::Undecodable { reason, .. } => undecodable(&mut self.read, reason),
+        }
+    }
+}
+
+/// Asks again where that may help.
+async fn patiently(source: &mut Source, walk: &mut Walk) -> Result<source::Page, SourceError> {
+    let mut attempt = 1;
+    loop {
+        match source.page(walk, clock::now()).await {
+            Err(SourceError::Transient { retry_after, .. }) if attempt < ATTEMPTS => {
+                let wait = Duration::from_secs(1 << attempt).max(retry_after.unwrap_or_default());
+                clock::sleep(wait.min(Duration::from_secs(120))).await;
+                attempt += 1;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Windows one after the other; both ends of a window belong to it.
+fn windows(from: Timestamp, to: Timestamp) -> Vec<Window> {
+    let mut windows = Vec::new();
+    let mut at = from;
+    while at <= to {
+        let next = clock::plus(at, WINDOW);
+        let last = clock::minus(next, Duration::from_millis(1)).min(to);
+        windows.push(Window { from: at, to: last, pass: Pass::CatchUp });
+        at = next;
+    }
+    windows
+}
+
+fn from_file(path: &Path, each: &mut (dyn FnMut(&[Arc<Trace>]) + Send)) -> Result<Past, ExitCode> {
+    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    let refused = |error: &std::io::Error| {
+        let reason = match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            _ => error.to_string(),
+        };
+        anstream::eprintln!("error: `{name}`: {reason}");
+        ExitCode::from(USAGE)
+    };
+    let size = std::fs::metadata(path).map_or(0, |meta| meta.len());
+    let reading = bar(size, "{spinner} reading {wide_bar} {bytes} of {total_bytes}  {eta} left");
+    let progress = reading.clone();
+    let opened = file::open(path, move |bytes| progress.set_position(bytes)).map_err(|error| refused(&error))?;
+    let mut shelf = Shelf::default();
+    let outcome = file::records(opened, &mut |raw| shelf.put(raw));
+    reading.finish_and_clear();
+    outcome.map_err(|error| refused(&error))?;
+
+    let mut read = Read { from: name, ..Read::default() };
+    let judging = bar(shelf.records(), "{spinner} judging {wide_bar} {human_pos} of {human_len} traces  {eta} left");
+    let now = clock::now();
+    // One thread unpacks and decodes while this one judges.
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(2);
+        scope.spawn(move || {
+            for batch in shelf.batches(Context::default(), now) {
+                if sender.send(batch).is_err() {
+                    break;
+                }
+            }
+        });
+        for batch in receiver {
+            judging.inc(batch.traces.len() as u64 + batch.duplicates + batch.undecodable.len() as u64);
+            read.duplicates += batch.duplicates;
+            batch.undecodable.into_iter().for_each(|reason| undecodable(&mut read, reason));
+            each(&batch.traces);
+        }
+    });
+    judging.finish_and_clear();
+    Ok(Past { read, span: None })
+}
+
+fn undecodable(read: &mut Read, reason: String) {
+    read.undecodable += 1;
+    if read.undecodable_reasons.len() < REASONS && !read.undecodable_reasons.contains(&reason) {
+        read.undecodable_reasons.push(reason);
+    }
+}
+
+/// Shows itself on a terminal only.
+fn bar(length: u64, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    let style = ProgressStyle::with_template(template).expect("the templates are written in this file");
+    bar.set_style(style.progress_chars("━╸─"));
+    bar
+}

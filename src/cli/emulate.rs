@@ -51,6 +51,16 @@ pub struct Args {
     /// Which time of a trace `from` and `to` look at
     #[arg(long, value_enum, default_value = "record-time")]
     clock: ClockArg,
+    /// Serve nothing: write days of traffic that lie in the past into this file, one trace a line, with gzip if its
+    /// name ends in `.gz`; `tracebell backtest --from-file` reads it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["duration", "port_file", "pace"])]
+    write: Option<PathBuf>,
+    /// How many days of traffic to write
+    #[arg(long, value_name = "N", default_value_t = 7, requires = "write", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: u32,
+    /// About how many traces to write (default: what `--rate` gives)
+    #[arg(long, value_name = "N", requires = "write", conflicts_with = "rate")]
+    traces: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -78,12 +88,15 @@ enum ClockArg {
 }
 
 impl Args {
-    fn settings(&self) -> Settings {
-        let kind = match self.scenario {
+    fn kind(&self) -> Option<Kind> {
+        match self.scenario {
             ScenarioArg::Quiet => Some(Kind::Quiet),
             ScenarioArg::Incidents => Some(Kind::Incidents),
             ScenarioArg::None => None,
-        };
+        }
+    }
+
+    fn settings(&self) -> Settings {
         let pace = match self.pace {
             PaceArg::Real => Pace::Real,
             PaceArg::Demo => Pace::Demo,
@@ -92,7 +105,7 @@ impl Args {
             ClockArg::RecordTime => TraceClock::RecordTime,
             ClockArg::Time => TraceClock::Time,
         };
-        let scenario = kind.map(|kind| scenario::Settings { kind, per_minute: self.rate, pace });
+        let scenario = self.kind().map(|kind| scenario::Settings { kind, per_minute: self.rate, pace });
         let (listen, seed, token_lifetime) = (self.listen, self.seed, self.token_lifetime);
         Settings { listen, seed, token_lifetime, clock, scenario, ..Settings::default() }
     }
@@ -100,6 +113,9 @@ impl Args {
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let settings = args.settings();
+    if let Some(path) = &args.write {
+        return write_past(path, &args, &settings);
+    }
     // Before anything is printed: whoever reads the address may stop us at once.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
     let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
@@ -133,6 +149,30 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let traces = emulator.handle().trace_count();
     emulator.shutdown().await;
     say(&format!("stopped; {traces} traces were recorded\n"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_past(path: &Path, args: &Args, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let Some(kind) = args.kind() else {
+        anstream::eprintln!("error: `--scenario none` has no traffic to write; expected `quiet` or `incidents`");
+        return Ok(ExitCode::from(super::USAGE));
+    };
+    let trouble = || format!("cannot write `{}`", path.display());
+    let file = std::io::BufWriter::new(std::fs::File::create(path).with_context(trouble)?);
+    let packed = path.extension().is_some_and(|extension| extension == "gz");
+    let mut out: Box<dyn Write> = match packed {
+        true => Box::new(flate2::write::GzEncoder::new(file, flate2::Compression::default())),
+        false => Box::new(file),
+    };
+    let span = Duration::from_secs(u64::from(args.days) * 86_400);
+    let traces = args.traces.unwrap_or((args.rate * span.as_secs_f64() / 60.0) as u64);
+    let mut count = 0_u64;
+    for trace in scenario::past(settings, kind, traces, span, clock::now()) {
+        writeln!(out, "{trace}").with_context(trouble)?;
+        count += 1;
+    }
+    out.flush().with_context(trouble)?;
+    say(&format!("{count} traces of {} days written to {}\n", args.days, path.display()));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -14,6 +14,9 @@ mod actor;
 mod background;
 mod catalogue;
 mod incident;
+mod past;
+
+pub use past::past;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {

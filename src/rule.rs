@@ -17,6 +17,8 @@ mod compile;
 pub mod condition;
 pub mod evidence;
 pub mod lint;
+pub mod explain;
+mod lint;
 pub mod load;
 mod pattern;
 mod sample;

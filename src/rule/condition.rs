@@ -14,7 +14,7 @@ pub enum Condition {
 }
 
 /// The first condition that does not hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Miss {
     /// The field, or the group around it: `operation`, `any`.
     pub what: String,

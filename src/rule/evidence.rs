@@ -8,7 +8,7 @@ use super::{Condition, Miss};
 use crate::trace::{Field, Trace};
 
 /// One condition that holds, and the value that makes it hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Evidence {
     pub field: String,
     pub expected: String,

@@ -7,6 +7,8 @@ use std::{collections::HashSet, sync::LazyLock};
 
 use crate::document::did_you_mean;
 
+pub mod seen;
+
 /// One line per service and resource type: `KMS | CMK | createKey disableKey ...`.
 const TABLE: &str = include_str!("catalog/operations.txt");
 

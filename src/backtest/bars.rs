@@ -69,7 +69,10 @@ mod tests {
     fn both_ends_are_days() {
         let time = |text: &str| text.parse::<Timestamp>().expect("written as a time");
         let found = days(time("2026-02-27T23:59:00Z"), time("2026-03-01T00:00:00Z"));
-        assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["2026-02-27", "2026-02-28", "2026-03-01"]);
+        assert_eq!(
+            found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["2026-02-27", "2026-02-28", "2026-03-01"]
+        );
         assert_eq!(days(time("2026-03-01T00:00:00Z"), time("2026-02-27T23:59:00Z")).len(), 1);
         assert_eq!(days(Timestamp::MIN, Timestamp::MAX).len(), 3660);
     }

@@ -103,12 +103,9 @@ fn rules(report: &Report, width: usize) -> Vec<String> {
         if wide {
             let (matches, alerts) = (number(rule.matches), number(rule.alerts));
             lines.push(
-                format!(
-                    "{name:name_width$}  {severity}  {matches:>9}  {alerts:>8}  {bars:columns$}  {}",
-                    budget(rule)
-                )
-                .trim_end()
-                .to_owned(),
+                format!("{name:name_width$}  {severity}  {matches:>9}  {alerts:>8}  {bars:columns$}  {}", budget(rule))
+                    .trim_end()
+                    .to_owned(),
             );
         } else {
             lines.push(name);
@@ -236,12 +233,7 @@ pub fn verdict(diff: &Diff) -> String {
         count => format!("{} of them critical", number(count)),
     };
     let lost = if diff.lost == 0 { "0 lost".to_owned() } else { format!("{} lost, {critical}", number(diff.lost)) };
-    format!(
-        "{} before, {} now: {lost}; {} gained",
-        plural(diff.before, "alert"),
-        number(diff.now),
-        number(diff.gained)
-    )
+    format!("{} before, {} now: {lost}; {} gained", plural(diff.before, "alert"), number(diff.now), number(diff.gained))
 }
 
 /// `12 -> 9: 4 lost, 1 gained, 2 of another severity`

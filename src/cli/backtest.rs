@@ -99,4 +99,3 @@ fn routes(config: &Config) -> Routes {
     let rate = |(name, settings): (&String, &crate::endpoint::Settings)| Some((name.clone(), settings.rate?));
     Routes { topics: config.topics.clone(), rates: config.endpoints.iter().filter_map(rate).collect() }
 }
-

@@ -159,21 +159,28 @@ fn write_past(path: &Path, args: &Args, settings: &Settings) -> anyhow::Result<E
     };
     let trouble = || format!("cannot write `{}`", path.display());
     let file = std::io::BufWriter::new(std::fs::File::create(path).with_context(trouble)?);
-    let packed = path.extension().is_some_and(|extension| extension == "gz");
-    let mut out: Box<dyn Write> = match packed {
-        true => Box::new(flate2::write::GzEncoder::new(file, flate2::Compression::default())),
-        false => Box::new(file),
-    };
     let span = Duration::from_secs(u64::from(args.days) * 86_400);
     let traces = args.traces.unwrap_or((args.rate * span.as_secs_f64() / 60.0) as u64);
-    let mut count = 0_u64;
-    for trace in scenario::past(settings, kind, traces, span, clock::now()) {
-        writeln!(out, "{trace}").with_context(trouble)?;
-        count += 1;
-    }
-    out.flush().with_context(trouble)?;
+    let past = scenario::past(settings, kind, traces, span, clock::now());
+    let count = match path.extension().is_some_and(|extension| extension == "gz") {
+        true => {
+            let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::default());
+            lines(past, &mut packed).and_then(|count| packed.finish()?.flush().map(|()| count))
+        }
+        false => lines(past, file),
+    };
+    let count = count.with_context(trouble)?;
     say(&format!("{count} traces of {} days written to {}\n", args.days, path.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+fn lines(traces: impl Iterator<Item = serde_json::Value>, mut out: impl Write) -> std::io::Result<u64> {
+    let mut count = 0;
+    for trace in traces {
+        writeln!(out, "{trace}")?;
+        count += 1;
+    }
+    out.flush().map(|()| count)
 }
 
 /// A reader that has gone away must not end the emulator.

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     clock,
-    rule::explain::{Explanation, Near, Verdict, explain},
+    rule::{
+        Evidence,
+        explain::{Explanation, Near, Verdict, explain},
+    },
     source::{
         Record, clouds, file,
         listing::{Listing, Query},
@@ -135,7 +138,8 @@ fn draw(explanation: &Explanation<'_>, width: usize) -> Vec<String> {
     let trace = explanation.trace;
     let bold = Style::new().bold();
     let dim = Style::new().dimmed();
-    let mut lines = vec![styled(bold, &format!("{} {}", trace.time.strftime("%Y-%m-%d %H:%M:%SZ"), visible(&trace.id)))];
+    let mut lines =
+        vec![styled(bold, &format!("{} {}", trace.time.strftime("%Y-%m-%d %H:%M:%SZ"), visible(&trace.id)))];
     let mut facts = format!(
         "{}: {} {} on {}, {}",
         trace.actor_label(),
@@ -170,9 +174,11 @@ fn draw(explanation: &Explanation<'_>, width: usize) -> Vec<String> {
             lines.extend(indented(&format!("\"{title}\""), 11, width));
         }
         let names = found.evidence.iter().map(|seen| seen.field.chars().count()).max().unwrap_or(0);
+        let value = |seen: &Evidence| seen.found.as_deref().map_or("(nothing)".to_owned(), shortened);
+        let values = found.evidence.iter().map(|seen| value(seen).chars().count()).filter(|width| *width <= 40);
+        let values = values.max().unwrap_or(0);
         for seen in &found.evidence {
-            let value = seen.found.as_deref().map_or("(nothing)".to_owned(), |found| shortened(found));
-            let told = format!("{:names$}  {value}   is {}", seen.field, seen.expected);
+            let told = format!("{:names$}  {:values$}  is {}", seen.field, value(seen), seen.expected);
             lines.extend(indented(&told, 11, width).into_iter().map(|line| styled(dim, &line)));
         }
     }

@@ -83,8 +83,7 @@ impl PastArgs {
         }
         let settings = self.sources(config)?;
         let sources = settings.iter().map(|settings| Ok(Source::Cts(Box::new(Cts::new(settings)?))));
-        let mut sources: Vec<Source> =
-            sources.collect::<Result<_, SourceError>>().map_err(|error| failed(&error))?;
+        let mut sources: Vec<Source> = sources.collect::<Result<_, SourceError>>().map_err(|error| failed(&error))?;
         let to = clock::now();
         // The oldest minute may be gone by the time it is asked for.
         let from = clock::minus(to, back.min(RETENTION - Duration::from_secs(60)));

@@ -40,7 +40,8 @@ impl RulesArg {
         let loaded = path.exists().then(|| config::load(path));
         let own = path.display().to_string();
         let trouble = loaded.as_ref().filter(|loaded| loaded.config.is_none()).and_then(|loaded| {
-            let problem = loaded.problems.iter().find(|problem| problem.level == Level::Error && problem.file == own)?;
+            let problem =
+                loaded.problems.iter().find(|problem| problem.level == Level::Error && problem.file == own)?;
             Some(format!("{own}: {}", problem.text))
         });
         let named = self.shipped || !self.rules.is_empty();

@@ -83,9 +83,7 @@ pub fn explain<'a>(rules: &'a RuleSet, trace: &'a Trace) -> Explanation<'a> {
 fn of<'a>(rule: &'a Rule, trace: &Trace) -> Vec<Match<'a>> {
     let mut found = Vec::new();
     let steps: Vec<(usize, &Condition)> = match &rule.when {
-        Some(When::Sequence { steps, .. }) => {
-            steps.iter().enumerate().filter(|(_, step)| step.holds(trace)).collect()
-        }
+        Some(When::Sequence { steps, .. }) => steps.iter().enumerate().filter(|(_, step)| step.holds(trace)).collect(),
         _ => Vec::new(),
     };
     let sequence = matches!(rule.when, Some(When::Sequence { .. }));

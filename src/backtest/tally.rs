@@ -37,6 +37,8 @@ pub struct Tally<'a> {
     pub rules: &'a RuleSet,
     rehearsal: Rehearsal<'a>,
     depth: Depth,
+    /// Some rule rings for what does not come.
+    awaits: bool,
     matched: u64,
     counts: Vec<Counts>,
     /// Every alert, in the order of opening.
@@ -135,6 +137,7 @@ impl<'a> Tally<'a> {
             rules,
             rehearsal: Rehearsal::new(rules, start),
             depth,
+            awaits: rules.rules.iter().any(|rule| matches!(rule.when, Some(When::Absent { .. }))),
             matched: 0,
             counts: vec![Counts::default(); rules.rules.len()],
             marks: Vec::new(),
@@ -145,11 +148,18 @@ impl<'a> Tally<'a> {
     }
 
     pub fn feed(&mut self, traces: &[Arc<Trace>]) {
-        self.now = traces.iter().map(|trace| trace.time).fold(self.now, Timestamp::max);
-        let looked = ring::look(self.rules, traces);
-        self.count(&looked);
-        let rings = self.rehearsal.looked(&looked, self.now);
-        self.note(rings);
+        // A silence may end, and be told, between two traces of one page.
+        let page = if self.awaits { 1 } else { traces.len().max(1) };
+        for traces in traces.chunks(page) {
+            let Some(oldest) = traces.iter().map(|trace| trace.time).min() else { continue };
+            self.now = traces.iter().map(|trace| trace.time).fold(self.now, Timestamp::max);
+            let rings = self.rehearsal.advance(oldest);
+            self.note(rings);
+            let looked = ring::look(self.rules, traces);
+            self.count(&looked);
+            let rings = self.rehearsal.looked(&looked, self.now);
+            self.note(rings);
+        }
     }
 
     pub fn finish(&mut self, end: Timestamp) {

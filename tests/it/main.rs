@@ -4,6 +4,7 @@
 
 mod case;
 mod check;
+mod backtest;
 mod cli;
 mod customer;
 mod deliver;
@@ -11,6 +12,7 @@ mod demo;
 mod docs;
 mod emulator;
 mod endpoint;
+mod explain;
 mod http;
 mod ingest;
 mod kill;

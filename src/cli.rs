@@ -17,6 +17,7 @@ pub mod backtest;
 pub mod catalog;
 pub mod check;
 pub mod completions;
+pub mod convert;
 pub mod delivery;
 pub mod demo;
 pub mod emulate;
@@ -89,6 +90,8 @@ pub enum Command {
     Schema(schema::Args),
     /// A language server for rule files and the configuration
     Lsp(lsp::Args),
+    /// Turn Sigma rules and key event notifications into rules
+    Convert(convert::Args),
     /// Completions for a shell
     Completions(completions::Args),
 }
@@ -127,6 +130,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Emulate(args) => emulate::run(args).await,
         Command::Schema(args) => schema::run(args).await,
         Command::Lsp(args) => lsp::run(args).await,
+        Command::Convert(args) => convert::run(args).await,
         Command::Completions(args) => completions::run(args).await,
     }
 }

@@ -13,6 +13,7 @@
 //! loops  ingest  deliver  sweep
 //! ports  source  endpoint  store  emulator
 //! logic  backtest  rule  ring  topic  render  catalog  document  generation  backoff
+//! logic  convert  rule  ring  topic  render  catalog  document  generation  backoff
 //! words  trace  alert  notification  delivery  checkpoint  clock  health  metrics  secret  id
 //! ```
 
@@ -39,6 +40,7 @@ pub mod store;
 pub mod backoff;
 pub mod backtest;
 pub mod catalog;
+pub mod convert;
 pub mod document;
 pub mod generation;
 pub mod render;

@@ -46,6 +46,9 @@ const FIELDS: &[(Cloud, &str, fn() -> Target)] = &[
     (Cloud::Azure, "properties.message", || Target::Operation),
     (Cloud::Azure, "activitydisplayname", || Target::Operation),
     (Cloud::Azure, "operation", || Target::Operation),
+    (Cloud::Azure, "eventname", || Target::Operation),
+    (Cloud::Azure, "eventsource", || Target::Service),
+    (Cloud::Azure, "workload", || Target::Service),
     (Cloud::Azure, "status", || Target::Outcome),
     (Cloud::Azure, "properties.status", || Target::Outcome),
     (Cloud::Azure, "result", || Target::Outcome),
@@ -86,6 +89,9 @@ fn target(cloud: Cloud, name: &str) -> Target {
         return found;
     }
     for (of, prefix, body) in BODIES {
+        if *of == cloud && Some(lower.as_str()) == prefix.strip_suffix('.') {
+            return Target::Guess(body(Vec::new()));
+        }
         if *of == cloud && lower.starts_with(prefix) && lower.len() > prefix.len() {
             return Target::Guess(body(name[prefix.len()..].split('.').map(str::to_owned).collect()));
         }
@@ -101,6 +107,8 @@ pub fn group_by(cloud: Cloud, name: &str) -> Option<Field> {
         Target::Operation => Some(Field::Operation),
         Target::Service => Some(Field::Service),
         Target::Field(field) => Some(field),
+        // A full name or a short one: who is the same stays the same.
+        Target::Guess(field @ Field::ActorName) => Some(field),
         _ => None,
     }
 }
@@ -185,7 +193,7 @@ fn outcome(name: &str, value: &Value, line: usize, notes: &mut Notes) -> Term {
 
 fn error_code(name: &str, value: &Value, line: usize, notes: &mut Notes) -> Term {
     match (value, word(value).as_deref()) {
-        (Value::Null | Value::Exists(false), _) | (_, Some("success" | "")) => is(Field::Outcome, "succeeded"),
+        (Value::Null | Value::Exists(false), _) | (_, Some("success" | "null" | "")) => is(Field::Outcome, "succeeded"),
         (Value::Exists(true), _) => failed(),
         (Value::Pattern(pattern), _) if pattern.is_anything() => failed(),
         (_, Some("failed authentication")) => failed(),

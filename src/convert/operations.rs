@@ -92,7 +92,7 @@ pub fn operations(cloud: Cloud, patterns: &[&Pattern], line: usize, notes: &mut 
             }
         }
         let pairs: BTreeSet<Pair> = rows.iter().flat_map(|row| row.pairs.iter().copied()).collect();
-        if pattern.literal().is_none() && !(cloud == Cloud::Gcp && pattern.only_the_version_is_open()) {
+        if pattern.literal().is_none() && !(cloud == Cloud::Gcp && pattern.names_one_method()) {
             let text = format!("line {line}: the pattern `{shown}` as the {} operations known to fit it", pairs.len());
             notes.guess(text);
         }
@@ -111,8 +111,12 @@ pub fn services(cloud: Cloud, patterns: &[&Pattern], line: usize, notes: &mut No
                 let fits = |name: &str| pattern.matches(&format!("{name}.amazonaws.com")) || pattern.matches(name);
                 found.extend(SOURCES.iter().filter(|(name, _)| fits(name)).flat_map(|(_, services)| services.iter()));
             }
-            _ => {
-                for line in TABLE.lines().filter(|line| line.starts_with("gcp") && cloud == Cloud::Gcp) {
+            Cloud::Azure => {
+                let directory = pattern.matches("AzureActiveDirectory");
+                found.extend(directory.then_some("IAM"));
+            }
+            Cloud::Gcp => {
+                for line in TABLE.lines().filter(|line| line.starts_with("gcp")) {
                     let mut columns = line.split(" | ");
                     let (name, pairs) = (columns.nth(1).unwrap_or_default(), columns.nth(1).unwrap_or_default());
                     if pattern.matches(&format!("{name}.googleapis.com")) {

@@ -68,10 +68,15 @@ impl Pattern {
         self.0 == [Part::Any]
     }
 
-    /// `v*.compute.firewalls.delete`
-    pub fn only_the_version_is_open(&self) -> bool {
+    /// Open in front of a dot only: `*.DeleteSink`, `v*.compute.firewalls.delete`, `io.k8s.core.v*.secrets.delete`.
+    pub fn names_one_method(&self) -> bool {
+        let dotted = |rest: &str| rest.starts_with('.');
         match self.0.as_slice() {
-            [Part::Text(v), Part::Any, Part::Text(rest)] => v.eq_ignore_ascii_case("v") && rest.starts_with('.'),
+            [Part::Any, Part::Text(rest)] => dotted(rest),
+            [Part::Text(v), Part::Any, Part::Text(rest)] => {
+                let before = v.strip_suffix(['v', 'V']);
+                before.is_some_and(|before| before.is_empty() || before.ends_with('.')) && dotted(rest)
+            }
             _ => false,
         }
     }

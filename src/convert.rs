@@ -149,7 +149,13 @@ fn verify(one: &mut Converted) {
             .map(|c| c.fires)
             .collect())
     };
-    match failing(draft) {
+    let mut found = failing(draft);
+    if draft.when.is_some() && !draft.fires.is_empty() && found.as_ref().map_or(true, |failed| !failed.is_empty()) {
+        // A window is worth having without its case.
+        draft.fires.clear();
+        found = failing(draft);
+    }
+    match found {
         Err(reason) => *one = Converted::refused(one.title.clone(), one.place.clone(), vec![reason]),
         Ok(failed) => {
             if failed.contains(&false) {

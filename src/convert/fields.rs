@@ -115,7 +115,7 @@ pub fn group_by(cloud: Cloud, name: &str) -> Option<Field> {
 
 pub fn selection(cloud: Cloud, selection: &Selection, notes: &mut Notes) -> Term {
     match selection {
-        Selection::All(parts) => Term::all(parts.iter().map(|part| self::selection(cloud, part, notes)).collect()),
+        Selection::All(parts) => all(cloud, parts, notes),
         Selection::Any(parts) => Term::any(parts.iter().map(|part| self::selection(cloud, part, notes)).collect()),
         Selection::Item(item) => self::item(cloud, item, notes),
         Selection::Keywords(patterns, line) => {
@@ -125,12 +125,43 @@ pub fn selection(cloud: Cloud, selection: &Selection, notes: &mut Notes) -> Term
             if cloud != Cloud::Azure || !patterns.iter().all(names) {
                 return notes.lost(super::selection::keywords(*line));
             }
-            let term = operations::operations(cloud, &patterns.iter().collect::<Vec<_>>(), *line, notes);
+            let term = operations::operations(cloud, &[patterns.iter().collect()], *line, notes);
             if !term.is_never() {
                 notes.guess(format!("line {line}: keywords as the names of operations"));
             }
             term
         }
+    }
+}
+
+/// A map. What starts with one text and ends with another is one operation, so both are asked at once.
+fn all(cloud: Cloud, parts: &[Selection], notes: &mut Notes) -> Term {
+    let name = |part: &&Selection| match part {
+        Selection::Item(item) => {
+            let patterns = item.values.iter().all(|value| matches!(value, Value::Pattern(_)));
+            patterns && !item.all && matches!(target(cloud, &item.field), Target::Operation)
+        }
+        _ => false,
+    };
+    let named: Vec<&Selection> = parts.iter().filter(name).collect();
+    let mut terms = Vec::new();
+    if let [Selection::Item(first), _, ..] = named.as_slice() {
+        let groups: Vec<Vec<&Pattern>> = named.iter().map(|part| patterns(part)).collect();
+        terms.push(operations::operations(cloud, &groups, first.line, notes));
+        let others = parts.iter().filter(|part| !name(part));
+        terms.extend(others.map(|part| selection(cloud, part, notes)));
+    } else {
+        terms.extend(parts.iter().map(|part| selection(cloud, part, notes)));
+    }
+    Term::all(terms)
+}
+
+fn patterns(part: &Selection) -> Vec<&Pattern> {
+    match part {
+        Selection::Item(item) => {
+            item.values.iter().filter_map(|value| if let Value::Pattern(p) = value { Some(p) } else { None }).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -140,7 +171,11 @@ fn item(cloud: Cloud, item: &Item, notes: &mut Notes) -> Term {
         item.values.iter().filter_map(|value| if let Value::Pattern(p) = value { Some(p) } else { None }).collect();
     let whole = patterns.len() == item.values.len() && !item.all;
     match target(cloud, name) {
-        Target::Operation if whole => operations::operations(cloud, &patterns, line, notes),
+        Target::Operation if whole => operations::operations(cloud, &[patterns], line, notes),
+        Target::Operation if patterns.len() == item.values.len() => {
+            let groups: Vec<Vec<&Pattern>> = patterns.into_iter().map(|pattern| vec![pattern]).collect();
+            operations::operations(cloud, &groups, line, notes)
+        }
         Target::Service if whole => operations::services(cloud, &patterns, line, notes),
         Target::Operation | Target::Service => {
             notes.lost(format!("line {line}: `{name}` is carried by name only, not by expressions"))

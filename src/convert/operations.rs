@@ -71,34 +71,41 @@ const SOURCES: &[(&str, &[&str])] = &[
 /// Where GCP's names carry the version of the API, in front.
 const VERSIONS: [&str; 3] = ["", "v1.", "beta."];
 
-/// The operations here that one of `patterns` names there.
-pub fn operations(cloud: Cloud, patterns: &[&Pattern], line: usize, notes: &mut Notes) -> Term {
-    let mut parts = Vec::new();
-    for pattern in patterns {
-        let names = |row: &&Row| {
-            let versions: &[&str] = if cloud == Cloud::Gcp { &VERSIONS } else { &[""] };
-            row.cloud == cloud && versions.iter().any(|version| pattern.matches(&format!("{version}{}", row.name)))
-        };
-        let rows: Vec<&Row> = ROWS.iter().filter(names).collect();
-        let shown = pattern.shown();
-        if rows.is_empty() {
-            parts.push(notes.lost(format!("line {line}: the operation `{shown}` has no counterpart")));
-            continue;
+/// The operations here that fit every one of `groups`, of each by one of its patterns.
+pub fn operations(cloud: Cloud, groups: &[Vec<&Pattern>], line: usize, notes: &mut Notes) -> Term {
+    let fits = |pattern: &Pattern, row: &Row| {
+        let versions: &[&str] = if cloud == Cloud::Gcp { &VERSIONS } else { &[""] };
+        versions.iter().any(|version| pattern.matches(&format!("{version}{}", row.name)))
+    };
+    let ours = || ROWS.iter().filter(|row| row.cloud == cloud);
+    let rows: Vec<&Row> =
+        ours().filter(|row| groups.iter().all(|group| group.iter().any(|pattern| fits(pattern, row)))).collect();
+    for pattern in groups.iter().flatten() {
+        if !ours().any(|row| fits(pattern, row)) {
+            notes.lost(format!("line {line}: the operation `{}` has no counterpart", pattern.shown()));
         }
-        for row in &rows {
-            if let Some(caveat) = row.caveat {
-                let found: Vec<&str> = row.pairs.iter().map(|(_, operation)| *operation).collect();
-                notes.guess(format!("line {line}: `{}` as `{}`: {caveat}", row.name, found.join("`, `")));
-            }
-        }
-        let pairs: BTreeSet<Pair> = rows.iter().flat_map(|row| row.pairs.iter().copied()).collect();
-        if pattern.literal().is_none() && !(cloud == Cloud::Gcp && pattern.names_one_method()) {
-            let text = format!("line {line}: the pattern `{shown}` as the {} operations known to fit it", pairs.len());
-            notes.guess(text);
-        }
-        parts.push(Term::Operations(pairs));
     }
-    Term::any(parts)
+    if rows.is_empty() {
+        let shown: Vec<String> = groups.iter().flatten().map(|pattern| pattern.shown()).collect();
+        if groups.len() > 1 {
+            notes.lost(format!("line {line}: no known operation fits `{}`", shown.join("` and `")));
+        }
+        return Term::never();
+    }
+    for row in &rows {
+        if let Some(caveat) = row.caveat {
+            let found: Vec<&str> = row.pairs.iter().map(|(_, operation)| *operation).collect();
+            notes.guess(format!("line {line}: `{}` as `{}`: {caveat}", row.name, found.join("`, `")));
+        }
+    }
+    let pairs: BTreeSet<Pair> = rows.iter().flat_map(|row| row.pairs.iter().copied()).collect();
+    let exact = |pattern: &&Pattern| pattern.literal().is_some() || cloud == Cloud::Gcp && pattern.names_one_method();
+    let open: Vec<String> = groups.iter().flatten().filter(|p| !exact(p)).map(|pattern| pattern.shown()).collect();
+    if !open.is_empty() {
+        let text = format!("line {line}: the pattern `{}` as the operations known to fit it", open.join("`, `"));
+        notes.guess(text);
+    }
+    Term::Operations(pairs)
 }
 
 /// The services that an event source stands for: `kms.amazonaws.com`, `storage.googleapis.com`.

@@ -16,6 +16,11 @@ pub fn samples(term: &Term) -> (Vec<(String, String)>, Vec<(String, String)>) {
         // Nothing must hold but what must not: any other operation will do.
         return (vec![("operation".into(), "somethingElse".into())], Vec::new());
     }
+    // A trace without an actor is the platform's own.
+    let system = fires.iter().any(|(field, value)| field == "origin" && value == "system");
+    if !system && !fires.iter().any(|(field, _)| field == "actor.name") {
+        fires.push(("actor.name".into(), "alice".into()));
+    }
     let mut silent = fires.clone();
     match silent.iter_mut().find(|(field, _)| field == "operation") {
         Some((_, operation)) => *operation = "somethingElse".into(),

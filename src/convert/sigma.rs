@@ -98,6 +98,9 @@ fn finish(read: Read) -> Converted {
         Ok(body) => body,
     };
     let Body { term, when, notes, mut draft, .. } = body;
+    // Counting to one is ringing for each.
+    let single = |when: &When| matches!(when, When::Count { at_least: 1, .. } | When::Distinct { at_least: 1, .. });
+    let when = when.filter(|when| !single(when));
     let (fires, silent) = samples(&term);
     let told = notes.told();
     let verdict = if told.is_empty() { Verdict::Carried } else { Verdict::Partly };

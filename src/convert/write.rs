@@ -113,7 +113,8 @@ fn when(when: &When) -> Yaml {
             ],
         ),
     };
-    let keys = keys.into_iter().filter(|(_, value)| *value != Yaml::List(Vec::new()));
+    // Without `by` all are counted together; `same` is asked for even if it is empty.
+    let keys = keys.into_iter().filter(|(key, value)| *key != "by" || *value != Yaml::List(Vec::new()));
     Yaml::Map(vec![(kind.to_owned(), Yaml::Map(keys.map(|(key, value)| (key.to_owned(), value)).collect()))])
 }
 

@@ -6,6 +6,7 @@ mod case;
 mod check;
 mod backtest;
 mod cli;
+mod convert;
 mod customer;
 mod deliver;
 mod demo;

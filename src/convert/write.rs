@@ -17,6 +17,8 @@ pub fn text(drafts: &[Draft]) -> String {
             out.push('\n');
         }
         for line in draft.comments.iter().flat_map(|comment| comment.lines()) {
+            // A carriage return or a separator would end the comment and begin YAML.
+            let line: String = line.chars().map(|c| if breaks(c) { ' ' } else { c }).collect();
             out += &format!("  # {}\n", line.trim_end());
         }
         let mut body = String::new();
@@ -24,6 +26,10 @@ pub fn text(drafts: &[Draft]) -> String {
         out += &format!("  - {}", body.trim_start());
     }
     out
+}
+
+fn breaks(char: char) -> bool {
+    char.is_control() || ['\u{2028}', '\u{2029}', '\u{feff}'].contains(&char)
 }
 
 fn rule(draft: &Draft) -> Yaml {

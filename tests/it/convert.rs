@@ -206,7 +206,7 @@ fn correlations_take_their_rules_along() {
 fn files_hold_several_rules_and_keep_their_authors() {
     let converted = sigma(&[file("s.yml", SIGMA), file("s.yml", SIGMA), file("bad.yml", "title: [\n")]);
     assert_eq!(counts(&converted), [2, 2, 3], "{converted:?}");
-    assert_eq!(converted[1].place, "s.yml:28");
+    assert_eq!(converted[1].place, "s.yml:29");
     let set = loaded(&converted);
     let ids: Vec<&str> = set.rules.iter().map(|rule| rule.id.as_str()).collect();
     assert_eq!(
@@ -229,7 +229,15 @@ fn files_hold_several_rules_and_keep_their_authors() {
 /// Hostile texts end in words, never in YAML that means something else.
 #[test]
 fn texts_of_strangers_stay_texts() {
-    for title in ["'{{ actor.name }}'", r#""a\n- id: x""#, "'# \" \\ : {'", r#""\u0007\u2028""#, "'----'", "ünï"] {
+    for title in [
+        "'{{ actor.name }}'",
+        r#""a\n- id: x""#,
+        "'# \" \\ : {'",
+        r#""\u0007\u2028""#,
+        r#""a\r  - id: x\r""#,
+        "'----'",
+        "ünï",
+    ] {
         let text = format!(
             "title: {title}\nauthor: \"x\\n  - id: y\"\nlogsource: {AWS}\ndescription: \"{{{{ x }}}}: - \\\"\"\ndetection:\n  s: {{ eventName: CreateUser, userIdentity.userName: \"$x\\\"\\n\" }}\n  condition: s\n"
         );

@@ -26,8 +26,11 @@ enum Target {
     Unknown,
 }
 
+type FieldRow = (Cloud, &'static str, fn() -> Target);
+type BodyRow = (Cloud, &'static str, fn(Vec<String>) -> Field);
+
 /// Fields of a cloud, by their names in lower case; the last part alone is looked up too.
-const FIELDS: &[(Cloud, &str, fn() -> Target)] = &[
+const FIELDS: &[FieldRow] = &[
     (Cloud::Aws, "eventname", || Target::Operation),
     (Cloud::Aws, "eventsource", || Target::Service),
     (Cloud::Aws, "errorcode", || Target::ErrorCode),
@@ -73,7 +76,7 @@ const FIELDS: &[(Cloud, &str, fn() -> Target)] = &[
 ];
 
 /// Prefixes below which the body of a request or an answer stands.
-const BODIES: &[(Cloud, &str, fn(Vec<String>) -> Field)] = &[
+const BODIES: &[BodyRow] = &[
     (Cloud::Aws, "requestparameters.", Field::Request),
     (Cloud::Aws, "responseelements.", Field::Response),
     (Cloud::Gcp, "gcp.audit.request.", Field::Request),

@@ -6,8 +6,11 @@
 use super::term::{Check, Term};
 use crate::trace::Field;
 
+/// A trace in short: fields and their values.
+type Sample = Vec<(String, String)>;
+
 /// The fields of a trace that fires, and of one that does not because its operation is another.
-pub fn samples(term: &Term) -> (Vec<(String, String)>, Vec<(String, String)>) {
+pub fn samples(term: &Term) -> (Sample, Sample) {
     let mut fires = Vec::new();
     if !fill(term, &mut fires) {
         return (Vec::new(), Vec::new());

@@ -3,12 +3,12 @@
 //! Pure: file texts in, a [`RuleSet`] or every [`Problem`](crate::document::Problem) out; a trace in,
 //! matches out. A loaded rule cannot fail at run time.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     alert::{Key, Severity},
     clock::Timestamp,
-    trace::{Field, Trace},
+    trace::{Field, Look, Trace},
 };
 
 pub mod case;
@@ -16,9 +16,9 @@ pub mod check;
 mod compile;
 pub mod condition;
 pub mod evidence;
-pub mod lint;
 pub mod explain;
-mod lint;
+mod index;
+pub mod lint;
 pub mod load;
 mod pattern;
 mod sample;
@@ -31,6 +31,7 @@ pub use case::{Case, CaseResult};
 pub use condition::{Condition, Miss};
 pub use lint::lint;
 pub use evidence::Evidence;
+use index::Index;
 pub use load::load;
 pub use shipped::shipped;
 pub use template::Template;
@@ -136,9 +137,11 @@ impl Default for Dedup {
 /// All rules of one generation.
 #[derive(Debug, Clone, Default)]
 pub struct RuleSet {
+    /// In file order. To change them, make another set: the index belongs to these.
     pub rules: Vec<Rule>,
     /// First 12 characters of a hash over all files: which rules a decision was made with.
     pub generation: String,
+    index: Arc<Index>,
 }
 
 /// One condition of one rule that a trace satisfies.
@@ -150,30 +153,41 @@ pub struct Holding {
 }
 
 impl RuleSet {
+    pub fn new(rules: Vec<Rule>, generation: String) -> Self {
+        Self { index: Arc::new(Index::new(&rules)), rules, generation }
+    }
+
     /// Everything in the set that the trace satisfies, in file order; rules that are off are not asked.
-    pub fn holding(&self, trace: &Trace) -> Vec<Holding> {
-        let live = self.rules.iter().enumerate().filter(|(_, rule)| rule.mode != Mode::Off);
-        live.flat_map(|(index, rule)| rule.parts(trace).into_iter().map(move |part| Holding { rule: index, part }))
-            .collect()
+    pub fn holding<L: Look + ?Sized>(&self, trace: &L) -> Vec<Holding> {
+        self.index.holding(&self.rules, trace)
+    }
+
+    /// The same, found by asking every rule: what [`holding`](Self::holding) is measured and tested against.
+    pub fn holding_one_by_one<L: Look + ?Sized>(&self, trace: &L) -> Vec<Holding> {
+        let parts = index::parts(&self.rules).map(|(rule, part, _)| Holding { rule, part });
+        parts.filter(|holding| self.rules[holding.rule].satisfied(holding.part, trace)).collect()
     }
 }
 
 impl Rule {
+    /// The parts of this rule that the trace satisfies, whatever its mode.
     fn parts(&self, trace: &Trace) -> Vec<Part> {
-        let mut parts = Vec::new();
-        if self.condition.holds(trace) {
-            match &self.when {
-                Some(When::Sequence { steps, .. }) => {
-                    let held = steps.iter().enumerate().filter(|(_, step)| step.holds(trace));
-                    parts.extend(held.map(|(index, _)| Part::Step(index)));
-                }
-                _ => parts.push(Part::Match),
+        let steps = match &self.when {
+            Some(When::Sequence { steps, .. }) => (0..steps.len()).map(Part::Step).collect(),
+            _ => vec![Part::Match],
+        };
+        steps.into_iter().chain([Part::Then]).filter(|part| self.satisfied(*part, trace)).collect()
+    }
+
+    fn satisfied<L: Look + ?Sized>(&self, part: Part, trace: &L) -> bool {
+        match (part, &self.when, &self.then) {
+            (Part::Match, ..) => self.condition.holds(trace),
+            (Part::Step(step), Some(When::Sequence { steps, .. }), _) => {
+                self.condition.holds(trace) && steps.get(step).is_some_and(|step| step.holds(trace))
             }
+            (Part::Then, _, Some(then)) => then.condition.holds(trace),
+            (Part::Step(_) | Part::Then, ..) => false,
         }
-        if self.then.as_ref().is_some_and(|then| then.condition.holds(trace)) {
-            parts.push(Part::Then);
-        }
-        parts
     }
 
     /// The exception that makes the rule leave this trace alone.

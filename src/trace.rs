@@ -9,11 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 
 pub mod action;
+mod body;
 pub mod decode;
 pub mod field;
 pub mod meaning;
+pub mod raw;
+mod scan;
 
-pub use field::Field;
+pub use field::{Field, Look};
+pub use raw::Raw;
 
 /// A trace as CTS recorded it. Field meanings: CTS API reference, *trace object*.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -145,21 +149,11 @@ impl Trace {
     }
 
     pub fn outcome(&self) -> Outcome {
-        match self.rating {
-            Rating::Normal => Outcome::Succeeded,
-            Rating::Warning => Outcome::Failed,
-            Rating::Incident => Outcome::Incident,
-            Rating::Other(_) => Outcome::Unknown,
-        }
+        Outcome::of(&self.rating)
     }
 
     pub fn origin(&self) -> Origin {
-        match self.trace_type.as_deref() {
-            Some(t) if t.eq_ignore_ascii_case("ConsoleAction") => Origin::Console,
-            Some(t) if t.eq_ignore_ascii_case("ApiCall") => Origin::Api,
-            Some(t) if t.eq_ignore_ascii_case("SystemAction") => Origin::System,
-            _ => Origin::Other,
-        }
+        Origin::of(self.trace_type.as_deref())
     }
 
     pub fn actor_kind(&self) -> ActorKind {
@@ -201,12 +195,9 @@ impl Trace {
 impl Rating {
     /// Reads the cloud's word, whatever its case.
     pub fn parse(word: &str) -> Self {
-        match word.trim().to_ascii_lowercase().as_str() {
-            "normal" => Self::Normal,
-            "warning" => Self::Warning,
-            "incident" => Self::Incident,
-            _ => Self::Other(word.to_owned()),
-        }
+        let known = |rating: &Self| rating.as_str().eq_ignore_ascii_case(word.trim());
+        let found = [Self::Normal, Self::Warning, Self::Incident].into_iter().find(known);
+        found.unwrap_or_else(|| Self::Other(word.to_owned()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -232,6 +223,15 @@ impl From<Rating> for String {
 }
 
 impl Outcome {
+    pub fn of(rating: &Rating) -> Self {
+        match rating {
+            Rating::Normal => Self::Succeeded,
+            Rating::Warning => Self::Failed,
+            Rating::Incident => Self::Incident,
+            Rating::Other(_) => Self::Unknown,
+        }
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
@@ -243,6 +243,15 @@ impl Outcome {
 }
 
 impl Origin {
+    pub fn of(trace_type: Option<&str>) -> Self {
+        match trace_type {
+            Some(t) if t.eq_ignore_ascii_case("ConsoleAction") => Self::Console,
+            Some(t) if t.eq_ignore_ascii_case("ApiCall") => Self::Api,
+            Some(t) if t.eq_ignore_ascii_case("SystemAction") => Self::System,
+            _ => Self::Other,
+        }
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Console => "console",

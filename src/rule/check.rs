@@ -1,14 +1,16 @@
 //! What one field of a trace must be.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
-use regex::Regex;
 
-use super::words::{Words, fold_case};
+use super::{
+    pattern::Pattern,
+    words::{Words, fold_case},
+};
 use crate::{
     clock::Timestamp,
-    trace::{Field, Trace},
+    trace::{Field, Look},
 };
 
 /// A pattern looks at this much of a field: linear time is only kind to short texts.
@@ -23,7 +25,7 @@ pub enum Check {
     Prefix(Vec<String>),
     Suffix(Vec<String>),
     Contains(Vec<String>),
-    Regex(Vec<Regex>),
+    Regex(Vec<Pattern>),
     Cidr(Vec<IpNet>),
     Compare(Order, Bound),
     /// Of the cloud's three ratings, this one or a worse one.
@@ -47,7 +49,7 @@ pub enum Bound {
 }
 
 impl Check {
-    pub fn holds(&self, field: &Field, trace: &Trace) -> bool {
+    pub fn holds<L: Look + ?Sized>(&self, field: &Field, trace: &L) -> bool {
         let found = trace.get(field);
         match self {
             Self::Not(inner) => return !inner.holds(field, trace),
@@ -56,7 +58,7 @@ impl Check {
         }
         let Some(found) = found else { return false };
         let found = found.as_ref();
-        let folded = || if field.ignores_case() { fold_case(found) } else { found.to_owned() };
+        let folded = || if field.ignores_case() { fold_case(found) } else { Cow::Borrowed(found) };
         match self {
             Self::Is(lists) => lists.iter().any(|words| words.hold(found)),
             Self::Prefix(parts) => any(parts, &folded(), |text, part| text.starts_with(part)),
@@ -93,7 +95,7 @@ fn any(parts: &[String], text: &str, test: fn(&str, &str) -> bool) -> bool {
 }
 
 /// An address; one of IPv4 written as IPv6 counts as the IPv4 address, a zone is not looked at.
-fn address(text: &str) -> Option<IpAddr> {
+pub(super) fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim().split('%').next().unwrap_or_default();
     text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }

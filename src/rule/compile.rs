@@ -135,7 +135,7 @@ fn operator(walk: &Walk<'_>, name: &str, key: Span, value: &Walk<'_>, field: &Fi
     let not = |check| Check::Not(Box::new(check));
     let folded = |value: &Walk<'_>| {
         let texts = texts(value, lists)?;
-        Some(texts.into_iter().map(|text| if field.ignores_case() { fold_case(&text) } else { text }).collect())
+        Some(texts.into_iter().map(|text| if field.ignores_case() { fold_case(&text).into_owned() } else { text }).collect())
     };
     match name {
         "not" => check(value, field, lists).map(not),
@@ -263,7 +263,7 @@ fn expected_word(walk: &Walk<'_>, field: &Field, word: &str) -> Option<()> {
         _ => return Some(()),
     };
     let lower = fold_case(word);
-    if word.contains('*') || known.contains(&lower.as_str()) {
+    if word.contains('*') || known.contains(&lower.as_ref()) {
         return Some(());
     }
     let hint = match did_you_mean(word, known.iter().copied()) {
@@ -327,5 +327,5 @@ fn at_least(walk: &Walk<'_>, field: &Field) -> Option<Check> {
         walk.report(Level::Error, walk.node.span, text, hint);
         return None;
     };
-    Some(Check::AtLeast(least, fold_case(word)))
+    Some(Check::AtLeast(least, fold_case(word).into_owned()))
 }

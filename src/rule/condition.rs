@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::check::Check;
-use crate::trace::{Field, Trace};
+use crate::trace::{Field, Look, Trace};
 
 #[derive(Debug, Clone)]
 pub enum Condition {
@@ -27,7 +27,7 @@ pub struct Miss {
 const FOUND_LIMIT: usize = 120;
 
 impl Condition {
-    pub fn holds(&self, trace: &Trace) -> bool {
+    pub fn holds<L: Look + ?Sized>(&self, trace: &L) -> bool {
         match self {
             Self::All(all) => all.iter().all(|condition| condition.holds(trace)),
             Self::Any(any) => any.iter().any(|condition| condition.holds(trace)),

@@ -64,7 +64,7 @@ fn read(files: &[File], in_force: bool) -> (RuleSet, Vec<Problem>) {
         overlay::read(walk, lines, &mut overlays, &mut lists, in_force);
     }
     let lists = lists.lists;
-    let mut set = RuleSet { rules: Vec::with_capacity(rule_walks.len()), generation: generation(files) };
+    let mut rules = Vec::with_capacity(rule_walks.len());
     let mut id_places: BTreeMap<&str, (&File, Span)> = BTreeMap::new();
     for (walk, lines) in &rule_walks {
         let id = one::id_of(walk);
@@ -81,14 +81,14 @@ fn read(files: &[File], in_force: bool) -> (RuleSet, Vec<Problem>) {
         }
         let Some(rule) = one::read(walk, &lists, lines) else { continue };
         let Some(overlay) = id.and_then(|(id, _)| overlays.get(id)) else {
-            set.rules.push(rule);
+            rules.push(rule);
             continue;
         };
         let changed = overlay.apply(rule.clone(), walk, &lists);
-        set.rules.extend(if in_force { changed } else { Some(rule) });
+        rules.extend(if in_force { changed } else { Some(rule) });
     }
     overlay::unknown(&overlays, id_places.keys().copied());
-    (set, problems.into_vec())
+    (RuleSet::new(rules, generation(files)), problems.into_vec())
 }
 
 fn place(file: &File, span: Span) -> String {

@@ -1,12 +1,12 @@
 //! Values a field may have: exact words in a set, and globs.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 /// Exact words and globs; any one of them suffices.
 #[derive(Debug, Clone)]
 pub struct Words {
     /// Folded if `fold`.
-    exact: HashSet<String>,
+    exact: Exact,
     globs: Vec<Glob>,
     fold: bool,
     /// As written, for people: the first few.
@@ -14,38 +14,75 @@ pub struct Words {
     count: usize,
 }
 
+/// Few words are compared one by one: that is faster than hashing, and small.
+#[derive(Debug, Clone)]
+enum Exact {
+    Few(Vec<Box<str>>),
+    Many(HashSet<Box<str>>),
+}
+
 /// Text with `*`, which stands for any run of characters, also none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {
-    head: String,
-    middle: Vec<String>,
-    tail: String,
+    pub head: String,
+    pub middle: Vec<String>,
+    pub tail: String,
 }
 
 /// Enough values to name in one sentence.
 const SHOWN: usize = 4;
 
+/// Up to so many words are few.
+const FEW: usize = 8;
+
 impl Words {
     pub fn new<'a>(words: impl IntoIterator<Item = &'a str>, fold: bool) -> Self {
-        let mut found = Self { exact: HashSet::new(), globs: Vec::new(), fold, shown: Vec::new(), count: 0 };
+        let mut exact = HashSet::new();
+        let (mut globs, mut shown, mut count) = (Vec::new(), Vec::new(), 0);
         for word in words {
-            if found.shown.len() < SHOWN {
-                found.shown.push(word.to_owned());
+            if shown.len() < SHOWN {
+                shown.push(word.to_owned());
             }
-            found.count += 1;
-            let word = if fold { fold_case(word) } else { word.to_owned() };
+            count += 1;
+            let word = if fold { fold_case(word) } else { Cow::Borrowed(word) };
             match Glob::parse(&word) {
-                Some(glob) => found.globs.push(glob),
-                None => drop(found.exact.insert(word)),
+                Some(glob) => globs.push(glob),
+                None => drop(exact.insert(word.into())),
             }
         }
-        found
+        let exact = if exact.len() > FEW { Exact::Many(exact) } else { Exact::Few(exact.into_iter().collect()) };
+        shown.shrink_to_fit();
+        globs.shrink_to_fit();
+        Self { exact, globs, fold, shown, count }
     }
 
     pub fn hold(&self, value: &str) -> bool {
-        let folded = if self.fold { fold_case(value) } else { String::new() };
-        let value = if self.fold { folded.as_str() } else { value };
-        self.exact.contains(value) || self.globs.iter().any(|glob| glob.matches(value))
+        if let (Exact::Few(words), true, []) = (&self.exact, value.is_ascii(), self.globs.as_slice()) {
+            return words.iter().any(|word| match self.fold {
+                true => word.eq_ignore_ascii_case(value),
+                false => word.as_ref() == value,
+            });
+        }
+        let value = if self.fold { fold_case(value) } else { Cow::Borrowed(value) };
+        let value = value.as_ref();
+        let exact = match &self.exact {
+            Exact::Few(words) => words.iter().any(|word| word.as_ref() == value),
+            Exact::Many(words) => words.contains(value),
+        };
+        exact || self.globs.iter().any(|glob| glob.matches(value))
+    }
+
+    /// The words without a star, folded if case does not count.
+    pub fn exact(&self) -> impl Iterator<Item = &str> {
+        let (few, many) = match &self.exact {
+            Exact::Few(words) => (Some(words.iter()), None),
+            Exact::Many(words) => (None, Some(words.iter())),
+        };
+        few.into_iter().flatten().chain(many.into_iter().flatten()).map(AsRef::as_ref)
+    }
+
+    pub fn globs(&self) -> &[Glob] {
+        &self.globs
     }
 
     pub fn shown(&self) -> &[String] {
@@ -83,8 +120,15 @@ impl Glob {
 }
 
 /// Unicode lower case, character by character; composed and decomposed letters stay different.
-pub fn fold_case(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().flat_map(char::to_lowercase).collect() }
+pub fn fold_case(text: &str) -> Cow<'_, str> {
+    let lower = |byte: u8| !byte.is_ascii_uppercase() && byte.is_ascii();
+    if text.bytes().all(lower) {
+        Cow::Borrowed(text)
+    } else if text.is_ascii() {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        Cow::Owned(text.chars().flat_map(char::to_lowercase).collect())
+    }
 }
 
 #[cfg(test)]

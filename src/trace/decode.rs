@@ -18,6 +18,7 @@ mod time;
 mod wire;
 
 pub use page::{RawPage, page, readable};
+pub(super) use wire::{mend, said};
 
 /// Longest request or response body kept of one trace, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -26,7 +27,10 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 const EXTRA_LIMIT: usize = 2 * BODY_LIMIT;
 
 /// A longer trace id, or one with control characters, is not an id.
-const ID_LIMIT: usize = 128;
+pub(super) const ID_LIMIT: usize = 128;
+
+/// Longest name of an actor kept.
+pub(super) const ACTOR_LIMIT: usize = 1024;
 
 /// What the record itself does not say about where it came from.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +58,7 @@ struct Fields<'a> {
 
 /// Decodes one element of a page. `now` stands in for a time that is nowhere in the record.
 pub fn decode(raw: &str, context: &Context, now: Timestamp) -> Result<Trace, Undecodable> {
-    let mended = wire::mend(raw);
+    let mended = mend(raw);
     let mut fields = match serde_json::from_str::<BTreeMap<String, &RawValue>>(&mended) {
         Ok(raw) => Fields { raw, truncated: false },
         Err(error) => {
@@ -143,6 +147,16 @@ pub fn time_of(raw: &str) -> Option<Timestamp> {
     read(times.time).or_else(|| read(times.record_time))
 }
 
+/// A body alone, as [`decode`] reads it.
+pub(super) fn body(raw: Option<&str>) -> Option<String> {
+    wire::body(&mend(raw?)).map(|text| wire::cut(text, BODY_LIMIT).0)
+}
+
+/// A time alone, as [`decode`] reads it.
+pub(super) fn moment(raw: &str) -> Option<Timestamp> {
+    wire::value(&mend(raw)).and_then(|value| time::read(&value))
+}
+
 /// The id of a record without one: the same content gives the same id, whatever the order of its keys.
 fn fingerprint(raw: &str) -> String {
     let canonical = serde_json::from_str::<Value>(raw).map_or_else(|_| raw.to_owned(), |value| value.to_string());
@@ -185,7 +199,7 @@ impl Fields<'_> {
         if !rest.is_empty() {
             extra.insert("user".to_owned(), Value::Object(rest));
         }
-        let cut = |text: Option<String>| text.map(|text| wire::cut(text, 1024).0);
+        let cut = |text: Option<String>| text.map(|text| wire::cut(text, ACTOR_LIMIT).0);
         Actor {
             name: cut(actor.name),
             id: cut(actor.id),

@@ -1,10 +1,10 @@
 //! The names by which rules, templates and filters reach into a trace.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 
-use super::{Trace, action};
+use super::{Trace, action, body};
 use crate::clock::Timestamp;
 
 /// One readable part of a trace. `request.*` and `response.*` reach into JSON.
@@ -140,6 +140,24 @@ impl Field {
     }
 }
 
+/// Whatever has the fields of a trace: a [`Trace`], or a record of which only what is asked for gets decoded.
+pub trait Look {
+    /// The field's text, or `None` if the trace does not hold it.
+    fn get(&self, field: &Field) -> Option<Cow<'_, str>>;
+}
+
+impl Look for Trace {
+    fn get(&self, field: &Field) -> Option<Cow<'_, str>> {
+        Self::get(self, field)
+    }
+}
+
+impl<L: Look + ?Sized> Look for Arc<L> {
+    fn get(&self, field: &Field) -> Option<Cow<'_, str>> {
+        self.as_ref().get(field)
+    }
+}
+
 impl Trace {
     /// The field's text, or `None` if the trace does not hold it.
     pub fn get(&self, field: &Field) -> Option<Cow<'_, str>> {
@@ -172,52 +190,34 @@ impl Trace {
             Field::ProjectName => text(&self.project_name),
             Field::Region => text(&self.region),
             Field::Time => Some(Cow::Owned(self.time.to_string())),
-            Field::TimeHour => Some(Cow::Owned(format!("{:02}", utc(self.time).hour()))),
+            Field::TimeHour => Some(Cow::Owned(hour(self.time))),
             Field::TimeWeekday => Some(Cow::Borrowed(weekday(self.time))),
             Field::RecordTime => Some(Cow::Owned(self.record_time.to_string())),
             Field::TraceId => word(&self.id),
             Field::Message => text(&self.message),
-            Field::Request(path) => inside(self.request.as_deref()?, path),
-            Field::Response(path) => inside(self.response.as_deref()?, path),
+            Field::Request(path) => body::at(self.request.as_deref()?, path),
+            Field::Response(path) => body::at(self.response.as_deref()?, path),
         }
     }
 }
 
 /// The `/24` of an IPv4 address, the `/64` of an IPv6 address; `None` if the text is no address.
-fn network(text: &str) -> Option<String> {
+pub(super) fn network(text: &str) -> Option<String> {
     let address = text.trim().split('%').next()?.parse::<IpAddr>().ok()?.to_canonical();
     let bits = if address.is_ipv4() { 24 } else { 64 };
     Some(IpNet::new(address, bits).ok()?.trunc().to_string())
+}
+
+pub(super) fn hour(time: Timestamp) -> String {
+    format!("{:02}", utc(time).hour())
 }
 
 fn utc(time: Timestamp) -> jiff::civil::DateTime {
     time.to_zoned(jiff::tz::TimeZone::UTC).datetime()
 }
 
-fn weekday(time: Timestamp) -> &'static str {
+pub(super) fn weekday(time: Timestamp) -> &'static str {
     const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     let day = utc(time).weekday().to_monday_zero_offset();
     DAYS[usize::try_from(day).unwrap_or_default() % 7]
-}
-
-/// The scalar at `path` in a JSON text; numbers index arrays. The whole text if
-/// the path is empty. Objects and arrays come back as compact JSON.
-fn inside<'a>(body: &'a str, path: &[String]) -> Option<Cow<'a, str>> {
-    if path.is_empty() {
-        return Some(Cow::Borrowed(body));
-    }
-    let root: serde_json::Value = serde_json::from_str(body).ok()?;
-    let mut at = &root;
-    for step in path {
-        at = match at {
-            serde_json::Value::Object(map) => map.get(step)?,
-            serde_json::Value::Array(list) => list.get(step.parse::<usize>().ok()?)?,
-            _ => return None,
-        };
-    }
-    match at {
-        serde_json::Value::Null => None,
-        serde_json::Value::String(text) => Some(Cow::Owned(text.clone())),
-        other => Some(Cow::Owned(other.to_string())),
-    }
 }

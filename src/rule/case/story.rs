@@ -75,7 +75,7 @@ fn rehearse(rule: &Rule, story: &Story) -> Vec<Rang> {
         Some(When::Absent { quiet, .. }) => Some(*quiet),
         _ => None,
     };
-    let rules = RuleSet { rules: vec![rule], generation: String::new() };
+    let rules = RuleSet::new(vec![rule], String::new());
     let mut rehearsal = Rehearsal::learnt(&rules, sample::START);
     let mut rang = Vec::new();
     let mut note = |rings: Vec<Ring>, moment: Timestamp| {

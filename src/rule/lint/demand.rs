@@ -272,7 +272,7 @@ fn rating_of(outcome: &str) -> Option<&'static str> {
 /// `None` if it is not what the compiler takes.
 fn read(field: &Field, at: &Walk<'_>) -> Option<Test> {
     let fold = |texts: Vec<String>| {
-        if field.ignores_case() { texts.iter().map(|text| fold_case(text)).collect() } else { texts }
+        if field.ignores_case() { texts.iter().map(|text| fold_case(text).into_owned()).collect() } else { texts }
     };
     let Value::Map(entries) = &at.node.value else {
         return Some(scalars(at).map_or(Test::Other, |words| Test::Words(fold(words))));

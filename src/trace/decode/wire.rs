@@ -73,7 +73,7 @@ pub fn value(raw: &str) -> Option<Value> {
 pub fn text(value: Value) -> Option<String> {
     match value {
         Value::Null => None,
-        Value::String(text) => said(text),
+        Value::String(text) => Some(text).filter(|text| said(text)),
         Value::Object(map) if map.is_empty() => None,
         Value::Array(list) if list.is_empty() => None,
         other => Some(other.to_string()),
@@ -85,7 +85,7 @@ pub fn body(raw: &str) -> Option<String> {
     if !raw.starts_with('"') {
         return match raw {
             "null" => None,
-            object => said(object.to_owned()).filter(|text| text != "{}" && text != "[]"),
+            object => Some(object.to_owned()).filter(|text| said(text) && text != "{}" && text != "[]"),
         };
     }
     let mut text = serde_json::from_str::<String>(raw).ok()?;
@@ -99,11 +99,12 @@ pub fn body(raw: &str) -> Option<String> {
             text = inner;
         }
     }
-    said(text).filter(|text| text != "{}" && text != "null")
+    Some(text).filter(|text| said(text) && text != "{}" && text != "null")
 }
 
-fn said(text: String) -> Option<String> {
-    (!matches!(text.trim(), "" | "-")).then_some(text)
+/// False for a text by which the cloud says nothing.
+pub fn said(text: &str) -> bool {
+    !matches!(text.trim(), "" | "-")
 }
 
 /// At most `limit` bytes, cut between characters; tells whether it was longer.

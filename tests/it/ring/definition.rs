@@ -13,7 +13,7 @@ pub fn told(rule: &Rule, traces: &[Arc<Trace>], end: Timestamp) -> Vec<String> {
     let mut sorted: Vec<&Trace> = traces.iter().map(|trace| &**trace).collect();
     sorted.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
     let matches: Vec<&Trace> =
-        sorted.iter().copied().filter(|trace| rule.condition.holds(trace) && rule.excepted(trace).is_none()).collect();
+        sorted.iter().copied().filter(|trace| rule.condition.holds(*trace) && rule.excepted(trace).is_none()).collect();
     let found = match rule.when.as_ref() {
         None => matches,
         Some(When::Count { at_least, within, by }) => {
@@ -116,7 +116,7 @@ fn chains<'t>(
     for trace in group {
         let after = chain.last().is_none_or(|last| last.time < trace.time);
         let near = chain.first().is_none_or(|first| clock::since(first.time, trace.time) <= within);
-        if after && near && steps[chain.len()].holds(trace) {
+        if after && near && steps[chain.len()].holds(*trace) {
             chain.push(trace);
             chains(group, steps, within, chain, found);
             chain.pop();

@@ -1,0 +1,45 @@
+//! One table of keys that take the same readings.
+
+use std::collections::HashMap;
+
+use super::reading::{Quick, mix};
+
+#[derive(Debug)]
+pub struct Shape {
+    /// Which hashes of a trace make the key.
+    readings: Vec<usize>,
+    /// Where the parts of a key stand in `parts`.
+    ranges: HashMap<u64, (u32, u32), Quick>,
+    parts: Vec<u32>,
+}
+
+/// One hash of several.
+pub fn join(hashes: impl Iterator<Item = u64>) -> u64 {
+    hashes.fold(0, mix)
+}
+
+impl Shape {
+    pub fn new(readings: Vec<usize>, mut keys: Vec<(u64, u32)>) -> Self {
+        keys.sort_unstable();
+        keys.dedup();
+        let mut ranges: HashMap<u64, (u32, u32), Quick> = HashMap::default();
+        for (at, (hash, _)) in (0..).zip(&keys) {
+            ranges.entry(*hash).or_insert((at, at)).1 = at + 1;
+        }
+        ranges.shrink_to_fit();
+        Self { readings, ranges, parts: keys.into_iter().map(|(_, part)| part).collect() }
+    }
+
+    /// The parts whose key is that of a trace with these hashes.
+    pub fn find(&self, hashes: &[Option<u64>]) -> &[u32] {
+        let mut key = 0;
+        for reading in &self.readings {
+            let Some(hash) = hashes[*reading] else { return &[] };
+            key = mix(key, hash);
+        }
+        match self.ranges.get(&key) {
+            Some(&(from, to)) => &self.parts[from as usize..to as usize],
+            None => &[],
+        }
+    }
+}

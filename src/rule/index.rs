@@ -74,17 +74,14 @@ impl Index {
         let mut index = Self::default();
         let mut shapes: BTreeMap<Vec<(Field, Cut)>, Vec<(u64, u32)>> = BTreeMap::new();
         let mut texts: BTreeMap<Field, Vec<(Box<str>, u32)>> = BTreeMap::new();
-        let mut keys = Vec::new();
+        let mut covers = Vec::new();
         for (rule, part, conditions) in parts(rules) {
             let number = u32::try_from(index.parts.len()).expect("there are not that many rules");
             index.parts.push(Holding { rule, part });
             conditions.iter().for_each(|condition| index.name_places(condition));
-            match Cover::of(&conditions) {
-                Some(cover) => keys.extend(cover.keys.into_iter().map(|key| (key, number))),
-                None => index.always.push(number),
-            }
+            covers.push((Cover::of(&conditions), number));
         }
-        for (key, number) in narrow(keys) {
+        for (key, number) in narrow(index.choose(covers)) {
             match key {
                 Key::Readings(readings) => {
                     let hash = shape::join(readings.iter().map(|(_, _, hash)| *hash));
@@ -114,6 +111,27 @@ impl Index {
         };
         index.shapes = shapes.into_iter().map(shape).collect();
         index
+    }
+
+    /// The keys of the cover that tells most, for each part.
+    fn choose(&mut self, covers: Vec<(Vec<Cover>, u32)>) -> Vec<(Key, u32)> {
+        let mut shared: HashMap<Key, usize, Quick> = HashMap::default();
+        for key in covers.iter().flat_map(|(covers, _)| covers).flat_map(|cover| &cover.keys) {
+            match shared.get_mut(key) {
+                Some(count) => *count += 1,
+                None => drop(shared.insert(key.clone(), 1)),
+            }
+        }
+        let all = covers.len();
+        let worth = |cover: &Cover| cover.worth(all, |key| shared[key]);
+        let mut keys = Vec::new();
+        for (covers, number) in covers {
+            match covers.into_iter().rev().max_by_key(worth) {
+                Some(best) => keys.extend(best.keys.into_iter().map(|key| (key, number))),
+                None => self.always.push(number),
+            }
+        }
+        keys
     }
 
     /// Everything that the trace satisfies, in file order.

@@ -23,7 +23,7 @@ pub struct Cover {
     bits: u32,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
     /// Sorted by field.
     Readings(Vec<(Field, Cut, u64)>),
@@ -39,9 +39,18 @@ const JOINED_KEYS: usize = 32;
 const ENOUGH: u32 = 8;
 
 impl Cover {
-    /// Of conditions that all must hold; `None` if any trace might satisfy them.
-    pub fn of(conditions: &[&Condition]) -> Option<Self> {
-        every(conditions.iter().map(|condition| cover(condition, true)))
+    /// Covers of conditions that all must hold: any one will do. None if any trace might satisfy them.
+    pub fn of(conditions: &[&Condition]) -> Vec<Self> {
+        let mut parts = Vec::new();
+        conditions.iter().for_each(|condition| flatten(condition, &mut parts));
+        every(parts.into_iter().map(|condition| cover(condition, true)))
+    }
+
+    /// How much the keys tell where `shared` says how many rules have a key, and `all` how many there are:
+    /// what many rules speak of is what many traces hold.
+    pub fn worth(&self, all: usize, shared: impl Fn(&Key) -> usize) -> u32 {
+        let rarity = |key| (all / shared(key).max(1)).max(1).ilog2();
+        self.bits.saturating_add(self.keys.iter().map(rarity).min().unwrap_or(u32::MAX))
     }
 
     fn new(keys: impl IntoIterator<Item = Option<(Key, u32)>>) -> Option<Self> {
@@ -79,9 +88,13 @@ impl Cover {
         (self.keys.len() <= KEYS).then_some(self)
     }
 
-    /// Less if many keys share it.
-    fn worth(&self) -> u32 {
+    /// Less if there are many keys.
+    fn telling(&self) -> u32 {
         self.bits.saturating_sub(self.keys.len().max(1).ilog2())
+    }
+
+    fn can_join(&self) -> bool {
+        self.keys.iter().all(|key| matches!(key, Key::Readings(_)))
     }
 
     fn is_costly(&self) -> bool {
@@ -110,13 +123,20 @@ impl Key {
     }
 }
 
+fn flatten<'c>(condition: &'c Condition, parts: &mut Vec<&'c Condition>) {
+    match condition {
+        Condition::All(inner) => inner.iter().for_each(|inner| flatten(inner, parts)),
+        other => parts.push(other),
+    }
+}
+
 /// The cover of a condition that has to hold, or has to fail.
 fn cover(condition: &Condition, holds: bool) -> Option<Cover> {
     match (condition, holds) {
         (Condition::Not(inner), _) => cover(inner, !holds),
         (Condition::Field(field, check), _) => of_check(field, check, holds),
         (Condition::All(inner), true) | (Condition::Any(inner), false) => {
-            every(inner.iter().map(|inner| cover(inner, holds)))
+            every(inner.iter().map(|inner| cover(inner, holds))).into_iter().max_by_key(Cover::telling)
         }
         (Condition::Any(inner), true) | (Condition::All(inner), false) => {
             let covers: Option<Vec<Cover>> = inner.iter().map(|inner| cover(inner, holds)).collect();
@@ -126,23 +146,24 @@ fn cover(condition: &Condition, holds: bool) -> Option<Cover> {
     }
 }
 
-/// Of covers that all hold, the one that tells most, with others joined to it.
-fn every(covers: impl Iterator<Item = Option<Cover>>) -> Option<Cover> {
+/// Of covers that all hold, those worth a choice: readings joined as far as they can be, and each other one.
+fn every(covers: impl Iterator<Item = Option<Cover>>) -> Vec<Cover> {
     let mut covers: Vec<Cover> = covers.flatten().collect();
-    covers.sort_by_key(|cover| (cover.is_costly(), std::cmp::Reverse(cover.worth())));
-    let mut best: Option<Cover> = None;
+    covers.sort_by_key(|cover| (cover.is_costly(), std::cmp::Reverse(cover.telling())));
+    let mut joined: Option<Cover> = None;
+    let mut single = Vec::new();
     for cover in covers {
-        best = Some(match best {
-            None => cover,
-            Some(best) if cover.is_costly() && best.worth() >= ENOUGH => best,
+        match &joined {
+            None if cover.can_join() => joined = Some(cover),
+            Some(best) if cover.can_join() && cover.is_costly() && best.telling() >= ENOUGH => {}
             Some(best) => match best.and(&cover) {
-                Some(joined) => joined,
-                None if cover.worth() > best.worth() => cover,
-                None => best,
+                Some(both) => joined = Some(both),
+                None => single.push(cover),
             },
-        });
+            None => single.push(cover),
+        }
     }
-    best
+    joined.into_iter().chain(single).collect()
 }
 
 fn of_check(field: &Field, check: &Check, holds: bool) -> Option<Cover> {

@@ -21,8 +21,8 @@ pub enum Cut {
     Network6(u8),
 }
 
-/// Few lengths make few tables; what a length leaves out, the full condition asks for.
-const LENGTHS: [usize; 10] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
+/// Longer texts are compared by as many bytes; what that leaves out, the full condition asks for.
+const LONGEST: usize = 24;
 
 impl Cut {
     pub fn first(text: &str) -> Option<Self> {
@@ -60,7 +60,7 @@ impl Cut {
 }
 
 fn length(text: &str) -> Option<usize> {
-    LENGTHS.into_iter().rev().find(|length| *length <= text.len())
+    (!text.is_empty()).then_some(text.len().min(LONGEST))
 }
 
 fn network(address: u128, bits: u8) -> u64 {

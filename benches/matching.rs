@@ -76,17 +76,20 @@ fn measure(kind: Kind, count: usize, records: &[String], seconds: f64) -> (Row, 
     let rules = rules::make(kind, count);
     let set = engines::load(&rules);
     let first = &records[0];
-    let mut lanes = vec![
-        Lane::new("tracebell", || engines::lazy(set.clone()), first),
+    let alone = std::env::args().any(|arg| arg == "--alone");
+    let mut lanes = vec![Lane::new("tracebell", || engines::lazy(set.clone()), first)];
+    if !alone {
+        lanes.extend([
         Lane::new("decoded in full", || engines::decoded(set.clone()), first),
         Lane::new("plain loop", || engines::plain_loop(set.clone()), first),
         Lane::new("decoding alone", engines::decoding_alone, first),
         Lane::new("rsigma-eval", || engines::sigma(&rules), first),
-    ];
+    ]);
+    }
     for mode in [BuiltForComfort, BuiltForSpeed] {
         // Its tables grow beyond any memory with many patterns of several kinds on one field.
         let explodes = mode == BuiltForSpeed && count > if kind == Kind::Regex { 10_000 } else { 1_000 };
-        if !explodes && std::env::var_os("NO_QUAMINA").is_none() {
+        if !explodes && !alone {
             match engines::quamina(&rules, mode) {
                 Ok(engine) => lanes.push(Lane::new("quamina", || engine, first)),
                 Err(error) => eprintln!("quamina does not take {} {count}: {error}", kind.name()),

@@ -49,7 +49,7 @@ impl Cover {
     /// How much the keys tell where `shared` says how many rules have a key, and `all` how many there are:
     /// what many rules speak of is what many traces hold.
     pub fn worth(&self, all: usize, shared: impl Fn(&Key) -> usize) -> u32 {
-        let rarity = |key| (all / shared(key).max(1)).max(1).ilog2();
+        let rarity = |key| 2 * (all / shared(key).max(1)).max(1).ilog2();
         self.bits.saturating_add(self.keys.iter().map(rarity).min().unwrap_or(u32::MAX))
     }
 
@@ -241,7 +241,7 @@ fn bits(field: &Field, cut: Cut) -> u32 {
 }
 
 fn per_length(length: usize) -> u32 {
-    length.min(16) as u32 / 2 + 1
+    length.min(8) as u32 / 2 + 1
 }
 
 /// Fields that take a walk through a body, or several fields.

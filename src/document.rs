@@ -193,10 +193,37 @@ impl Problem {
 /// The nearest of `known` to `word`, if near enough to be a slip of the pen.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
-    known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(word.chars().count()) / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let (length, letters) = (word.chars().count(), letters(&lower));
+    let mut nearest: Option<(usize, &str)> = None;
+    for candidate in known {
+        let slips = (candidate.chars().count().max(length) / 3).max(1);
+        let limit = nearest.map_or(Some(slips), |(distance, _)| Some(slips.min(distance.checked_sub(1)?)));
+        let Some(limit) = limit else { break };
+        // Most candidates are far off, and measuring how far takes a thousand times as long.
+        if candidate.is_ascii() && other_letters(&letters, &self::letters(candidate)) > limit {
+            continue;
+        }
+        let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
+        if distance <= limit {
+            nearest = Some((distance, candidate));
+        }
+    }
+    nearest.map(|(_, candidate)| candidate)
+}
+
+/// How often each letter stands in a text, whatever its case; letters beyond ASCII are not counted.
+fn letters(text: &str) -> [u8; 128] {
+    let mut letters = [0_u8; 128];
+    for letter in text.bytes().filter(u8::is_ascii) {
+        let count = &mut letters[usize::from(letter.to_ascii_lowercase())];
+        *count = count.saturating_add(1);
+    }
+    letters
+}
+
+/// A slip adds, drops or changes one letter, or swaps two: there are at least so many between two texts.
+fn other_letters(one: &[u8; 128], other: &[u8; 128]) -> usize {
+    let missing = |a: &[u8; 128], b: &[u8; 128]| a.iter().zip(b).map(|(a, b)| usize::from(a.saturating_sub(*b))).sum();
+    let (more, less): (usize, usize) = (missing(one, other), missing(other, one));
+    more.max(less)
 }

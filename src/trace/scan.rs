@@ -3,6 +3,8 @@
 //! For text that is known to be JSON, or that is parsed in full when anything here
 //! gives up: what is skipped is not checked. `None` means: not a shape to be cut.
 
+use memchr::{memchr, memchr_iter, memchr2_iter};
+
 const ONES: u64 = u64::MAX / 255;
 const HIGHS: u64 = ONES << 7;
 
@@ -10,6 +12,7 @@ const HIGHS: u64 = ONES << 7;
 /// A key that is not written plainly, and anything after the object, is no shape to be cut.
 pub fn members<'a>(text: &'a str, mut each: impl FnMut(&'a str, &'a str)) -> Option<()> {
     let bytes = text.as_bytes();
+    let escapes = memchr(b'\\', bytes).is_some();
     let mut at = expect(bytes, 0, b'{')?;
     at = space(bytes, at);
     if bytes.get(at) == Some(&b'}') {
@@ -19,7 +22,7 @@ pub fn members<'a>(text: &'a str, mut each: impl FnMut(&'a str, &'a str)) -> Opt
         let key = expect(bytes, at, b'"')?;
         let key_end = plain_end(bytes, key)?;
         let value = space(bytes, expect(bytes, key_end + 1, b':')?);
-        let value_end = value_end(bytes, value)?;
+        let value_end = value_end(bytes, value, escapes)?;
         each(text.get(key..key_end)?, text.get(value..value_end)?);
         at = space(bytes, value_end);
         match bytes.get(at)? {
@@ -33,13 +36,14 @@ pub fn members<'a>(text: &'a str, mut each: impl FnMut(&'a str, &'a str)) -> Opt
 /// The value with this index in the array that `text` is; `None` inside if it is shorter.
 pub fn element(text: &str, index: usize) -> Option<Option<&str>> {
     let bytes = text.as_bytes();
+    let escapes = memchr(b'\\', bytes).is_some();
     let mut at = space(bytes, expect(bytes, 0, b'[')?);
     if bytes.get(at) == Some(&b']') {
         return Some(None);
     }
     let mut found = None;
     for count in 0.. {
-        let end = value_end(bytes, at)?;
+        let end = value_end(bytes, at, escapes)?;
         if count == index {
             found = Some(text.get(at..end)?);
         }
@@ -59,6 +63,7 @@ pub fn plain(value: &str) -> Option<&str> {
     (end + 1 == value.len()).then(|| &value[1..end])
 }
 
+#[inline]
 fn space(bytes: &[u8], mut at: usize) -> usize {
     while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\t' | b'\r')) {
         at += 1;
@@ -67,22 +72,48 @@ fn space(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// The place after `byte`, which has to come next.
+#[inline]
 fn expect(bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
     let at = space(bytes, at);
     (bytes.get(at) == Some(&byte)).then_some(at + 1)
 }
 
 /// Where the value that begins at `at` ends.
-fn value_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+#[inline]
+fn value_end(bytes: &[u8], at: usize, escapes: bool) -> Option<usize> {
     match bytes.get(at)? {
-        b'"' => return Some(string_end(bytes, at + 1)? + 1),
-        b'{' | b'[' => {}
-        b',' | b'}' | b']' | b':' => return None,
+        b'"' => Some(string_end(bytes, at + 1)? + 1),
+        b'{' if !escapes => block_end(bytes, at, b'{', b'}'),
+        b'[' if !escapes => block_end(bytes, at, b'[', b']'),
+        b'{' | b'[' => escaped_block_end(bytes, at),
+        b',' | b'}' | b']' | b':' => None,
         _ => {
             let scalar = bytes[at..].iter().position(|byte| b",}] \n\t\r".contains(byte))?;
-            return Some(at + scalar);
+            Some(at + scalar)
         }
     }
+}
+
+/// In text without escapes a bracket is part of a string if the quotes before it are odd in number,
+/// and brackets of one sort are balanced alone: so only these have to be stopped at.
+fn block_end(bytes: &[u8], at: usize, open: u8, close: u8) -> Option<usize> {
+    let block = &bytes[at..];
+    let (mut depth, mut counted, mut quotes) = (0_usize, 0, 0);
+    for hit in memchr2_iter(open, close, block) {
+        quotes += memchr_iter(b'"', &block[counted..hit]).count();
+        counted = hit;
+        if quotes % 2 == 1 {
+            continue;
+        }
+        depth = if block[hit] == open { depth + 1 } else { depth.checked_sub(1)? };
+        if depth == 0 {
+            return Some(at + hit + 1);
+        }
+    }
+    None
+}
+
+fn escaped_block_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     let mut depth = 0_usize;
     loop {
         match bytes.get(at)? {
@@ -101,6 +132,7 @@ fn value_end(bytes: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// The closing quote of the string that `at` is in.
+#[inline]
 fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at = find(bytes, at, |word| holds(word, b'"') | holds(word, b'\\'), |byte| matches!(byte, b'"' | b'\\'))?;
@@ -112,6 +144,7 @@ fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// The closing quote of the string that `at` is in, if no escape and no control character stands before it.
+#[inline]
 fn plain_end(bytes: &[u8], at: usize) -> Option<usize> {
     let words = |word| holds(word, b'"') | holds(word, b'\\') | controls(word);
     let end = find(bytes, at, words, |byte| matches!(byte, b'"' | b'\\' | ..b' '))?;

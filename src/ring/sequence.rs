@@ -68,7 +68,7 @@ fn chained(memory: &Memory, stepped: &[usize], last: usize, steps: usize, within
     }
     let mut latest: Vec<Option<Timestamp>> = vec![Some(end); steps];
     for step in (0..steps.saturating_sub(1)).rev() {
-        latest[step] = latest[step + 1].and_then(|after| of(step).filter(|time| *time < after).last());
+        latest[step] = latest[step + 1].and_then(|after| of(step).rfind(|time| *time < after));
     }
     let fits = |at: &usize| {
         let (step, time) = (stepped[*at], entries[*at].time);

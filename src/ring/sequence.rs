@@ -31,14 +31,15 @@ pub fn arrive(memory: &mut Memory, entry: Entry, arrived: &Arc<Trace>, steps: us
         let lead = if memory.entries[last].rang { None } else { memory.entries[last].lead(arrived) };
         let mut evidence = Vec::new();
         for member in chained {
-            // A trace may be one step of one chain and another step of another.
-            let id = memory.entries[member].trace.clone();
-            let told = memory.entries.iter().any(|entry| entry.trace == id && entry.rang);
-            // A last step that led no alert yet may still have to.
-            if stepped[member] + 1 != steps || member == last {
-                let entry = memory.entries[member].ring();
-                evidence.extend((!told).then_some(entry));
+            // Another last step that led no alert yet may still have to.
+            if memory.entries[member].rang || member != last && stepped[member] + 1 == steps {
+                continue;
             }
+            // A trace may be one step of one chain and another step of another.
+            let id = &memory.entries[member].trace;
+            let told = memory.entries.iter().any(|entry| entry.rang && entry.trace == *id);
+            let entry = memory.entries[member].ring();
+            evidence.extend((!told).then_some(entry));
         }
         match lead {
             Some(lead) => found.push(Found::new(lead, evidence)),

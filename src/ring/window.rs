@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How much later than its neighbours a trace may come and still be counted with
-/// them: as far back as every hour's re-read of the audit log reaches.
+/// them: as far back as the re-read of every few hours reaches.
 pub const LATENESS: Duration = Duration::from_secs(26 * 3600);
 /// Fewest entries that a slot has room for.
 pub const ROOM: usize = 256;

@@ -289,7 +289,7 @@ const WINDOWS: &str = r#"
   - id: user-then-grant
     title: "{{ actor.name }} made a user and gave it rights"
     severity: high
-    when: { sequence: { steps: [ { operation: createUser }, { operation: grantRole } ], within: 5m, same: [actor.name] } }
+    when: { sequence: { steps: [ { operation: createUser }, { operation: addUserToGroup } ], within: 5m, same: [actor.name] } }
     dedup: { by: [actor.name], for: 10m }
     topics: [security]
   - id: new-address
@@ -307,7 +307,7 @@ fn traffic(random: &mut Rng, now: Timestamp) -> Vec<Value> {
     for burst in [1400u64, 240] {
         for number in 0..60u64 {
             let id = format!("t{burst}-{number}");
-            let operation = ["loginFailed", "login", "deleteServer", "createUser", "grantRole"][random.usize(0..5)];
+            let operation = ["loginFailed", "login", "deleteServer", "createUser", "addUserToGroup"][random.usize(0..5)];
             let ip = format!("192.0.2.{}", random.u8(1..4));
             let mut trace = iam(&id, operation, &ip, now, burst - number * 3);
             trace["user"]["name"] = ["alice", "bob", "carol"][random.usize(0..3)].into();
@@ -333,6 +333,8 @@ async fn outcome(scene: &Scene) -> Vec<String> {
     let mut found = Vec::new();
     for alert in scene.alerts().await {
         let traces = &counted.iter().find(|(id, _)| *id == alert.id).unwrap().1;
+        // Of several first sightings the one that comes first rings.
+        let traces = if alert.rule == "new-address" { "-" } else { traces };
         found.push(format!("{} {:?} {} {} {traces}", alert.rule, alert.key, alert.severity, alert.count));
     }
     found.sort();
@@ -341,8 +343,9 @@ async fn outcome(scene: &Scene) -> Vec<String> {
 
 #[tokio::test]
 async fn pages_in_any_order_with_restarts_between_ring_as_in_one_go() {
-    let rules = format!("{GUESSING}{WINDOWS}");
-    for seed in 0..3 {
+    // A success within reach of both bursts would belong to whichever was told first.
+    let rules = format!("{}{WINDOWS}", GUESSING.replace("within: 30m", "within: 5m"));
+    for seed in 0..8 {
         let mut random = Rng::with_seed(seed);
         let (mut whole, now) = Scene::watching(&rules).await;
         let mut traces = traffic(&mut random, now);

@@ -2,7 +2,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    ConnectOptions, Connection, SqlSafeStr, SqliteConnection,
+    migrate::{Migration, MigrationType, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode},
+};
 use tracebell::{
     delivery::State,
     store::{DeliveryFilter, RetryFilter, StoreError},
@@ -165,4 +169,64 @@ async fn a_locked_database_is_unavailable_and_recovers() {
     assert!(matches!(&refused, Err(StoreError::Unavailable { reason }) if reason.contains("locked")), "{refused:?}");
     sqlx::query("ROLLBACK").execute(&mut shell).await.unwrap();
     store.commit_ingest(page(&["t"], &[], "slack", at(0))).await.unwrap();
+}
+
+/// A file as the first release wrote it: an open alert with five matches, the first of them told and forgotten.
+async fn first_release(home: &Home) -> Alert {
+    let state = include_str!("../../../migrations/sqlite/0001_state.sql");
+    let state = Migration::new(1, "state".into(), MigrationType::Simple, SqlSafeStr::into_sql_str(state), false);
+    let options = SqliteConnectOptions::new().filename(home.path()).create_if_missing(true);
+    let mut old = options.journal_mode(SqliteJournalMode::Wal).connect().await.unwrap();
+    Migrator::with_migrations(vec![state]).run_direct(None, &mut old, false).await.unwrap();
+
+    let alert = alert("a", Severity::High, 5, at(0));
+    let mut facts = serde_json::to_value(&alert).unwrap();
+    for newer in ["told", "first_time", "escalated"] {
+        assert!(facts.as_object_mut().unwrap().remove(newer).is_some());
+    }
+    sqlx::query(
+        "INSERT INTO alerts (id, fingerprint, source, rule, severity, shadow, count, opened_at, closes_at, facts) \
+         VALUES (?1, ?2, 'prod', ?3, 3, 0, 5, ?4, ?5, ?6)",
+    )
+    .bind(&alert.id)
+    .bind(&alert.fingerprint)
+    .bind(&alert.rule)
+    .bind(alert.opened_at.as_microsecond())
+    .bind(alert.closes_at.as_microsecond())
+    .bind(facts.to_string())
+    .execute(&mut old)
+    .await
+    .unwrap();
+    for statement in [
+        "INSERT INTO alert_subscribers VALUES ('alr_a', 'security/slack', 'slack')",
+        "INSERT INTO counters VALUES ('owed', 'security/slack', '', 5), ('delivered', 'security/slack', '', 1)",
+        "INSERT INTO ledger (source, trace, time, rule, verdict, alert, at) VALUES ('prod', 't', 1, 'r', 'opened', 'alr_a', 1)",
+    ] {
+        sqlx::query(statement).execute(&mut old).await.unwrap();
+    }
+    old.close().await.unwrap();
+    alert
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_release_is_migrated_and_owes_what_it_owed() {
+    let home = Home::new();
+    let alert = first_release(&home).await;
+    check_refused(Sqlite::open_read(&home.path()).await, &["schema 1", "start `tracebell run` once"]);
+    let store = Sqlite::open(&home.path(), at(1)).await.unwrap();
+    assert_eq!(account(&store, "slack").await, [5, 1, 0, 0, 4, 0]);
+    let open = store.open_alerts(std::slice::from_ref(&alert.fingerprint)).await.unwrap();
+    assert_eq!(open[0].alert, alert, "its first match is what was told of it");
+    assert!(store.accounting().await.unwrap().windows.is_empty());
+
+    // It grows on, and its window closes as ever.
+    let more = Alert { count: 6, ..alert };
+    let mut batch = page(&["t6"], std::slice::from_ref(&more), "slack", at(2));
+    batch.owed[0].count = 1;
+    (batch.deliveries, batch.subscribers) = (vec![], vec![]);
+    store.commit_ingest(batch).await.unwrap();
+    assert_eq!(account(&store, "slack").await, [6, 1, 0, 0, 5, 0]);
+    assert_eq!(close_windows(&store, at(1000)).await, 1);
+    assert_eq!(deliver_all(&store, "slack", at(1001)).await, 1);
+    assert_eq!(account(&store, "slack").await, [6, 1, 5, 0, 0, 0]);
 }

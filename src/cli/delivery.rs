@@ -253,6 +253,7 @@ fn told(notification: &Notification, facts: &mut Vec<(&'static str, String)>) {
     if !notification.source.is_empty() {
         facts.push(("source", notification.source.clone()));
     }
+    facts.extend(crate::render::facts::worse(notification).map(|worse| ("got worse", worse)));
     if let Some(alert) = &notification.alert {
         told_of_alert(alert, facts);
     }

@@ -237,6 +237,8 @@ fn every_metric_once(m: &Metrics) {
     m.queue.get_or_create(&endpoint).set(3);
     m.queue_age_seconds.get_or_create(&endpoint).set(3.0);
     m.endpoint_held.get_or_create(&endpoint).set(1);
+    m.window_keys.get_or_create(&metrics::WindowLabel { rule: "kms".into() }).set(5);
+    m.window_keys_evicted.get_or_create(&metrics::WindowLabel { rule: "kms".into() }).inc();
     m.trace_to_delivery_seconds.get_or_create(&endpoint).observe(12.0);
 }
 

@@ -4,6 +4,10 @@ use std::process::Output;
 
 use super::*;
 use crate::world;
+use tracebell::{
+    ring::{Memory, Slot},
+    store::Remembered,
+};
 
 fn run(home: &Home, words: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } =
@@ -63,6 +67,21 @@ async fn the_state_is_shown_and_the_dead_retried_beside_the_owner() {
     check(&home, &["delivery", "retry", "alr_b"], 1, &["is ready, only a dead one"]);
     check(&home, &["delivery", "retry", "--all"], 0, &["1 delivery is ready again"]);
     check(&home, &["delivery", "retry", "--all"], 0, &["no dead deliveries"]);
+}
+
+#[tokio::test]
+async fn what_rules_remember_is_shown() {
+    let (store, home) = fresh_sqlite().await;
+    let remembered = |rule: &str, key: &str| Remembered {
+        slot: Slot { rule: rule.into(), key: key.into() },
+        memory: Some(Memory { expires_at: at(9), ..Memory::default() }),
+        limit: 2,
+    };
+    let memories = ["a", "b", "c"].map(|key| remembered("guessing", key)).into_iter();
+    let memories = memories.chain([remembered("guessing/then", "a")]).collect();
+    store.commit_ingest(IngestBatch { source: "prod".into(), memories, ..IngestBatch::default() }).await.unwrap();
+    check(&home, &["status"], 0, &["What rules remember", "guessing     3        1", "evicted keys gave way"]);
+    check(&home, &["status", "--output", "json"], 0, &["\"rule\": \"guessing\"", "\"keys\": 3", "\"evicted\": 1"]);
 }
 
 #[tokio::test]

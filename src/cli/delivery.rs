@@ -238,7 +238,7 @@ fn standing(row: &DeliveryRow, now: Timestamp) -> String {
 
 fn cause(cause: &Cause) -> String {
     match cause {
-        Cause::Alert(alert) => format!("alert {alert} opened"),
+        Cause::Alert(alert) => format!("alert {alert} opened or got worse"),
         Cause::WindowClosed(alert) => format!("the window of alert {alert} closed"),
         Cause::Overflow => "too many deliveries for the endpoint's rate limit".to_owned(),
         Cause::Notice => "Tracebell itself".to_owned(),

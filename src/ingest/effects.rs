@@ -55,11 +55,7 @@ pub async fn decide<S: Store>(
 }
 
 /// Counts the records; returns the places of the traces that were not seen before.
-async fn sort_out<S: Store>(
-    store: &S,
-    records: &[Record],
-    batch: &mut IngestBatch,
-) -> Result<Vec<usize>, StoreError> {
+async fn sort_out<S: Store>(store: &S, records: &[Record], batch: &mut IngestBatch) -> Result<Vec<usize>, StoreError> {
     let ids: Vec<String> = records.iter().map(|record| id_of(record).to_owned()).collect();
     let mut known: HashSet<String> = store.seen(&batch.source, &ids).await?;
     let mut fresh = Vec::new();

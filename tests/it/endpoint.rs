@@ -370,7 +370,11 @@ fn every_slack_payload_is_valid_and_inert() {
         seen[2]["fallback"],
         "[critical, was medium] alice scheduled deletion of key prod-db (14 times in 12 min 5 s)"
     );
-    assert!(text(3).contains("This alert got worse: KMS scheduleKeyDeletion, incident, by the platform"), "{}", text(3));
+    assert!(
+        text(3).contains("This alert got worse: KMS scheduleKeyDeletion, incident, by the platform"),
+        "{}",
+        text(3)
+    );
     assert!(text(5).contains("check the credentials of `prod`"));
 }
 

@@ -31,7 +31,8 @@ pub fn write(rules: &RuleSet, looked: &Looked, rings: &[Ring], batch: &mut Inges
         };
         // What makes an alert worse need not be one of the matches that it counts.
         let rang = !matches!(change, Change::Opened | Change::Repeat);
-        let cause = (rang && !evidence.iter().any(|(trace, _)| *trace == lead.id)).then(|| (lead.id.clone(), lead.time));
+        let cause =
+            (rang && !evidence.iter().any(|(trace, _)| *trace == lead.id)).then(|| (lead.id.clone(), lead.time));
         for (trace, time) in evidence.iter().chain(&cause) {
             batch.ledger.push(LedgerRow {
                 trace: trace.clone(),

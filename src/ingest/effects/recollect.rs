@@ -19,12 +19,7 @@ const KEYS_FIRST_SEEN: u64 = 100_000;
 const SILENCES_PER_PAGE: usize = 1000;
 
 /// What is remembered under these slots, and since when each rule watches.
-pub async fn load<S: Store>(
-    store: &S,
-    rules: &RuleSet,
-    source: &str,
-    slots: &[Slot],
-) -> Result<Memories, StoreError> {
+pub async fn load<S: Store>(store: &S, rules: &RuleSet, source: &str, slots: &[Slot]) -> Result<Memories, StoreError> {
     let mut memories = Memories::default();
     if rules.rules.iter().any(|rule| rule.mode != Mode::Off && rule.when.is_some()) {
         memories.since = store.watches(source).await?;
@@ -53,12 +48,7 @@ pub async fn due<S: Store>(
 }
 
 /// What the page changed; `known` are the watches from before.
-pub fn write(
-    rules: &RuleSet,
-    mut memories: Memories,
-    known: &BTreeMap<String, Timestamp>,
-    batch: &mut IngestBatch,
-) {
+pub fn write(rules: &RuleSet, mut memories: Memories, known: &BTreeMap<String, Timestamp>, batch: &mut IngestBatch) {
     for slot in std::mem::take(&mut memories.changed) {
         let rule = rules.rules.iter().find(|rule| rule.id == slot.rule);
         let limit = match rule.and_then(|rule| rule.when.as_ref()) {

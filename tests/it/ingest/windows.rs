@@ -72,7 +72,8 @@ impl Scene {
     /// The ledger in one word per trace: `a counted`, `b excepted: reason`.
     async fn ledger(&self) -> Vec<String> {
         let pool = self.connection().await;
-        let rows = sqlx::query("SELECT trace, verdict, reason FROM ledger ORDER BY seq").fetch_all(&pool).await.unwrap();
+        let rows =
+            sqlx::query("SELECT trace, verdict, reason FROM ledger ORDER BY seq").fetch_all(&pool).await.unwrap();
         pool.close().await;
         let row = |row: &sqlx::sqlite::SqliteRow| {
             let reason: Option<String> = row.get(2);
@@ -263,7 +264,11 @@ async fn an_exception_is_in_the_ledger_and_its_end_is_told_once() {
     }
     scene.restart().await;
     scene.sweep().step(after(now, 90_000)).await.unwrap();
-    assert_eq!(scene.told("The exception `migration of 2026` of rule server-deleted ended").await, 2, "one for each endpoint");
+    assert_eq!(
+        scene.told("The exception `migration of 2026` of rule server-deleted ended").await,
+        2,
+        "one for each endpoint"
+    );
     assert_eq!(scene.sent().await.len(), 2);
     let notice = &scene.deliveries().await[0].delivery.notification;
     assert!(notice.lines.iter().any(|line| line.contains("test.yaml:9")), "{:?}", notice.lines);
@@ -307,7 +312,8 @@ fn traffic(random: &mut Rng, now: Timestamp) -> Vec<Value> {
     for burst in [1400u64, 240] {
         for number in 0..60u64 {
             let id = format!("t{burst}-{number}");
-            let operation = ["loginFailed", "login", "deleteServer", "createUser", "addUserToGroup"][random.usize(0..5)];
+            let operation =
+                ["loginFailed", "login", "deleteServer", "createUser", "addUserToGroup"][random.usize(0..5)];
             let ip = format!("192.0.2.{}", random.u8(1..4));
             let mut trace = iam(&id, operation, &ip, now, burst - number * 3);
             trace["user"]["name"] = ["alice", "bob", "carol"][random.usize(0..3)].into();

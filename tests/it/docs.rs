@@ -79,9 +79,29 @@ fn rules_in_the_documents_load() {
             let (rules, problems) = rule::load(std::slice::from_ref(&file));
             assert!(problems.is_empty(), "{}", draw::draw(&problems, &[file], false));
             assert!(!rules.rules.is_empty());
+            for rule in &rules.rules {
+                for case in rule.run_cases() {
+                    assert_eq!(case.failure, None, "{name}: {}: {}", rule.id, case.name);
+                }
+            }
         }
     }
     assert!(seen >= 3, "{seen} rule files found in the documents");
+}
+
+#[test]
+fn overlays_in_the_documents_fit_the_shipped_rules() {
+    let mut seen = 0;
+    for (name, text) in documents() {
+        for block in yaml_blocks(&text).filter(|block| block.starts_with("overlays:\n")) {
+            seen += 1;
+            let mut files = rule::shipped();
+            files.push(File { name: name.clone(), text: block.to_owned() });
+            let problems = rule::load(&files).1;
+            assert!(problems.is_empty(), "{}", draw::draw(&problems, &files, false));
+        }
+    }
+    assert!(seen >= 1, "no overlays found in the documents");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::{
     alert::Severity,
     document::{self, Code, File, Level, Node, Problem, Span, Value, walk::either},
     rule::{Mode, Rule, RuleSet},
-    topic::{self, Topics},
+    topic::{self, Subscription, Topics},
 };
 
 /// The findings of this file, and what each is about.
@@ -101,10 +101,17 @@ fn idle(rules: &[&Rule], topics: &Topics, config: &File, tree: &Node) -> Vec<Pro
             continue;
         }
         let Value::List(items) = &node.value else { continue };
-        for (index, (item, subscription)) in items.iter().zip(topics.topics.get(name).into_iter().flatten()).enumerate()
-        {
-            let takes = |rule: &&&Rule| severities(rule).iter().any(|severity| subscription.filter.accepts(*severity));
-            let Some(filter) = item.get("filter").filter(|_| !publishing.iter().any(takes)) else { continue };
+        let subscriptions = topics.topics.get(name).into_iter().flatten();
+        let takes = |subscription: &Subscription| {
+            let taken = |rule: &&&Rule| severities(rule).iter().any(|severity| subscription.filter.accepts(*severity));
+            publishing.iter().any(taken)
+        };
+        // If nobody takes anything, the rules say so.
+        if !subscriptions.clone().any(takes) {
+            continue;
+        }
+        for (index, (item, subscription)) in items.iter().zip(subscriptions).enumerate() {
+            let Some(filter) = item.get("filter").filter(|_| !takes(subscription)) else { continue };
             let mut found: Vec<Severity> = publishing.iter().flat_map(|rule| severities(rule)).collect();
             found.sort();
             found.dedup();

@@ -423,7 +423,7 @@ mod tests {
         refused("a: *x\n", "1:4", "no anchor");
         refused("a: [1\nb: 2\n", "2:2", "not valid YAML");
         refused("a: \"\\q\"\n", "1:5", "use single quotes");
-        refused("a: { b: \"x\\t\\\\y\\d\" }\n", "1:15", "use single quotes");
+        refused("a: { b: \"x\\t\\\\y\\d\" }\n", "1:16", "use single quotes");
         refused("a: [1, {b: 2]\n", "1:8", "`{` is closed by `]`");
         refused("1: a\n", "1:1", "a key must be text");
         refused("a: &a [*a]\n", "1:8", "");

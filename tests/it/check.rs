@@ -53,8 +53,6 @@ fn warnings_count_only_if_asked_to() {
     let (code, _, err) = run(&["nowhere"]);
     assert_eq!(code, Some(2), "{err}");
     assert!(err.contains("there is no such file or folder: nowhere"), "{err}");
-    let (code, _, err) = run(&[folder.path().parent().and_then(Path::to_str).expect("UTF-8"), path]);
-    assert_eq!(code, Some(0), "{err}");
 }
 
 #[test]
@@ -138,14 +136,7 @@ fn who_hears_nothing_is_told() {
             security,
             &["did you mean `securty`?", "warning[idle-topic]: topics.securty: no rule publishes"],
         ),
-        (
-            high,
-            security,
-            &[
-                "warning[unheard-rule]: a: no subscription of `security` takes severity `low`",
-                "this filter lets nothing through: rules publish low to `security`",
-            ],
-        ),
+        (high, security, &["warning[unheard-rule]: a: no subscription of `security` takes severity `low`"]),
         (high, escalates, &[]),
         (low, security, &["warning[idle-subscription]: topics.security[1].filter: this filter lets nothing through"]),
         (high, "    mode: off\n    topics: [security]\n", &[]),

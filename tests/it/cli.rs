@@ -123,11 +123,16 @@ fn what_would_never_ring_or_ring_twice_is_told() {
     let second = RULES.replace("rules:\n", "").replace("any-deletion", "second");
     let both = format!("{RULES}{second}");
     let bridge = Bridge::new("http://127.0.0.1:9", &CONFIG.replace("  security:", "  ops:"), &both);
-    let told = ["there is no topic `security`, so this rule and one more cannot ring", "1 warning"];
+    let told = [
+        "there is no topic `security`, so this rule and one more cannot ring",
+        "no rule publishes to `ops`",
+        "the same traces as `any-deletion`",
+        "3 warnings",
+    ];
     run(&bridge, &["check"], 0, &told);
     let severe = CONFIG.replace("endpoint: soar }", "endpoint: soar, filter: { severity: low } }");
     let bridge = Bridge::new("http://127.0.0.1:9", &severe, &both);
-    run(&bridge, &["check"], 0, &["no subscription of `security` takes severity `high`", "2 warnings"]);
+    run(&bridge, &["check"], 0, &["no subscription of `security` takes severity `high`", "3 warnings"]);
     let bridge = Bridge::new("http://127.0.0.1:9", CONFIG, "rules: []\n");
     run(&bridge, &["check"], 0, &["there is no rule in these files", "1 warning"]);
 }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use lsp_types::{
-    CodeAction, CodeActionKind, CodeActionOrCommand, Diagnostic, DiagnosticSeverity, Range, TextEdit, Uri,
-    WorkspaceEdit,
+    CodeAction, CodeActionKind, CodeActionOrCommand, Diagnostic, DiagnosticSeverity, NumberOrString, Range, TextEdit,
+    Uri, WorkspaceEdit,
 };
 
 use super::{
@@ -62,6 +62,7 @@ pub fn shown(problem: &Problem, text: &str) -> Diagnostic {
     Diagnostic {
         range: position::range(text, problem.span),
         severity: Some(severity),
+        code: Some(NumberOrString::String(problem.code.0.to_owned())),
         source: Some("tracebell".to_owned()),
         message: format!("{}{hint}", problem.text),
         ..Diagnostic::default()

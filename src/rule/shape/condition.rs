@@ -267,9 +267,8 @@ pub fn with_sample_fields(schema: &mut Schema) {
             _ if words.is_empty() => any,
             _ => json!({ "anyOf": [{ "enum": words }, any] }),
         };
-        // `null` keeps a field out that would be filled in; a list makes a case of each.
-        let several = json!({ "type": "array", "items": one, "minItems": 1 });
-        let mut shape = json!({ "anyOf": [one, several, { "const": null }] });
+        // `null` keeps a field out that would be filled in.
+        let mut shape = json!({ "anyOf": [one, { "const": null }] });
         shape["description"] = described(name, &field).into();
         // `actor: { name: alice }` says the same as `actor.name: alice`.
         if let Some((head, _)) = name.split_once('.') {

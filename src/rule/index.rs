@@ -64,6 +64,7 @@ pub struct Index {
 #[derive(Debug)]
 struct Column {
     field: Field,
+    place: usize,
     cuts: Vec<Cut>,
     texts: Option<Texts>,
 }
@@ -104,7 +105,7 @@ impl Index {
                 numbers.insert((field.clone(), *cut), numbers.len());
             }
             let texts = texts.remove(&field).map(Texts::new);
-            index.columns.push(Column { field, cuts, texts });
+            index.columns.push(Column { place: index.places[&field], field, cuts, texts });
         }
         let shape = |(readings, keys): (Vec<(Field, Cut)>, _)| {
             Shape::new(readings.iter().map(|reading| numbers[reading]).collect(), keys)
@@ -146,8 +147,7 @@ impl Index {
         let mut found = self.always.clone();
         let mut hashes = Vec::with_capacity(self.columns.iter().map(|column| column.cuts.len()).sum());
         for column in &self.columns {
-            let value = reader.get(&column.field);
-            let value = value.as_deref().map(reading::fold);
+            let value = reader.at(column.place, &column.field).map(reading::fold);
             let hash = |cut: &Cut| value.as_deref().and_then(|value| cut.hash(value));
             hashes.extend(column.cuts.iter().map(hash));
             if let (Some(texts), Some(value)) = (&column.texts, &value) {
@@ -218,3 +218,6 @@ fn shapes_up_to(keys: &[(Key, u32)], least: usize) -> Vec<bool> {
     }
     keys.iter().map(|(key, _)| counts[&key.shape()] <= least).collect()
 }
+
+#[cfg(test)]
+mod tests;

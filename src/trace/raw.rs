@@ -303,3 +303,6 @@ fn name(raw: &str) -> Read<'_> {
         _ => text(Some(raw)),
     }
 }
+
+#[cfg(test)]
+mod tests;

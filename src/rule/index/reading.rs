@@ -82,12 +82,19 @@ pub fn mix(hash: u64, word: u64) -> u64 {
     mixed ^ (mixed >> 32)
 }
 
+/// Eight bytes at a time; the last eight overlap those before, a shorter text is filled up with its length.
 fn hash(bytes: &[u8]) -> u64 {
-    let (chunks, rest) = bytes.as_chunks::<8>();
-    let whole = chunks.iter().fold(bytes.len() as u64, |hash, chunk| mix(hash, u64::from_le_bytes(*chunk)));
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    mix(whole, u64::from_le_bytes(last))
+    let start = bytes.len() as u64;
+    if let Some(last) = bytes.last_chunk::<8>() {
+        let (chunks, _) = bytes.as_chunks::<8>();
+        let chunks = chunks.iter().chain([last]);
+        return chunks.fold(start, |hash, chunk| mix(hash, u64::from_le_bytes(*chunk)));
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return mix(start, u64::from(first) << 32 | u64::from(last));
+    }
+    bytes.iter().fold(start, |hash, byte| mix(hash, u64::from(*byte)))
 }
 
 /// Hashes what nobody picks to collide: places in tables, fields.

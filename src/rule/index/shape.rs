@@ -8,6 +8,9 @@ use super::reading::{Quick, mix};
 pub struct Shape {
     /// Which hashes of a trace make the key.
     readings: Vec<usize>,
+    /// One bit for each of many values a key may have: most traces have none of the keys,
+    /// and learn it here, from memory that is small enough to be near.
+    seen: Vec<u64>,
     /// Where the parts of a key stand in `parts`.
     ranges: HashMap<u64, (u32, u32), Quick>,
     parts: Vec<u32>,
@@ -27,7 +30,12 @@ impl Shape {
             ranges.entry(*hash).or_insert((at, at)).1 = at + 1;
         }
         ranges.shrink_to_fit();
-        Self { readings, ranges, parts: keys.into_iter().map(|(_, part)| part).collect() }
+        let mut seen = vec![0; (ranges.len() / 4).next_power_of_two()];
+        for hash in ranges.keys() {
+            let (word, bit) = bit(*hash, &seen);
+            seen[word] |= bit;
+        }
+        Self { readings, seen, ranges, parts: keys.into_iter().map(|(_, part)| part).collect() }
     }
 
     /// The parts whose key is that of a trace with these hashes.
@@ -37,9 +45,19 @@ impl Shape {
             let Some(hash) = hashes[*reading] else { return &[] };
             key = mix(key, hash);
         }
+        let (word, bit) = bit(key, &self.seen);
+        if self.seen[word] & bit == 0 {
+            return &[];
+        }
         match self.ranges.get(&key) {
             Some(&(from, to)) => &self.parts[from as usize..to as usize],
             None => &[],
         }
     }
+}
+
+/// Where the bit of a hash stands.
+fn bit(hash: u64, seen: &[u64]) -> (usize, u64) {
+    let word = (hash >> 8) as usize & (seen.len() - 1);
+    (word, 1 << (hash & 63))
 }

@@ -1,5 +1,5 @@
 //! How many records a second go through how many rules, beside other matchers:
-//! `cargo bench --features peers --bench matching [-- --quick] [--rules 10000] [--kind mixed]`.
+//! `cargo bench --features peers --bench matching [-- --quick] [--rules 10000] [--kind mixed] [--alone]`.
 //!
 //! Figures are records per second of CPU time on one thread, decoding of the JSON
 //! included, all engines in turns over the same records and equal rules. Engines that
@@ -48,7 +48,8 @@ fn main() -> ExitCode {
     };
     table::machine();
     let mut rng = fastrand::Rng::with_seed(1);
-    let records: Vec<String> = (0..if options.quick { 10_000 } else { 40_000 }).map(|_| traces::make(&mut rng)).collect();
+    let records: Vec<String> =
+        (0..if options.quick { 10_000 } else { 40_000 }).map(|_| traces::make(&mut rng)).collect();
     let bytes: usize = records.iter().map(String::len).sum();
     println!("{} records of {} bytes on average, keys in random order\n", records.len(), bytes / records.len());
     let seconds = if options.quick { 0.15 } else { 0.4 };
@@ -57,7 +58,9 @@ fn main() -> ExitCode {
     let mut agree = true;
     for kind in Kind::ALL.into_iter().filter(|kind| options.kind.as_deref().is_none_or(|name| name == kind.name())) {
         for count in COUNTS {
-            if options.rules.is_some_and(|only| only != count) || options.quick && count > 1_000 && options.rules.is_none() {
+            if options.rules.is_some_and(|only| only != count)
+                || options.quick && count > 1_000 && options.rules.is_none()
+            {
                 continue;
             }
             let (row, agreed) = measure(kind, count, &records, seconds);
@@ -80,11 +83,11 @@ fn measure(kind: Kind, count: usize, records: &[String], seconds: f64) -> (Row, 
     let mut lanes = vec![Lane::new("tracebell", || engines::lazy(set.clone()), first)];
     if !alone {
         lanes.extend([
-        Lane::new("decoded in full", || engines::decoded(set.clone()), first),
-        Lane::new("plain loop", || engines::plain_loop(set.clone()), first),
-        Lane::new("decoding alone", engines::decoding_alone, first),
-        Lane::new("rsigma-eval", || engines::sigma(&rules), first),
-    ]);
+            Lane::new("decoded in full", || engines::decoded(set.clone()), first),
+            Lane::new("plain loop", || engines::plain_loop(set.clone()), first),
+            Lane::new("decoding alone", engines::decoding_alone, first),
+            Lane::new("rsigma-eval", || engines::sigma(&rules), first),
+        ]);
     }
     for mode in [BuiltForComfort, BuiltForSpeed] {
         // Its tables grow beyond any memory with many patterns of several kinds on one field.

@@ -59,6 +59,11 @@ pub fn services() -> Vec<&'static str> {
 
 /// Every operation of a service, or of all services, once; case does not matter.
 pub fn operations(service: Option<&str>) -> Vec<&'static str> {
+    static ALL: LazyLock<Vec<&'static str>> = LazyLock::new(|| distinct(None));
+    if service.is_none() { ALL.clone() } else { distinct(service) }
+}
+
+fn distinct(service: Option<&str>) -> Vec<&'static str> {
     let mut seen = HashSet::new();
     entries()
         .filter(|entry| service.is_none_or(|service| service.eq_ignore_ascii_case(entry.service)))

@@ -29,9 +29,9 @@ mod words;
 
 pub use case::{Case, CaseResult};
 pub use condition::{Condition, Miss};
-pub use lint::lint;
 pub use evidence::Evidence;
 use index::Index;
+pub use lint::lint;
 pub use load::load;
 pub use shipped::shipped;
 pub use template::Template;

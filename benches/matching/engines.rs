@@ -93,6 +93,7 @@ pub fn sigma(rules: &[Rule]) -> Engine {
 
 /// A record whose fields are all looked at, and borrowed: what decoding alone costs.
 #[derive(Deserialize)]
+#[expect(dead_code, reason = "reading the fields is what is measured")]
 struct Borrowed<'a> {
     trace_id: &'a str,
     trace_name: &'a str,
@@ -117,6 +118,7 @@ struct Borrowed<'a> {
 }
 
 #[derive(Deserialize)]
+#[expect(dead_code, reason = "as above")]
 struct User<'a> {
     name: &'a str,
     id: &'a str,
@@ -124,6 +126,7 @@ struct User<'a> {
 }
 
 #[derive(Deserialize)]
+#[expect(dead_code, reason = "as above")]
 struct Domain<'a> {
     name: &'a str,
     id: &'a str,

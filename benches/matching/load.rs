@@ -20,13 +20,23 @@ pub fn table(only: Option<usize>, quick: bool) {
                 continue;
             }
             let me = std::env::current_exe().expect("it runs");
-            let out = Command::new(me).args(["--load", &format!("{}:{count}", kind.name())]).output().expect("it starts");
+            let out =
+                Command::new(me).args(["--load", &format!("{}:{count}", kind.name())]).output().expect("it starts");
             let text = String::from_utf8_lossy(&out.stdout);
             let fields: Vec<&str> = text.split_whitespace().collect();
             if let [load, peak, kept, swap] = fields[..] {
-                println!("{:<6} {:>8} {load:>12} {peak:>12} {kept:>12} {swap:>14}", kind.name(), thousands(count as f64));
+                println!(
+                    "{:<6} {:>8} {load:>12} {peak:>12} {kept:>12} {swap:>14}",
+                    kind.name(),
+                    thousands(count as f64)
+                );
             } else {
-                println!("{:<6} {:>8} failed: {}", kind.name(), thousands(count as f64), String::from_utf8_lossy(&out.stderr));
+                println!(
+                    "{:<6} {:>8} failed: {}",
+                    kind.name(),
+                    thousands(count as f64),
+                    String::from_utf8_lossy(&out.stderr)
+                );
             }
         }
     }
@@ -75,6 +85,7 @@ fn swap(set: tracebell::rule::RuleSet) -> f64 {
 fn resident(field: &str) -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with(field));
-    let kib: f64 = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|number| number.parse().ok()).unwrap_or(0.0);
+    let kib: f64 =
+        line.and_then(|line| line.split_whitespace().nth(1)).and_then(|number| number.parse().ok()).unwrap_or(0.0);
     kib / 1024.0
 }

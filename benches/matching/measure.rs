@@ -12,8 +12,6 @@ const TURNS: usize = 4;
 pub struct Lane {
     pub name: &'static str,
     pub engine: Engine,
-    /// Building it, CPU seconds.
-    pub load: f64,
     /// Rules satisfied by the records it was given.
     pub matches: usize,
     /// The first so many: a slow engine gets fewer.
@@ -23,11 +21,10 @@ pub struct Lane {
 
 impl Lane {
     pub fn new(name: &'static str, load: impl FnOnce() -> Engine, first: &str) -> Self {
-        let begun = cpu();
         let engine = load();
         // Some build on the first record what they need for all.
         black_box(engine(first));
-        Self { name, engine, load: cpu() - begun, matches: 0, records: 0, best: f64::MAX }
+        Self { name, engine, matches: 0, records: 0, best: f64::MAX }
     }
 
     pub fn per_second(&self) -> f64 {

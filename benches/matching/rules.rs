@@ -78,14 +78,16 @@ impl Field {
 pub fn make(wanted: Kind, count: usize) -> Vec<Rule> {
     let mut rng = Rng::with_seed(count as u64);
     let occurring = (count as f64).sqrt();
-    (0..count).map(|at| {
-        let occurs = rng.f64() * (count as f64) < occurring;
-        let kind = match wanted {
-            Kind::Mixed => [Kind::Exact, Kind::Glob, Kind::Number, Kind::Regex][at % 4],
-            kind => kind,
-        };
-        one(kind, at, occurs, &mut rng)
-    }).collect()
+    (0..count)
+        .map(|at| {
+            let occurs = rng.f64() * (count as f64) < occurring;
+            let kind = match wanted {
+                Kind::Mixed => [Kind::Exact, Kind::Glob, Kind::Number, Kind::Regex][at % 4],
+                kind => kind,
+            };
+            one(kind, at, occurs, &mut rng)
+        })
+        .collect()
 }
 
 fn one(form: Kind, at: usize, occurs: bool, rng: &mut Rng) -> Rule {
@@ -101,24 +103,53 @@ fn one(form: Kind, at: usize, occurs: bool, rng: &mut Rng) -> Rule {
             (Field::Rating, Test::Is(pick(rng, &RATINGS))),
         ],
         Kind::Glob => match at / 4 % 3 {
-            0 => vec![(Field::Operation, Test::Prefix(if occurs { name[..8].to_owned() } else { format!("{name}{miss}") }))],
-            1 => vec![(Field::Operation, Test::Suffix(if occurs { name[6..].to_owned() } else { format!("{miss}{}", &name[4..]) }))],
+            0 => vec![(
+                Field::Operation,
+                Test::Prefix(if occurs { name[..8].to_owned() } else { format!("{name}{miss}") }),
+            )],
+            1 => vec![(
+                Field::Operation,
+                Test::Suffix(if occurs { name[6..].to_owned() } else { format!("{miss}{}", &name[4..]) }),
+            )],
             _ => vec![(Field::Operation, Test::Glob(format!("{}*{miss}{}", &name[..5], &name[7..])))],
         },
         Kind::Number => vec![
             (Field::Service, Test::Is(SERVICES[service].to_owned())),
             (Field::Operation, Test::Not(name)),
             (Field::Code, Test::AtLeast(400 + rng.u32(..10))),
-            (Field::SourceIp, Test::Cidr(match occurs {
-                true => format!("{}.{}.0.0/14", [10, 100, 192, 198][rng.usize(..4)], 4 * rng.u8(..4)),
-                false => format!("172.{}.{}.0/24", at / 256 % 256, at % 256),
-            })),
+            (
+                Field::SourceIp,
+                Test::Cidr(match occurs {
+                    true => format!("{}.{}.0.0/14", [10, 100, 192, 198][rng.usize(..4)], 4 * rng.u8(..4)),
+                    false => format!("172.{}.{}.0/24", at / 256 % 256, at % 256),
+                }),
+            ),
         ],
         _ => vec![
-            (Field::User, Test::Regex(format!("{}-({}|{})-[0-9]+", pick(rng, &TEAMS), pick(rng, &ROLES), pick(rng, &ROLES)))),
+            (
+                Field::User,
+                Test::Regex(format!("{}-({}|{})-[0-9]+", pick(rng, &TEAMS), pick(rng, &ROLES), pick(rng, &ROLES))),
+            ),
             match at / 4 % 2 {
-                0 => (Field::Flavor, Test::Regex(format!("[a-z0-9]+.{}", if occurs { pick(rng, &FLAVORS)[3..].replace('.', "[.]") } else { format!("xl{miss}[a-z]+[0-9]") }))),
-                _ => (Field::Name, Test::Regex(if occurs { format!("{}-[0-4][0-9]+", pick(rng, &TEAMS)) } else { format!("{}-v{miss}-[0-9]+", pick(rng, &TEAMS)) })),
+                0 => (
+                    Field::Flavor,
+                    Test::Regex(format!(
+                        "[a-z0-9]+.{}",
+                        if occurs {
+                            pick(rng, &FLAVORS)[3..].replace('.', "[.]")
+                        } else {
+                            format!("xl{miss}[a-z]+[0-9]")
+                        }
+                    )),
+                ),
+                _ => (
+                    Field::Name,
+                    Test::Regex(if occurs {
+                        format!("{}-[0-4][0-9]+", pick(rng, &TEAMS))
+                    } else {
+                        format!("{}-v{miss}-[0-9]+", pick(rng, &TEAMS))
+                    }),
+                ),
             },
         ],
     };

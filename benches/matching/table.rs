@@ -33,7 +33,11 @@ const GOALS: [(&str, usize, f64, f64); 7] = [
 
 pub fn machine() {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown").trim_start_matches(['\t', ' ', ':']);
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or(": unknown")
+        .trim_start_matches(['\t', ' ', ':']);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let rustc = std::process::Command::new("rustc").arg("--version").output();
     let rustc = rustc.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default();
@@ -74,7 +78,8 @@ impl Table {
                 Some(other) => (format!("{:.1}", row.ours / other), if row.ours / other >= goal { ' ' } else { '!' }),
                 None => ("-".to_owned(), ' '),
             };
-            let ((by_quamina, mark_quamina), (by_sigma, mark_sigma)) = (times(row.quamina, quamina), times(row.sigma, sigma));
+            let ((by_quamina, mark_quamina), (by_sigma, mark_sigma)) =
+                (times(row.quamina, quamina), times(row.sigma, sigma));
             println!(
                 "{kind:<6} {:>8} {by_quamina:>11}{mark_quamina} {quamina:>9} {by_sigma:>11}{mark_sigma} {sigma:>9}",
                 thousands(rules as f64)
@@ -101,6 +106,7 @@ impl Table {
 /// `1,234,567`.
 pub fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();
     groups.join(",")
 }

@@ -9,14 +9,37 @@ pub const SERVICES: [&str; 25] = [
 ];
 pub const VERBS: [&str; 6] = ["create", "update", "delete", "start", "modify", "attach"];
 pub const THINGS: [&str; 25] = [
-    "Credential", "Server", "Volume", "SecurityGroup", "Bucket", "Key", "Instance", "Cluster", "Listener", "RecordSet",
-    "Image", "ScalingGroup", "Vault", "Topic", "AlarmRule", "RedisInstance", "MongoInstance", "Queue", "Repository",
-    "Policy", "Warehouse", "JobFlow", "SearchIndex", "PredefinedTag", "FileShare",
+    "Credential",
+    "Server",
+    "Volume",
+    "SecurityGroup",
+    "Bucket",
+    "Key",
+    "Instance",
+    "Cluster",
+    "Listener",
+    "RecordSet",
+    "Image",
+    "ScalingGroup",
+    "Vault",
+    "Topic",
+    "AlarmRule",
+    "RedisInstance",
+    "MongoInstance",
+    "Queue",
+    "Repository",
+    "Policy",
+    "Warehouse",
+    "JobFlow",
+    "SearchIndex",
+    "PredefinedTag",
+    "FileShare",
 ];
 pub const RATINGS: [&str; 3] = ["normal", "warning", "incident"];
 pub const TEAMS: [&str; 8] = ["shop", "search", "billing", "platform", "data", "mobile", "support", "partner"];
 pub const ROLES: [&str; 6] = ["admin", "deploy", "reader", "backup", "audit", "runner"];
-pub const FLAVORS: [&str; 6] = ["s3.large.2", "s3.xlarge.4", "c4.2xlarge.2", "m4.large.8", "p2s.4xlarge.8", "d2.xlarge.8"];
+pub const FLAVORS: [&str; 6] =
+    ["s3.large.2", "s3.xlarge.4", "c4.2xlarge.2", "m4.large.8", "p2s.4xlarge.8", "d2.xlarge.8"];
 
 /// What one of the 150 kinds of traces is about; few kinds make most of the traffic.
 pub fn kind(rng: &mut Rng) -> (usize, usize) {
@@ -44,8 +67,16 @@ pub fn make(rng: &mut Rng) -> String {
     let domain = object(vec![("name", text("OTC00000000001000000001")), ("id", text(&hex(rng)))], rng);
     let user = vec![("name", text(&user)), ("id", text(&id)), ("domain", domain)];
     let user = object(user, rng);
-    let tags = (0..3).map(|_| text(&format!("{}={}", rng.choice(TEAMS).unwrap_or("x"), rng.u16(..)))).collect::<Vec<_>>();
-    let nic = object(vec![("subnet_id", text(&hex(rng))), ("ip_address", text(&format!("10.0.{}.{}", rng.u8(..), rng.u8(..)))), ("port_security", "true".into())], rng);
+    let tags =
+        (0..3).map(|_| text(&format!("{}={}", rng.choice(TEAMS).unwrap_or("x"), rng.u16(..)))).collect::<Vec<_>>();
+    let nic = object(
+        vec![
+            ("subnet_id", text(&hex(rng))),
+            ("ip_address", text(&format!("10.0.{}.{}", rng.u8(..), rng.u8(..)))),
+            ("port_security", "true".into()),
+        ],
+        rng,
+    );
     let request = vec![
         ("flavor", text(rng.choice(FLAVORS).unwrap_or("x"))),
         ("name", text(&format!("{}-{:03}", rng.choice(TEAMS).unwrap_or("x"), rng.u16(..1000)))),
@@ -53,11 +84,32 @@ pub fn make(rng: &mut Rng) -> String {
         ("availability_zone", text(rng.choice(["eu-de-01", "eu-de-02", "eu-de-03"]).unwrap_or("x"))),
         ("nics", format!("[{nic}]")),
         ("tags", format!("[{}]", tags.join(","))),
-        ("metadata", object(vec![("owner", text(rng.choice(TEAMS).unwrap_or("x"))), ("ticket", text(&format!("OPS-{}", rng.u16(..)))), ("managed", "false".into())], rng)),
+        (
+            "metadata",
+            object(
+                vec![
+                    ("owner", text(rng.choice(TEAMS).unwrap_or("x"))),
+                    ("ticket", text(&format!("OPS-{}", rng.u16(..)))),
+                    ("managed", "false".into()),
+                ],
+                rng,
+            ),
+        ),
     ];
     let request = object(request, rng);
-    let links = object(vec![("self", text(&format!("https://api.example.org/v2.1/{}/resources/{}", hex(rng), hex(rng)))), ("rel", text("bookmark"))], rng);
-    let response = vec![("job_id", text(&hex(rng))), ("status", text(if failed { "ERROR" } else { "ACCEPTED" })), ("links", format!("[{links}]")), ("progress", rng.u8(..101).to_string())];
+    let links = object(
+        vec![
+            ("self", text(&format!("https://api.example.org/v2.1/{}/resources/{}", hex(rng), hex(rng)))),
+            ("rel", text("bookmark")),
+        ],
+        rng,
+    );
+    let response = vec![
+        ("job_id", text(&hex(rng))),
+        ("status", text(if failed { "ERROR" } else { "ACCEPTED" })),
+        ("links", format!("[{links}]")),
+        ("progress", rng.u8(..101).to_string()),
+    ];
     let response = object(response, rng);
     let record = vec![
         ("trace_id", text(&format!("{}-{}", &id[..8], &id[8..20]))),
@@ -69,7 +121,16 @@ pub fn make(rng: &mut Rng) -> String {
         ("resource_name", text(&format!("{}-{:04}", THINGS[service].to_ascii_lowercase(), rng.u16(..2000)))),
         ("resource_id", text(&hex(rng))),
         ("user", user),
-        ("source_ip", text(&format!("{}.{}.{}.{}", rng.choice([10, 100, 192, 198]).unwrap_or(10), rng.u8(..16), rng.u8(..32), rng.u8(..)))),
+        (
+            "source_ip",
+            text(&format!(
+                "{}.{}.{}.{}",
+                rng.choice([10, 100, 192, 198]).unwrap_or(10),
+                rng.u8(..16),
+                rng.u8(..32),
+                rng.u8(..)
+            )),
+        ),
         ("code", code.to_string()),
         ("api_version", text("v2.1")),
         ("time", time.to_string()),

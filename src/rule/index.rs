@@ -27,7 +27,10 @@
 //! What has no cover (a rule of negations and comparisons alone) is asked of every
 //! trace. Whatever is looked at twice is read once: see [`Reader`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
 
 use super::{Condition, Holding, Part, Rule, When};
 use crate::trace::{Field, Look};
@@ -192,31 +195,19 @@ pub fn parts(rules: &[Rule]) -> impl Iterator<Item = (usize, Part, Vec<&Conditio
 
 /// Keeps the shapes that most keys have and cuts the others down to their best reading.
 fn narrow(mut keys: Vec<(Key, u32)>) -> Vec<(Key, u32)> {
-    let mut counts: HashMap<Vec<(&Field, Cut)>, usize> = HashMap::new();
+    let mut counts: HashMap<Vec<(Field, Cut)>, usize> = HashMap::new();
     for (key, _) in &keys {
         *counts.entry(key.shape()).or_default() += 1;
     }
-    if counts.len() > SHAPES {
-        let mut counts: Vec<usize> = counts.values().copied().collect();
-        counts.sort_unstable_by(|a, b| b.cmp(a));
-        let least = counts[SHAPES];
-        let rare = shapes_up_to(&keys, least);
-        for (at, (key, _)) in keys.iter_mut().enumerate() {
-            if rare[at] {
-                key.narrow();
-            }
+    let mut sizes: Vec<usize> = counts.values().copied().collect();
+    sizes.sort_unstable_by_key(|size| Reverse(*size));
+    let Some(least) = sizes.get(SHAPES) else { return keys };
+    for (key, _) in &mut keys {
+        if counts[&key.shape()] <= *least {
+            key.narrow();
         }
     }
     keys
-}
-
-/// For each key whether at most `least` keys have its shape.
-fn shapes_up_to(keys: &[(Key, u32)], least: usize) -> Vec<bool> {
-    let mut counts: HashMap<Vec<(&Field, Cut)>, usize> = HashMap::new();
-    for (key, _) in keys {
-        *counts.entry(key.shape()).or_default() += 1;
-    }
-    keys.iter().map(|(key, _)| counts[&key.shape()] <= least).collect()
 }
 
 #[cfg(test)]

@@ -115,7 +115,9 @@ fn size(hir: &Hir) -> usize {
         HirKind::Empty | HirKind::Look(_) => 1,
         HirKind::Literal(literal) => literal.0.len(),
         // A range of characters beyond ASCII becomes up to ten sequences of up to four ranges of bytes.
-        HirKind::Class(Class::Unicode(class)) => class.ranges().iter().map(|r| if r.end().is_ascii() { 2 } else { 40 }).sum(),
+        HirKind::Class(Class::Unicode(class)) => {
+            class.ranges().iter().map(|r| if r.end().is_ascii() { 2 } else { 40 }).sum()
+        }
         HirKind::Class(Class::Bytes(class)) => 2 * class.ranges().len(),
         HirKind::Capture(capture) => size(&capture.sub).saturating_add(2),
         HirKind::Repetition(repetition) => {

@@ -92,7 +92,10 @@ mod tests {
             "7",
             "{}",
         ];
-        let paths = ["a", "a.b", "a.b.0", "a.b.1", "a.b.1.c", "a.b.7", "a.b.x", "n", "t", "big", "e", "s", "z", "0", "0.a", "1.0", "1"];
+        let paths = [
+            "a", "a.b", "a.b.0", "a.b.1", "a.b.1.c", "a.b.7", "a.b.x", "n", "t", "big", "e", "s", "z", "0", "0.a",
+            "1.0", "1",
+        ];
         let mut some = 0;
         for body in bodies {
             for path in paths {

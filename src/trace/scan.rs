@@ -192,15 +192,37 @@ mod tests {
         check("{}", Some(&[]));
         check(" { } ", Some(&[]));
         check(r#"{"a":1}"#, Some(&[("a", "1")]));
-        check("{ \"a\" : [1, {\"b\":\"]}\"}] ,\n\"c\":\"x\\\"}\" }", Some(&[("a", "[1, {\"b\":\"]}\"}]"), ("c", "\"x\\\"}\"")]));
-        check(r#"{"long enough for a word":"and \\","b":true}"#, Some(&[("long enough for a word", r#""and \\""#), ("b", "true")]));
+        check(
+            "{ \"a\" : [1, {\"b\":\"]}\"}] ,\n\"c\":\"x\\\"}\" }",
+            Some(&[("a", "[1, {\"b\":\"]}\"}]"), ("c", "\"x\\\"}\"")]),
+        );
+        check(
+            r#"{"long enough for a word":"and \\","b":true}"#,
+            Some(&[("long enough for a word", r#""and \\""#), ("b", "true")]),
+        );
         check(r#"{"a":1,"a":2}"#, Some(&[("a", "1"), ("a", "2")]));
     }
 
     #[test]
     fn what_is_not_a_plain_object_is_given_up() {
-        for text in ["", "[]", "{", "{\"a\"", "{\"a\":", "{\"a\":}", "{\"a\":1", "{\"a\":1,", "{\"a\":1}x", "{\"a\\n\":1}",
-            "{\"a\0\":1}", "{\"a\":\"b}", "{\"a\":{\"b\":1}", "{\"a\" 1}", "{a:1}", "{\"a\":\"b\\"] {
+        for text in [
+            "",
+            "[]",
+            "{",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":}",
+            "{\"a\":1",
+            "{\"a\":1,",
+            "{\"a\":1}x",
+            "{\"a\\n\":1}",
+            "{\"a\0\":1}",
+            "{\"a\":\"b}",
+            "{\"a\":{\"b\":1}",
+            "{\"a\" 1}",
+            "{a:1}",
+            "{\"a\":\"b\\",
+        ] {
             assert_eq!(members(text, |_, _| {}), None, "{text}");
         }
     }
@@ -209,7 +231,10 @@ mod tests {
     fn arrays_are_counted() {
         assert_eq!(element(r#"[1, "a,b", {"c":[2]}]"#, 1), Some(Some(r#""a,b""#)));
         assert_eq!(element(r#"[1, "a,b", {"c":[2]}]"#, 2), Some(Some(r#"{"c":[2]}"#)));
-        assert_eq!((element("[1]", 1), element("[]", 0), element("[1", 0), element("{}", 0)), (Some(None), Some(None), None, None));
+        assert_eq!(
+            (element("[1]", 1), element("[]", 0), element("[1", 0), element("{}", 0)),
+            (Some(None), Some(None), None, None)
+        );
     }
 
     #[test]

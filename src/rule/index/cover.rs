@@ -81,7 +81,8 @@ impl Cover {
                 keys.push(Key::Readings(both));
             }
         }
-        (keys.len() <= JOINED_KEYS.max(self.keys.len())).then_some(Self { keys, bits: self.bits.saturating_add(other.bits) })
+        (keys.len() <= JOINED_KEYS.max(self.keys.len()))
+            .then_some(Self { keys, bits: self.bits.saturating_add(other.bits) })
     }
 
     fn within_limit(self) -> Option<Self> {
@@ -106,9 +107,9 @@ impl Cover {
 }
 
 impl Key {
-    pub fn shape(&self) -> Vec<(&Field, Cut)> {
+    pub fn shape(&self) -> Vec<(Field, Cut)> {
         match self {
-            Self::Readings(readings) => readings.iter().map(|(field, cut, _)| (field, *cut)).collect(),
+            Self::Readings(readings) => readings.iter().map(|(field, cut, _)| (field.clone(), *cut)).collect(),
             Self::Text(..) => Vec::new(),
         }
     }

@@ -115,7 +115,8 @@ fn letters(class: &Class) -> Option<Vec<String>> {
         Class::Unicode(class) => class.ranges().iter().flat_map(|range| range.start()..=range.end()).take(9).collect(),
         Class::Bytes(_) => return None,
     };
-    (letters.len() <= 8).then(|| letters.iter().map(|letter| fold(letter.encode_utf8(&mut [0; 4])).into_owned()).collect())
+    (letters.len() <= 8)
+        .then(|| letters.iter().map(|letter| fold(letter.encode_utf8(&mut [0; 4])).into_owned()).collect())
 }
 
 #[cfg(test)]

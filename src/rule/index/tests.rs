@@ -13,8 +13,20 @@ use crate::{
     },
 };
 
-const WORDS: [&str; 12] =
-    ["IAM", "kms", "deleteKey", "deleteUser", "createKey", "Größe", "STRASSE", "ſession", "session", "alice", "bob", "K"];
+const WORDS: [&str; 12] = [
+    "IAM",
+    "kms",
+    "deleteKey",
+    "deleteUser",
+    "createKey",
+    "Größe",
+    "STRASSE",
+    "ſession",
+    "session",
+    "alice",
+    "bob",
+    "K",
+];
 
 fn word(rng: &mut Rng) -> String {
     let word = WORDS[rng.usize(..WORDS.len())];
@@ -71,7 +83,9 @@ fn group(rng: &mut Rng, depth: usize) -> String {
         }
     }
     match rng.u8(..12) {
-        0 => keys.push(format!("source_ip: {{ cidr: [10.0.{}.0/24, 10.0.0.{}, 0.0.0.0/0] }}", rng.u8(..3), rng.u8(..4))),
+        0 => {
+            keys.push(format!("source_ip: {{ cidr: [10.0.{}.0/24, 10.0.0.{}, 0.0.0.0/0] }}", rng.u8(..3), rng.u8(..4)))
+        }
         1 => keys.push(format!("source_ip: {{ cidr: [10.0.0.0/{}, '2001:db8::/{}'] }}", rng.u8(8..33), rng.u8(1..129))),
         2 => keys.push("source_ip: { not_cidr: 10.0.0.0/24 }".to_owned()),
         3 => keys.push(format!("code: {{ gte: {} }}", rng.u16(200..500))),
@@ -162,7 +176,8 @@ fn rare_shapes_are_narrowed_and_still_found() {
     let mut text = "rules:\n".to_owned();
     for at in 0..400 {
         let (first, last) = (at % 20 + 1, at / 20 + 1);
-        let match_ = format!("operation: {{ prefix: {} }}, actor.name: {{ suffix: {} }}", "a".repeat(first), "b".repeat(last));
+        let match_ =
+            format!("operation: {{ prefix: {} }}, actor.name: {{ suffix: {} }}", "a".repeat(first), "b".repeat(last));
         writeln!(text, "  - {{ id: r{at}, title: t, severity: low, match: {{ {match_} }} }}").unwrap();
     }
     let (set, _) = rule::load(&[File { name: "rules/many.yaml".into(), text }]);

@@ -23,7 +23,8 @@ impl Texts {
         }
         let bytes: usize = parts.keys().map(|text| text.len()).sum();
         let kind = if bytes <= TABLE_BYTES { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
-        let built = AhoCorasickBuilder::new().kind(Some(kind)).prefilter(false).build(parts.keys().map(|text| text.as_bytes()));
+        let built =
+            AhoCorasickBuilder::new().kind(Some(kind)).prefilter(false).build(parts.keys().map(|text| text.as_bytes()));
         let automaton = built.expect("it takes billions of bytes, and a rule file has a few million");
         Self { automaton, parts: parts.into_values().map(Vec::into_boxed_slice).collect() }
     }

@@ -23,7 +23,8 @@ fn fixtures() -> Vec<(String, String)> {
 }
 
 fn fields() -> Vec<Field> {
-    let paths = ["request", "response", "request.name", "request.a.b", "request.server.name", "request.0", "response.job_id"];
+    let paths =
+        ["request", "response", "request.name", "request.a.b", "request.server.name", "request.0", "response.job_id"];
     NAMES.iter().map(|(_, field)| field.clone()).chain(paths.iter().filter_map(|name| Field::parse(name))).collect()
 }
 
@@ -66,16 +67,53 @@ fn every_fixture_reads_as_it_decodes() {
 #[test]
 fn mixed_up_records_read_as_they_decode() {
     let odd = [
-        "null", "\"\"", "\"-\"", "{}", "[]", "{ }", "true", "-0", "1.50", "1e400", "12345678901234567890123",
-        r#""a\u0000b""#, r#""\ud800""#, r#""{\"name\":\"x\"}""#, r#""{\"a\":{\"b\":[1]}}""#, r#"" normal ""#,
-        r#"{"name":1,"id":-5,"domain":"\"q\""}"#, r#"{"a":{"b":1e400},"name":"\u0041","0":"z"}"#, r#"["x",{"y":2}]"#,
-        r#"{"na\u006de":"x","name":"y"}"#, r#"{"name":"x","name":null}"#, r#""\"\\\"twice\\\"\"""#, "\"Gr\u{fc}\u{df}e\"",
-        r#"{"name":"n","domain":{"name":"n"},"assumedBy":null,"user_name":"u"}"#, r#"{"user_name":"u","assumedBy":{"user":{"name":"b"}}}"#,
+        "null",
+        "\"\"",
+        "\"-\"",
+        "{}",
+        "[]",
+        "{ }",
+        "true",
+        "-0",
+        "1.50",
+        "1e400",
+        "12345678901234567890123",
+        r#""a\u0000b""#,
+        r#""\ud800""#,
+        r#""{\"name\":\"x\"}""#,
+        r#""{\"a\":{\"b\":[1]}}""#,
+        r#"" normal ""#,
+        r#"{"name":1,"id":-5,"domain":"\"q\""}"#,
+        r#"{"a":{"b":1e400},"name":"\u0041","0":"z"}"#,
+        r#"["x",{"y":2}]"#,
+        r#"{"na\u006de":"x","name":"y"}"#,
+        r#"{"name":"x","name":null}"#,
+        r#""\"\\\"twice\\\"\"""#,
+        "\"Gr\u{fc}\u{df}e\"",
+        r#"{"name":"n","domain":{"name":"n"},"assumedBy":null,"user_name":"u"}"#,
+        r#"{"user_name":"u","assumedBy":{"user":{"name":"b"}}}"#,
     ];
     let keys = [
-        "trace_id", "trace_name", "trace_rating", "trace_status", "trace_type", "service_type", "resource_type",
-        "resource_name", "user", "source_ip", "code", "project_id", "project_name", "time", "record_time", "request",
-        "response", "message", "other", "trace_n\\u0061me",
+        "trace_id",
+        "trace_name",
+        "trace_rating",
+        "trace_status",
+        "trace_type",
+        "service_type",
+        "resource_type",
+        "resource_name",
+        "user",
+        "source_ip",
+        "code",
+        "project_id",
+        "project_name",
+        "time",
+        "record_time",
+        "request",
+        "response",
+        "message",
+        "other",
+        "trace_n\\u0061me",
     ];
     let mut members: Vec<(String, String)> = Vec::new();
     for (_, record) in fixtures() {
@@ -92,7 +130,8 @@ fn mixed_up_records_read_as_they_decode() {
         };
         let count = rng.usize(1..14);
         let space = ["", " ", "\n"][rng.usize(..3)];
-        let record: Vec<String> = (0..count).map(|_| pick(&mut rng)).map(|(k, v)| format!("\"{k}\"{space}:{space}{v}")).collect();
+        let record: Vec<String> =
+            (0..count).map(|_| pick(&mut rng)).map(|(k, v)| format!("\"{k}\"{space}:{space}{v}")).collect();
         let record = format!("{space}{{{}}}{space}", record.join(&format!("{space},")));
         traces += usize::from(check("mixed up", &record, &fields));
     }
@@ -101,7 +140,9 @@ fn mixed_up_records_read_as_they_decode() {
 
 #[test]
 fn a_broken_record_is_refused_as_decoding_refuses_it() {
-    for record in ["", "[]", "null", "{", "{\"trace_name\":\"a\"} x", "{\"trace_name\":\"a\",}", "{\"a\":1}", "{\"trace_name\":}"] {
+    for record in
+        ["", "[]", "null", "{", "{\"trace_name\":\"a\"} x", "{\"trace_name\":\"a\",}", "{\"a\":1}", "{\"trace_name\":}"]
+    {
         assert!(!check("broken", record, &fields()), "{record}");
     }
 }

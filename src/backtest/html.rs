@@ -35,6 +35,18 @@ impl fmt::Display for Text<'_> {
     }
 }
 
+/// Text whose words in backticks are set as code.
+fn with_code(text: &str) -> String {
+    let parts: Vec<String> = text.split('`').map(|part| Text(part).to_string()).collect();
+    if parts.len().is_multiple_of(2) {
+        return parts.join("`");
+    }
+    let set = |(at, part): (usize, &String)| {
+        if at.is_multiple_of(2) { part.clone() } else { format!("<code>{part}</code>") }
+    };
+    parts.iter().enumerate().map(set).collect()
+}
+
 fn write(page: &mut String, report: &Report) -> fmt::Result {
     let day = |time: clock::Timestamp| time.strftime("%-d %B %Y").to_string();
     let span = format!("{} to {}", day(report.from), day(report.to));
@@ -327,22 +339,22 @@ fn difference(page: &mut String, diff: &Diff) -> fmt::Result {
                 page,
                 "<li><b>{word}</b> {} <span class=\"dim\">({time})</span><div class=\"why\">{}</div></li>",
                 Text(title),
-                Text(&example.reason)
+                with_code(&example.reason)
             )?;
         }
         page.push_str("</ul>\n");
         if !rule.keys.is_empty() {
-            let key = |(key, lost, gained): &(String, u64, u64)| {
+            page.push_str("<table class=\"keys\">\n");
+            for (key, lost, gained) in &rule.keys {
                 let change = [("−", *lost), ("+", *gained)];
                 let change: Vec<String> = change
                     .iter()
                     .filter(|(_, count)| *count > 0)
-                    .map(|(sign, count)| format!("{sign}{count}"))
+                    .map(|(sign, count)| format!("{sign}{}", text::number(*count)))
                     .collect();
-                format!("{} {}", Text(key), change.join(" "))
-            };
-            let keys: Vec<String> = rule.keys.iter().map(key).collect();
-            writeln!(page, "<p class=\"why\">Most by: {}</p>", keys.join("; "))?;
+                writeln!(page, "<tr><td class=\"num\">{}</td><td>{}</td></tr>", change.join(" "), Text(key))?;
+            }
+            page.push_str("</table>\n");
         }
         page.push_str("</div>\n");
     }

@@ -38,7 +38,7 @@ pub struct Tally<'a> {
     rehearsal: Rehearsal<'a>,
     depth: Depth,
     /// Some rule rings for what does not come.
-    awaits: bool,
+    misses: bool,
     matched: u64,
     counts: Vec<Counts>,
     /// Every alert, in the order of opening.
@@ -137,7 +137,7 @@ impl<'a> Tally<'a> {
             rules,
             rehearsal: Rehearsal::new(rules, start),
             depth,
-            awaits: rules.rules.iter().any(|rule| matches!(rule.when, Some(When::Absent { .. }))),
+            misses: rules.rules.iter().any(|rule| matches!(rule.when, Some(When::Absent { .. }))),
             matched: 0,
             counts: vec![Counts::default(); rules.rules.len()],
             marks: Vec::new(),
@@ -149,7 +149,7 @@ impl<'a> Tally<'a> {
 
     pub fn feed(&mut self, traces: &[Arc<Trace>]) {
         // A silence may end, and be told, between two traces of one page.
-        let page = if self.awaits { 1 } else { traces.len().max(1) };
+        let page = if self.misses { 1 } else { traces.len().max(1) };
         for traces in traces.chunks(page) {
             let Some(oldest) = traces.iter().map(|trace| trace.time).min() else { continue };
             self.now = traces.iter().map(|trace| trace.time).fold(self.now, Timestamp::max);

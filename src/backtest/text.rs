@@ -37,14 +37,20 @@ pub fn text(report: &Report, width: usize) -> String {
 pub fn headline(report: &Report) -> String {
     let days = report.days.len();
     let [from, to] = [report.from, report.to].map(|time| time.strftime("%Y-%m-%d %H:%M").to_string());
-    let a_day = report.alerts as f64 / days.max(1) as f64;
     format!(
-        "{}, {from} to {to} UTC: {} read, {} matched, {} ({a_day:.0} a day)",
+        "{}, {from} to {to} UTC: {} read, {} matched, {} ({} a day)",
         plural(days as u64, "day"),
         plural(report.traces, "trace"),
         number(report.matched),
         plural(report.alerts, "alert"),
+        a_day(report.alerts, days),
     )
+}
+
+/// So many on a usual day: `0.4`, `12`.
+fn a_day(count: u64, days: usize) -> String {
+    let rate = count as f64 / days.max(1) as f64;
+    if rate == 0.0 || rate >= 9.95 { number(rate.round() as u64) } else { format!("{rate:.1}") }
 }
 
 /// What a reader of the numbers has to know: what was left out.
@@ -83,7 +89,7 @@ fn rules(report: &Report, width: usize) -> Vec<String> {
         report.rules.iter().partition(|rule| rule.matches > 0 || rule.alerts > 0);
     let columns = bars::columns(&vec![0; report.days.len()]).len().max(7);
     let wide = width >= NARROW;
-    let taken = 8 + 2 + 9 + 2 + 8 + 2 + columns + 2 + 14;
+    let taken = 8 + 2 + 8 + 2 + 7 + 2 + columns + 2 + 6 + 2 + 14;
     let longest = matched.iter().map(|rule| rule.rule.chars().count()).max().unwrap_or(4).max(4);
     let name_width = if wide { longest.min(width.saturating_sub(taken + 2)).max(16) } else { longest.min(width) };
     let mut lines = Vec::new();
@@ -91,8 +97,8 @@ fn rules(report: &Report, width: usize) -> Vec<String> {
         lines.push(styled(
             DIM,
             &format!(
-                "{:name_width$}  {:8}  {:>9}  {:>8}  {:columns$}  BUDGET A DAY",
-                "RULE", "SEVERITY", "MATCHES", "ALERTS", "PER DAY"
+                "{:name_width$}  {:8}  {:>8}  {:>7}  {:columns$}  {:>6}  BUDGET",
+                "RULE", "SEVERITY", "MATCHES", "ALERTS", "PER DAY", "A DAY"
             ),
         ));
     }

@@ -81,7 +81,9 @@ async fn backtest(args: Args) -> Result<ExitCode, ExitCode> {
 fn unreadable(read: &crate::backtest::Read) -> String {
     match read.undecodable {
         0 => String::new(),
-        count => format!("; {count} records could not be read: {}", read.undecodable_reasons.join("; ")),
+        count => {
+            format!("; {} could not be read: {}", text::plural(count, "record"), read.undecodable_reasons.join("; "))
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     tracker::{json, print, table, visible},
 };
 use crate::{
+    backtest::text::plural,
     catalog::{
         self,
         seen::{Known, Seen},
@@ -89,7 +90,7 @@ fn list(args: &ListArgs) -> ExitCode {
             let (mut last, mut services, mut operations) = ("", 0, 0);
             let mut rows = Vec::new();
             for entry in entries {
-                services += usize::from(entry.service != last);
+                services += u64::from(entry.service != last);
                 for (at, operation) in entry.operations().enumerate() {
                     let service = if entry.service == last { "" } else { entry.service };
                     last = entry.service;
@@ -99,7 +100,7 @@ fn list(args: &ListArgs) -> ExitCode {
                 }
             }
             print(&table(Some(&["SERVICE", "RESOURCE TYPE", "OPERATION"]), rows.into_iter()));
-            print(&format!("\n{services} services, {operations} operations\n"));
+            print(&format!("\n{}, {}\n", plural(services, "service"), plural(operations, "operation")));
         }
     }
     ExitCode::SUCCESS
@@ -153,9 +154,10 @@ fn summary(observed: &[catalog::seen::Observed], traces: u64) -> String {
     let count = |wanted: fn(&Known) -> bool| observed.iter().filter(|one| wanted(&one.known)).count();
     let services: BTreeMap<&str, ()> = observed.iter().map(|one| (one.service.as_str(), ())).collect();
     format!(
-        "{traces} traces of {} services and {} operations: {} known, {} known in another spelling, {} not known\n",
-        services.len(),
-        observed.len(),
+        "{} of {} and {}: {} known, {} known in another spelling, {} not known\n",
+        plural(traces, "trace"),
+        plural(services.len() as u64, "service"),
+        plural(observed.len() as u64, "operation"),
         count(|known| *known == Known::AsSpelled),
         count(|known| matches!(known, Known::OtherCase(_))),
         count(|known| matches!(known, Known::Operation | Known::Service)),

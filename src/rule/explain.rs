@@ -212,7 +212,11 @@ fn id<S: Serializer>(trace: &Trace, to: S) -> Result<S::Ok, S::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Timestamp, document::File, rule};
+    use crate::{
+        clock::Timestamp,
+        document::{File, Level},
+        rule,
+    };
 
     const RULES: &str = "
 rules:
@@ -245,7 +249,7 @@ rules:
     #[test]
     fn each_rule_tells_what_it_makes_of_a_trace() {
         let (rules, problems) = rule::load(&[File { name: "r.yaml".to_owned(), text: RULES.to_owned() }]);
-        assert!(problems.is_empty(), "{problems:?}");
+        assert!(problems.iter().all(|found| found.level == Level::Warning), "{problems:?}");
         let trace = trace();
         let found = explain(&rules, &trace);
         let told: Vec<String> = found

@@ -72,7 +72,7 @@ fn a_report_tells_what_would_have_rung() {
     let bridge = bridge(RULES);
     let expected = [
         "2 days, 2026-01-09",
-        "8 traces read, 8 matched, 6 alerts (3 a day)",
+        "8 traces read, 8 matched, 6 alerts (3.0 a day)",
         "1 trace left out: seen before",
         "1 record could not be read: the record has neither `trace_name` nor `service_type`",
         "over the noise budget: server-deleted",
@@ -124,7 +124,8 @@ fn a_difference_tells_what_is_lost_and_why() {
 
 #[test]
 fn each_way_to_lose_an_alert_has_its_reason() {
-    let excepting = "topics: [security]\n    except: [ { reason: the test farm, match: { actor.name: alice } } ]\n  - id: many";
+    let excepting =
+        "topics: [security]\n    except: [ { reason: the test farm, match: { actor.name: alice } } ]\n  - id: many";
     for (good, bad, code, reason) in [
         ("operation: deleteServer }\n", "operation: deleteServer }\n    mode: shadow\n", 1, "its mode is now `shadow`"),
         ("operation: deleteServer }\n", "operation: deleteServer }\n    mode: 'off'\n", 1, "its mode is now `off`"),
@@ -145,7 +146,8 @@ fn each_way_to_lose_an_alert_has_its_reason() {
 #[test]
 fn a_page_shows_hostile_names_as_text() {
     let bridge = bridge(RULES);
-    let hostile = past().replace("server-c", "<script>alert(1)</script>\\\" onload=\\\"x").replace("alice", "<b>&'mallory");
+    let hostile =
+        past().replace("server-c", "<script>alert(1)</script>\\\" onload=\\\"x").replace("alice", "<b>&'mallory");
     world::write(&bridge.path("past.ndjson"), &hostile);
     world::write(&bridge.path("old.yaml"), &RULES.replace("deleteServer", "stopServer"));
     let args = ["backtest", "--from-file", "past.ndjson", "--against", "old.yaml", "--html", "report.html"];
@@ -164,7 +166,12 @@ fn bad_input_is_told_in_words() {
     let bridge = bridge(RULES);
     run(&bridge, &["backtest", "--from-file", "gone.ndjson"], 2, &["`gone.ndjson`: there is no such file"]);
     world::write(&bridge.path("none.ndjson"), "{\"a\":1}\n");
-    run(&bridge, &["backtest", "--from-file", "none.ndjson"], 1, &["no traces in none.ndjson; 1 record could not be read"]);
+    run(
+        &bridge,
+        &["backtest", "--from-file", "none.ndjson"],
+        1,
+        &["no traces in none.ndjson; 1 record could not be read"],
+    );
     run(&bridge, &["backtest", "--since", "8d"], 2, &["the cloud keeps traces for 7 days only"]);
     run(&bridge, &["backtest", "--since", "1h", "--source", "test"], 2, &["no source `test`; configured are: prod"]);
     world::write(&bridge.path("bad.yaml"), "rules: [ { id: x } ]\n");
@@ -181,9 +188,8 @@ async fn the_cloud_is_read_to_its_oldest_trace() {
         cloud.handle().add(vec![world::trace(&format!("t-{number}"), "deleteServer", hours(back))]);
     }
     let bridge = Bridge::new(&cloud.url(), &world::config("soar", "http://127.0.0.1:9/hook"), RULES);
-    let report = tokio::task::spawn_blocking(move || {
-        run(&bridge, &["backtest", "--since", "7d", "--output", "json"], 0, &[])
-    });
+    let report =
+        tokio::task::spawn_blocking(move || run(&bridge, &["backtest", "--since", "7d", "--output", "json"], 0, &[]));
     let report: Value = serde_json::from_str(&report.await.unwrap()).unwrap();
     assert_eq!(report["traces"], 5);
     assert_eq!(report["alerts"], 5);

@@ -104,11 +104,17 @@ async fn an_id_is_fetched_from_the_cloud() {
 #[test]
 fn observed_operations_are_held_against_the_catalogue() {
     let bridge = bridge();
-    run(&bridge, &["catalog", "list", "--service", "kms"], "", 0, &["scheduleKeyDeletion", "1 services"]);
+    run(&bridge, &["catalog", "list", "--service", "kms"], "", 0, &["scheduleKeyDeletion", "1 service, "]);
     run(&bridge, &["catalog", "list", "--service", "KSM"], "", 2, &["did you mean `KMS`?"]);
-    let past = [trace(), trace().replace("deleteServer", "DELETESERVER"), trace().replace("deleteServer", "polishServer")];
+    let past =
+        [trace(), trace().replace("deleteServer", "DELETESERVER"), trace().replace("deleteServer", "polishServer")];
     world::write(&bridge.path("past.ndjson"), &past.join("\n").replace("\"t-1\"", "\"\""));
-    let expected = ["DELETESERVER", "known as ECS deleteServer", "operation not known", "1 known, 1 known in another spelling, 1 not known"];
+    let expected = [
+        "DELETESERVER",
+        "known as ECS deleteServer",
+        "operation not known",
+        "1 known, 1 known in another spelling, 1 not known",
+    ];
     run(&bridge, &["catalog", "seen", "--from-file", "past.ndjson", "--write", "more.txt"], "", 0, &expected);
     let more = std::fs::read_to_string(bridge.path("more.txt")).unwrap();
     assert!(more.ends_with("ECS | ecs | polishServer\n"), "{more}");
@@ -119,7 +125,8 @@ fn emulated_days_are_written_for_trying_rules() {
     let bridge = bridge();
     let args = ["emulate", "--write", "past.ndjson.gz", "--days", "1", "--traces", "1000"];
     run(&bridge, &args, "", 0, &["traces of 1 days written"]);
-    let report = run(&bridge, &["backtest", "--from-file", "past.ndjson.gz", "--shipped", "--output", "json"], "", 0, &[]);
+    let report =
+        run(&bridge, &["backtest", "--from-file", "past.ndjson.gz", "--shipped", "--output", "json"], "", 0, &[]);
     let report: Value = serde_json::from_str(&report).unwrap();
     assert!(report["traces"].as_u64().is_some_and(|count| (800..1200).contains(&count)), "{}", report["traces"]);
     assert!(report["alerts"].as_u64().is_some_and(|count| count > 10), "{}", report["alerts"]);

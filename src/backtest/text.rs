@@ -108,11 +108,9 @@ fn rules(report: &Report, width: usize) -> Vec<String> {
         let bars = bars::bars(&rule.by_day);
         if wide {
             let (matches, alerts) = (number(rule.matches), number(rule.alerts));
-            lines.push(
-                format!("{name:name_width$}  {severity}  {matches:>9}  {alerts:>8}  {bars:columns$}  {}", budget(rule))
-                    .trim_end()
-                    .to_owned(),
-            );
+            let rate = a_day(rule.alerts, report.days.len());
+            let row = format!("{name:name_width$}  {severity}  {matches:>8}  {alerts:>7}  {bars:columns$}  {rate:>6}");
+            lines.push(format!("{row}  {}", budget(rule)).trim_end().to_owned());
         } else {
             lines.push(name);
             let (matches, alerts) = (number(rule.matches), plural(rule.alerts, "alert"));

@@ -263,7 +263,7 @@ rules:
                 "fires Fires -",
                 "several Counts counts towards 8 within 10 min of actor.name=alice",
                 "shadow Shadow recorded, not sent: its mode is `shadow`",
-                "excepted Excepted key rotation, r.yaml:21",
+                "excepted Excepted key rotation, r.yaml:18",
                 "asleep Off its conditions hold, but its mode is `off`",
             ]
         );

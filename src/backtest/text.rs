@@ -114,8 +114,9 @@ fn rules(report: &Report, width: usize) -> Vec<String> {
         } else {
             lines.push(name);
             let (matches, alerts) = (number(rule.matches), plural(rule.alerts, "alert"));
-            let verdict = budget(rule);
-            lines.push(format!("  {severity} {bars} {alerts} of {matches} {verdict}").trim_end().to_owned());
+            lines.push(format!("  {severity} {bars} {alerts} of {matches}"));
+            lines
+                .extend(Some(budget(rule)).filter(|verdict| !verdict.is_empty()).map(|verdict| format!("  {verdict}")));
         }
     }
     let share = bars::days_a_column(report.days.len());

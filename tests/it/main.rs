@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy knows only test functions as tests, not what they share")]
 
-mod backtest;
 mod case;
 mod check;
+mod backtest;
 mod cli;
 mod convert;
 mod customer;

@@ -9,6 +9,7 @@ use crate::{
 use super::{compile::scalar, template};
 
 mod fill;
+mod variants;
 
 pub use fill::START;
 
@@ -16,6 +17,13 @@ pub use fill::START;
 /// that means a failure says so.
 pub fn blank_trace() -> Trace {
     Trace::blank("case", START)
+}
+
+/// Reads partial traces: a list in one stands for a trace each. Never empty.
+pub fn read_each(walk: &Walk<'_>) -> Option<Vec<Trace>> {
+    let nodes = variants::of(walk.node);
+    let traces: Vec<Option<Trace>> = nodes.iter().map(|node| read(&Walk { node, ..walk.clone() })).collect();
+    traces.into_iter().collect()
 }
 
 /// Reads a partial trace: `actor.name: alice` or `actor: { name: alice }`. Once its

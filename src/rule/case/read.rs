@@ -17,41 +17,38 @@ const TRACE_LIMIT: usize = 10_000;
 
 const KEYS: [&str; 9] = ["fires", "silent", "traces", "name", "title", "severity", "key", "until", "alerts"];
 
-/// One case; `None` after a report.
-pub fn read(walk: &Walk<'_>, lines: &Lines) -> Option<Case> {
+/// One case, or one for each trace that its lists stand for; `None` after a report.
+pub fn read(walk: &Walk<'_>, lines: &Lines) -> Option<Vec<Case>> {
     let mut fields = walk.fields()?;
     let (fires, silent, traces) = (fields.optional("fires"), fields.optional("silent"), fields.optional("traces"));
     let name = fields.optional_text("name").map(str::to_owned);
     // A slip of the pen is told as an unknown key.
     let slip = walk.entries()?.iter().any(|(name, _, _)| !KEYS.contains(name));
     let line = lines.line(walk.node.head().start);
-    let (example, usual) = match (fires, silent, traces) {
+    let examples = match (fires, silent, traces) {
         (Some(sample), None, None) => {
             let told = told(&mut fields);
-            let trace = sample::read(&sample);
+            let traces = sample::read_each(&sample);
             fields.finish();
-            let trace = Arc::new(trace?);
-            let usual = in_words(&trace);
-            (Example::Fires(trace, told?), usual)
+            let told = told?;
+            traces?.into_iter().map(|trace| (in_words(&trace), Example::Fires(Arc::new(trace), told.clone()))).collect()
         }
         (None, Some(sample), None) => {
             let told = told(&mut fields);
-            let trace = sample::read(&sample);
+            let traces = sample::read_each(&sample);
             fields.finish();
             if told? != Told::default() {
                 walk.fail_hint("a silent case has no title, severity or key", "did you mean `fires`?");
                 return None;
             }
-            let trace = Arc::new(trace?);
-            let usual = in_words(&trace);
-            (Example::Silent(trace), usual)
+            traces?.into_iter().map(|trace| (in_words(&trace), Example::Silent(Arc::new(trace)))).collect()
         }
         (None, None, Some(traces)) => {
             let story = story(&mut fields, &traces);
             fields.finish();
             let story = story?;
             let count = story.traces.len();
-            (Example::Story(story), format!("{count} trace{}", if count == 1 { "" } else { "s" }))
+            vec![(format!("{count} trace{}", if count == 1 { "" } else { "s" }), Example::Story(story))]
         }
         (None, None, None) if slip => {
             fields.finish();
@@ -62,7 +59,8 @@ pub fn read(walk: &Walk<'_>, lines: &Lines) -> Option<Case> {
             return None;
         }
     };
-    Some(Case { name: name.unwrap_or(usual), line, example })
+    let case = |(usual, example)| Case { name: name.clone().unwrap_or(usual), line, example };
+    Some(examples.into_iter().map(case).collect())
 }
 
 fn wrong_kind(walk: &Walk<'_>) {

@@ -9,7 +9,8 @@ use crate::document::did_you_mean;
 
 pub mod seen;
 
-/// One line per service and resource type: `KMS | CMK | createKey disableKey ...`.
+/// One line per service and resource type: `KMS | CMK | createKey disableKey ...`. A line that
+/// begins with `? ` holds names that detections elsewhere rely on and no guide of this cloud lists.
 const TABLE: &str = include_str!("catalog/operations.txt");
 
 /// What one service records about one type of resource.
@@ -19,6 +20,8 @@ pub struct Entry {
     pub resource_type: &'static str,
     /// Operation names, separated by blanks.
     operations: &'static str,
+    /// Listed in a guide of this cloud.
+    pub confirmed: bool,
 }
 
 impl Entry {
@@ -35,8 +38,10 @@ static PAIRS: LazyLock<HashSet<(String, String)>> = LazyLock::new(|| {
 
 static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     let entry = |line: &'static str| {
-        let mut columns = line.splitn(3, " | ");
-        Some(Entry { service: columns.next()?, resource_type: columns.next()?, operations: columns.next()? })
+        let unconfirmed = line.strip_prefix("? ");
+        let mut columns = unconfirmed.unwrap_or(line).splitn(3, " | ");
+        let (service, resource_type, operations) = (columns.next()?, columns.next()?, columns.next()?);
+        Some(Entry { service, resource_type, operations, confirmed: unconfirmed.is_none() })
     };
     TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(entry).collect()
 });

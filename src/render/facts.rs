@@ -88,7 +88,7 @@ pub fn facts(notification: &Notification) -> Vec<Fact> {
         }
     }
     if Link::runbook(notification).is_none() {
-        add(&mut facts, "Runbook", notification.runbook.clone().unwrap_or_default());
+        add(&mut facts, "What to do", notification.runbook.clone().unwrap_or_default());
     }
     facts
 }
@@ -326,7 +326,7 @@ mod tests {
                 ("First", "1970-01-01 00:00:00 UTC"),
                 ("Newest", "1970-01-01 00:01:05 UTC"),
                 ("Grouped by", "source_ip 203.0.113.7"),
-                ("Runbook", "page 7 of the binder"),
+                ("What to do", "page 7 of the binder"),
             ],
         );
         assert_eq!(headline(&told), "[high] A login failed (3 times in 1 min 5 s)");

@@ -187,7 +187,7 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
         (topic.to_owned(), endpoints.keys().map(subscription).collect::<Vec<_>>())
     };
     let topics = Topics {
-        topics: ["security", "operations", crate::topic::DEFAULT].into_iter().map(subscriptions).collect(),
+        topics: ["security", "changes", crate::topic::DEFAULT].into_iter().map(subscriptions).collect(),
         formats: endpoints.iter().map(|(name, settings)| (name.clone(), settings.format())).collect(),
         notices: Some(crate::topic::DEFAULT.to_owned()),
     };

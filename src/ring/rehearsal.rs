@@ -190,7 +190,8 @@ mod tests {
         let file = File { name: "r.yaml".into(), text: format!("rules:{rules}") };
         let (set, problems) = rule::load(&[file]);
         assert!(!problems.iter().any(|problem| problem.level == crate::document::Level::Error), "{problems:?}");
-        let minute = |text: &str| Timestamp::from_second(text.parse::<i64>().expect("a minute") * 60).expect("in range");
+        let minute =
+            |text: &str| Timestamp::from_second(text.parse::<i64>().expect("a minute") * 60).expect("in range");
         let mut rehearsal = Rehearsal::learnt(&set, minute("0"));
         let (mut rings, mut number) = (Vec::new(), 0);
         for page in pages {
@@ -234,7 +235,11 @@ mod tests {
         // From elsewhere, too late, or before them.
         check(GUESSING, &[&failures, &["9 login c 2"]], &opened);
         check(GUESSING, &[&failures, &["34 login c 1"]], &opened);
-        check(GUESSING, &[&["0 login c 1"], &["1 loginFailed a 1", "2 loginFailed b 1", "3 loginFailed c 1"]], &opened[..1]);
+        check(
+            GUESSING,
+            &[&["0 login c 1"], &["1 loginFailed a 1", "2 loginFailed b 1", "3 loginFailed c 1"]],
+            &opened[..1],
+        );
     }
 
     #[test]
@@ -283,11 +288,7 @@ mod tests {
             &[&["30 deleteServer - 1 incident"], &[request]],
             &["Opened high - deleted server 1/1", "Repeat high - deleted server 2/1"],
         );
-        check(
-            DELETED,
-            &[&[request], &["61 deleteServer - 1 incident"]],
-            &[opened, "Opened high - deleted server 1/1"],
-        );
+        check(DELETED, &[&[request], &["61 deleteServer - 1 incident"]], &[opened, "Opened high - deleted server 1/1"]);
         // Done again, it is told again once the window is over.
         check(DELETED, &[&[request], &["11 deleteServer alice 1"]], &[opened, opened]);
         check(DELETED, &[&[request], &["11 deleteServer bob 1"]], &[opened, "Opened high bob deleted server 1/1"]);
@@ -323,7 +324,10 @@ mod tests {
         let mut most = 0;
         for number in 0..5000_u64 {
             let mut trace = Trace::blank(format!("t{number}"), clock::plus(start, Duration::from_secs(number * 120)));
-            (trace.service, trace.operation) = ("ECS".into(), (*["loginFailed", "login", "deleteServer"].get(number as usize % 3).expect("three")).into());
+            (trace.service, trace.operation) = (
+                "ECS".into(),
+                (*["loginFailed", "login", "deleteServer"].get(number as usize % 3).expect("three")).into(),
+            );
             trace.source_ip = Some(format!("192.0.2.{number}"));
             trace.resource.id = Some(number.to_string());
             rehearsal.trace(&Arc::new(trace));

@@ -135,7 +135,12 @@ fn operator(walk: &Walk<'_>, name: &str, key: Span, value: &Walk<'_>, field: &Fi
     let not = |check| Check::Not(Box::new(check));
     let folded = |value: &Walk<'_>| {
         let texts = texts(value, lists)?;
-        Some(texts.into_iter().map(|text| if field.ignores_case() { fold_case(&text).into_owned() } else { text }).collect())
+        Some(
+            texts
+                .into_iter()
+                .map(|text| if field.ignores_case() { fold_case(&text).into_owned() } else { text })
+                .collect(),
+        )
     };
     match name {
         "not" => check(value, field, lists).map(not),

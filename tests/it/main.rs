@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy knows only test functions as tests, not what they share")]
 
+mod backtest;
 mod case;
 mod check;
-mod backtest;
 mod cli;
 mod convert;
 mod customer;
@@ -18,6 +18,7 @@ mod http;
 mod ingest;
 mod kill;
 mod lsp;
+mod pack;
 mod reload;
 mod ring;
 mod rooms;

@@ -15,6 +15,9 @@ use crate::{
 /// Longest id, so that it fits a label and a column.
 const ID_LIMIT: usize = 64;
 
+/// What a person reads on a phone; more belongs on a page.
+const RUNBOOK_LIMIT: usize = 600;
+
 /// More alerts a day than this is no budget.
 const NOISE_LIMIT: i64 = 1_000_000;
 
@@ -28,7 +31,7 @@ pub fn read(walk: &Walk<'_>, lists: &Lists, lines: &Lines) -> Option<Rule> {
     let title = fields.required("title");
     let severity = fields.required("severity").and_then(|walk| read_severity(&walk));
     let why = fields.optional_text("why").map(|text| text.trim().to_owned());
-    let runbook = fields.optional("runbook").and_then(|walk| link(&walk));
+    let runbook = fields.optional("runbook").and_then(|walk| runbook(&walk));
     let topics = fields.optional("topics").map(|walk| topics(&walk));
     let dedup = fields.optional("dedup");
     let mode = fields.optional("mode").map(|walk| mode(&walk));
@@ -67,7 +70,7 @@ pub fn read(walk: &Walk<'_>, lists: &Lists, lines: &Lines) -> Option<Rule> {
         then: then?,
         dedup,
         noise_budget: noise_budget.map_or(Some(None), |budget| budget.map(Some))?,
-        cases: cases.into_iter().collect::<Option<_>>()?,
+        cases: cases.into_iter().collect::<Option<Vec<_>>>()?.concat(),
         place: format!("{}:{}", walk.file.name, lines.line(walk.node.head().start)),
     })
 }
@@ -135,12 +138,14 @@ pub fn noise_budget(walk: &Walk<'_>) -> Option<u64> {
     walk.whole(1, NOISE_LIMIT).map(i64::unsigned_abs)
 }
 
-fn link(walk: &Walk<'_>) -> Option<String> {
-    let text = walk.words()?;
-    if text.starts_with("https://") || text.starts_with("http://") {
+/// A link, or in a few words what to do.
+fn runbook(walk: &Walk<'_>) -> Option<String> {
+    let text = walk.words()?.trim();
+    if text.chars().count() <= RUNBOOK_LIMIT {
         return Some(text.to_owned());
     }
-    walk.fail_hint(format!("`{text}` is not a link"), "start it with `https://`, or put the words into `why`");
+    let found = format!("expected at most {RUNBOOK_LIMIT} characters, found {}", text.chars().count());
+    walk.fail_hint(found, "put the rest on a page and name it here: `https://...`");
     None
 }
 

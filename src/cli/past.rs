@@ -65,11 +65,11 @@ impl PastArgs {
     ) -> Result<Past, ExitCode> {
         match &self.from_file {
             Some(path) => from_file(path, each),
-            None => self.from_cloud(config, each).await,
+            None => self.cloud_list(config, each).await,
         }
     }
 
-    async fn from_cloud(
+    async fn cloud_list(
         &self,
         config: Option<&Config>,
         each: &mut (dyn FnMut(&[Arc<Trace>]) + Send),

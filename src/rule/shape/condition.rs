@@ -251,7 +251,17 @@ impl JsonSchema for Sample {
             "properties": {},
         });
         with_sample_fields(&mut schema);
+        with_lists(&mut schema);
         schema
+    }
+}
+
+/// In a short case a list stands for one trace each.
+fn with_lists(schema: &mut Schema) {
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
+    for choices in properties.values_mut().filter_map(|property| property.get_mut("anyOf")?.as_array_mut()) {
+        let one = choices[0].clone();
+        choices.push(json!({ "type": "array", "items": one, "minItems": 1 }));
     }
 }
 

@@ -19,7 +19,10 @@ mod table;
 #[path = "matching/traces.rs"]
 mod traces;
 
-use std::process::ExitCode;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+};
 
 use measure::Lane;
 use quamina::MatcherBuildMode::{BuiltForComfort, BuiltForSpeed};
@@ -94,7 +97,13 @@ fn measure(kind: Kind, count: usize, records: &[String], seconds: f64) -> (Row, 
         let explodes = mode == BuiltForSpeed && count > if kind == Kind::Regex { 10_000 } else { 1_000 };
         if !explodes && !alone {
             match engines::quamina(&rules, mode) {
-                Ok(engine) => lanes.push(Lane::new("quamina", || engine, first)),
+                Ok(engine) => {
+                    let lane = AssertUnwindSafe(|| Lane::new("quamina", || engine, first));
+                    match catch_unwind(lane) {
+                        Ok(lane) => lanes.push(lane),
+                        Err(_) => eprintln!("quamina breaks off on {} {count}", kind.name()),
+                    }
+                }
                 Err(error) => eprintln!("quamina does not take {} {count}: {error}", kind.name()),
             }
         }

@@ -113,18 +113,18 @@ fn one(form: Kind, at: usize, occurs: bool, rng: &mut Rng) -> Rule {
             )],
             _ => vec![(Field::Operation, Test::Glob(format!("{}*{miss}{}", &name[..5], &name[7..])))],
         },
-        Kind::Number => vec![
-            (Field::Service, Test::Is(SERVICES[service].to_owned())),
-            (Field::Operation, Test::Not(name)),
-            (Field::Code, Test::AtLeast(400 + rng.u32(..10))),
-            (
-                Field::SourceIp,
-                Test::Cidr(match occurs {
-                    true => format!("{}.{}.0.0/14", [10, 100, 192, 198][rng.usize(..4)], 4 * rng.u8(..4)),
-                    false => format!("172.{}.{}.0/24", at / 256 % 256, at % 256),
-                }),
-            ),
-        ],
+        Kind::Number => {
+            let service = (Field::Service, Test::Is(SERVICES[service].to_owned()));
+            let network = match occurs {
+                true => format!("{}.{}.0.0/14", [10, 100, 192, 198][rng.usize(..4)], 4 * rng.u8(..4)),
+                false => format!("172.{}.{}.0/24", at / 256 % 256, at % 256),
+            };
+            // quamina breaks off if more than 255 rules compare one field that is sorted before the others.
+            let code = (Field::Code, Test::AtLeast(400 + rng.u32(..10)));
+            let code = Some(code).filter(|_| occurs);
+            let rest = [(Field::Operation, Test::Not(name)), (Field::SourceIp, Test::Cidr(network))];
+            std::iter::once(service).chain(code).chain(rest).collect()
+        }
         _ => vec![
             (
                 Field::User,

@@ -121,7 +121,7 @@ fn size(hir: &Hir) -> usize {
         HirKind::Class(Class::Bytes(class)) => 2 * class.ranges().len(),
         HirKind::Capture(capture) => size(&capture.sub).saturating_add(2),
         HirKind::Repetition(repetition) => {
-            let times = repetition.max.unwrap_or(repetition.min + 1).max(1) as usize;
+            let times = repetition.max.unwrap_or(repetition.min.saturating_add(1)).max(1) as usize;
             size(&repetition.sub).saturating_add(1).saturating_mul(times)
         }
         HirKind::Concat(parts) => parts.iter().map(size).fold(0, usize::saturating_add),

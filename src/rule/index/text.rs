@@ -29,10 +29,19 @@ impl Texts {
         Self { automaton, parts: parts.into_values().map(Vec::into_boxed_slice).collect() }
     }
 
-    /// Adds the parts whose text stands in `value`, some of them twice.
+    /// Adds the parts whose text stands in `value`, once for each text however often it stands there.
     pub fn find(&self, value: &str, found: &mut Vec<u32>) {
+        let mut seen = Vec::new();
         for hit in self.automaton.find_overlapping_iter(value) {
-            found.extend_from_slice(&self.parts[hit.pattern().as_usize()]);
+            if seen.is_empty() {
+                seen = vec![0_u64; self.parts.len().div_ceil(64)];
+            }
+            let text = hit.pattern().as_usize();
+            let (word, bit) = (text / 64, 1 << (text % 64));
+            if seen[word] & bit == 0 {
+                seen[word] |= bit;
+                found.extend_from_slice(&self.parts[text]);
+            }
         }
     }
 }

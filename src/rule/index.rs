@@ -45,7 +45,7 @@ mod text;
 use cover::{Cover, Key};
 use reader::Reader;
 use reading::{Cut, Quick};
-use shape::Shape;
+use shape::{Keys, Shape};
 use text::Texts;
 
 /// More tables than that cost more than they save: rarer keys look at one field only.
@@ -76,7 +76,7 @@ impl Index {
     /// Rules that are off are left out.
     pub fn new(rules: &[Rule]) -> Self {
         let mut index = Self::default();
-        let mut shapes: BTreeMap<Vec<(Field, Cut)>, Vec<(u64, u32)>> = BTreeMap::new();
+        let mut shapes: BTreeMap<Vec<(Field, Cut)>, Keys> = BTreeMap::new();
         let mut texts: BTreeMap<Field, Vec<(Box<str>, u32)>> = BTreeMap::new();
         let mut covers = Vec::new();
         for (rule, part, conditions) in parts(rules) {

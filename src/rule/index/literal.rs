@@ -136,7 +136,7 @@ mod tests {
         check("^svc-[a-z]+-prod$", &["-prod"]);
         check("svc-(alpha|beta)[0-9]+", &["svc-alpha", "svc-beta"]);
         check("Session[0-9]{3}", &["session"]);
-        check("a?bc*de", &["b", "de"][1..].as_ref());
+        check("a?bc*de", &["de"]);
         check("(foo)+x", &["foo"]);
         check("ab{3}c", &["abbbc"]);
         check(r"\bKMS\b.*(rotate|destroy)", &["destroy", "rotate"]);

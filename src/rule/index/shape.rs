@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use super::reading::{Quick, mix};
 
+/// Hashes of keys, and the parts that have them.
+pub type Keys = Vec<(u64, u32)>;
+
 #[derive(Debug)]
 pub struct Shape {
     /// Which hashes of a trace make the key.
@@ -22,7 +25,7 @@ pub fn join(hashes: impl Iterator<Item = u64>) -> u64 {
 }
 
 impl Shape {
-    pub fn new(readings: Vec<usize>, mut keys: Vec<(u64, u32)>) -> Self {
+    pub fn new(readings: Vec<usize>, mut keys: Keys) -> Self {
         keys.sort_unstable();
         keys.dedup();
         let mut ranges: HashMap<u64, (u32, u32), Quick> = HashMap::default();

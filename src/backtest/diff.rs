@@ -31,6 +31,18 @@ pub enum Change {
     Split,
 }
 
+impl Change {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Gained => "gained",
+            Self::Severity => "severity",
+            Self::Folded => "folded",
+            Self::Split => "split",
+        }
+    }
+}
+
 /// The difference between two rule sets. Alerts of rules in shadow are not sent, so they are not among them.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Diff {

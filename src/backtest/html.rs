@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Change, Diff, Report, RuleReport, Sample, bars, text};
+use super::{Diff, Report, RuleReport, Sample, bars, text};
 use crate::{alert::Severity, clock, render::inert};
 
 const CSS: &str = include_str!("page.css");
@@ -326,13 +326,7 @@ fn difference(page: &mut String, diff: &Diff) -> fmt::Result {
         )?;
         page.push_str("<ul>\n");
         for example in &rule.examples {
-            let word = match example.change {
-                Change::Lost => "lost",
-                Change::Gained => "gained",
-                Change::Severity => "severity",
-                Change::Folded => "folded",
-                Change::Split => "split",
-            };
+            let word = example.change.as_str();
             let title = example.title.as_deref().unwrap_or(&example.key);
             let time = example.time.strftime("%Y-%m-%d %H:%M:%S UTC");
             writeln!(

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Change, Diff, Report, bars, text};
+use super::{Diff, Report, bars, text};
 use crate::render::inert;
 
 /// Rules told in the table and in the difference; a comment has a length limit.
@@ -68,13 +68,7 @@ fn difference(page: &mut String, diff: &Diff) {
     line(page, "|---|--:|--:|--:|--:|---|");
     for rule in diff.rules.iter().take(MOST) {
         let why = |example: &super::Example| {
-            let word = match example.change {
-                Change::Lost => "lost",
-                Change::Gained => "gained",
-                Change::Severity => "severity",
-                Change::Folded => "folded",
-                Change::Split => "split",
-            };
+            let word = example.change.as_str();
             let time = example.time.strftime("%m-%d %H:%M");
             let title = example.title.as_deref().unwrap_or(&example.key);
             format!("{word}: {} ({time}, {})", plain(&example.reason), plain(title))

@@ -208,12 +208,11 @@ fn difference(diff: &Diff, width: usize) -> Vec<String> {
             lines.extend(wrapped(&format!("{:>6}  {key}", change.join(" ")), "  ", width));
         }
         for example in &rule.examples {
-            let (sign, color) = match example.change {
-                Change::Lost => ("lost", AnsiColor::Red),
-                Change::Gained => ("gained", AnsiColor::Green),
-                Change::Severity => ("severity", AnsiColor::Yellow),
-                Change::Folded => ("folded", AnsiColor::Yellow),
-                Change::Split => ("split", AnsiColor::Yellow),
+            let sign = example.change.as_str();
+            let color = match example.change {
+                Change::Lost => AnsiColor::Red,
+                Change::Gained => AnsiColor::Green,
+                Change::Severity | Change::Folded | Change::Split => AnsiColor::Yellow,
             };
             let time = example.time.strftime("%m-%d %H:%M:%S");
             let title = example.title.as_deref().unwrap_or(&example.key);

@@ -77,14 +77,13 @@ fn write(page: &mut String, report: &Report) -> fmt::Result {
 
 fn tiles(page: &mut String, report: &Report) -> fmt::Result {
     let over = report.over_budget().count() as u64;
-    let a_day = report.alerts as f64 / report.days.len().max(1) as f64;
     let rang = report.rules.iter().filter(|rule| rule.alerts > 0).count();
     page.push_str("<section class=\"tiles\">\n");
     let tiles = [
         (text::number(report.traces), "traces read".to_owned(), false),
         (text::number(report.matched), "matched a rule".to_owned(), false),
         (text::number(report.alerts), "alerts".to_owned(), false),
-        (format!("{a_day:.1}"), "alerts a day".to_owned(), false),
+        (text::a_day(report.alerts, report), "alerts a day".to_owned(), false),
         (format!("{rang} of {}", report.rules.len()), "rules rang".to_owned(), false),
         (text::number(over), "over the noise budget".to_owned(), over > 0),
     ];

@@ -35,21 +35,25 @@ pub fn text(report: &Report, width: usize) -> String {
 
 /// What was read and what came of it, in one sentence.
 pub fn headline(report: &Report) -> String {
-    let days = report.days.len();
     let [from, to] = [report.from, report.to].map(|time| time.strftime("%Y-%m-%d %H:%M").to_string());
     format!(
         "{}, {from} to {to} UTC: {} read, {} matched, {} ({} a day)",
-        plural(days as u64, "day"),
+        clock::in_words(clock::since(report.from, report.to)),
         plural(report.traces, "trace"),
         number(report.matched),
         plural(report.alerts, "alert"),
-        a_day(report.alerts, days),
+        a_day(report.alerts, report),
     )
 }
 
+/// Rules named in a remark.
+const NAMED: usize = 6;
+
 /// So many on a usual day: `0.4`, `12`.
-fn a_day(count: u64, days: usize) -> String {
-    let rate = count as f64 / days.max(1) as f64;
+pub fn a_day(count: u64, report: &Report) -> String {
+    // Less than a day says nothing about more.
+    let days = clock::since(report.from, report.to).as_secs_f64() / 86_400.0;
+    let rate = count as f64 / days.max(1.0);
     if rate == 0.0 || rate >= 9.95 { number(rate.round() as u64) } else { format!("{rate:.1}") }
 }
 
@@ -71,7 +75,11 @@ pub fn remarks(report: &Report) -> Vec<String> {
     remarks.extend(read.gaps.iter().map(|gap| format!("not read: {gap}")));
     let over: Vec<&str> = report.over_budget().map(|rule| rule.rule.as_str()).collect();
     if !over.is_empty() {
-        remarks.push(format!("over the noise budget: {}", over.join(", ")));
+        // The table names the others.
+        let more = over.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let named = over.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+        remarks.push(format!("over the noise budget: {named}{more}"));
     }
     remarks
 }
@@ -108,7 +116,7 @@ fn rules(report: &Report, width: usize) -> Vec<String> {
         let bars = bars::bars(&rule.by_day);
         if wide {
             let (matches, alerts) = (number(rule.matches), number(rule.alerts));
-            let rate = a_day(rule.alerts, report.days.len());
+            let rate = a_day(rule.alerts, report);
             let row = format!("{name:name_width$}  {severity}  {matches:>8}  {alerts:>7}  {bars:columns$}  {rate:>6}");
             lines.push(format!("{row}  {}", budget(rule)).trim_end().to_owned());
         } else {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     ring::{Change, Looked, Ring},
-    rule::{Part, RuleSet},
+    rule::{Part, RuleSet, When},
     store::{IngestBatch, LedgerRow, Verdict},
 };
 
@@ -47,7 +47,10 @@ pub fn write(rules: &RuleSet, looked: &Looked, rings: &[Ring], batch: &mut Inges
     let mut counted: HashSet<(&str, &str)> = HashSet::new();
     for sighting in &looked.sightings {
         let (rule, trace) = (&rules.rules[sighting.rule], &sighting.trace);
-        let entered = rule.when.is_some() && sighting.slot.is_some() && sighting.part != Part::Then;
+        // A value that is known, or a job that came as expected, is no step towards an alert: rows for
+        // these would be rows for nearly every trace.
+        let collects = matches!(rule.when, Some(When::Count { .. } | When::Distinct { .. } | When::Sequence { .. }));
+        let entered = collects && sighting.slot.is_some() && sighting.part != Part::Then;
         // One trace may be several steps of a sequence.
         let once = (rule.id.as_str(), trace.id.as_str());
         if entered && !told.contains(&once) && counted.insert(once) {

@@ -34,7 +34,7 @@ mod window;
 
 pub use fold::fold;
 pub use look::look;
-pub use recall::{recall, tick};
+pub use recall::{recall, tick, watch};
 pub use rehearsal::Rehearsal;
 
 /// A trace that satisfies a part of a rule.
@@ -80,6 +80,9 @@ pub struct Slot {
 /// What a rule remembers of one key. Times are the traces' own.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
+    /// The [`Basis`](crate::rule::Basis) it was made with.
+    #[serde(default)]
+    pub basis: String,
     /// By time, then trace id.
     pub entries: Vec<Entry>,
     /// Matches seen so far, those no longer among the entries included.
@@ -110,7 +113,7 @@ pub struct Entry {
 pub struct Memories {
     pub slots: BTreeMap<Slot, Memory>,
     pub changed: std::collections::BTreeSet<Slot>,
-    /// Since when each stateful rule watches, by rule id: learning counts from here.
+    /// Since when each rule that learns watches, by [`watch`]: learning counts from here.
     pub since: BTreeMap<String, Timestamp>,
     /// Entries given up because a slot was full: their windows may have been miscounted.
     pub dropped: u64,

@@ -60,6 +60,8 @@ pub struct Rule {
     /// Alerts a day its author expects at most.
     pub noise_budget: Option<u64>,
     pub cases: Vec<Case>,
+    /// Which memory is of use to it.
+    pub basis: Basis,
     /// Where it stands, for people: `rules/iam.yaml:12`.
     pub place: String,
 }
@@ -119,6 +121,14 @@ pub enum Part {
     /// The step of a sequence with this index; `match` holds too.
     Step(usize),
     Then,
+}
+
+/// What a rule's memory rests on: its conditions and the fields it is filed by. One that was made
+/// with another basis, before the rule was changed, is begun anew.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Basis {
+    pub when: String,
+    pub then: String,
 }
 
 /// Which matches are the same trouble, and for how long they fold.

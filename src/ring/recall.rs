@@ -40,10 +40,8 @@ pub fn recall<'a>(
     memories: &mut Memories,
     now: Timestamp,
 ) -> Vec<Hit<'a>> {
-    for rule in rules.rules.iter().filter(|rule| rule.when.is_some() && rule.mode != Mode::Off) {
-        if !memories.since.contains_key(&rule.id) {
-            memories.since.insert(rule.id.clone(), now);
-        }
+    for watch in rules.rules.iter().filter(|rule| rule.mode != Mode::Off).filter_map(watch) {
+        memories.since.entry(watch).or_insert(now);
     }
     let mut hits = Vec::new();
     for sighting in &looked.sightings {
@@ -51,11 +49,11 @@ pub fn recall<'a>(
         let fresh = hits.len();
         match (&rule.when, &sighting.slot) {
             (_, Some(slot)) if sighting.part == Part::Then => {
-                let memory = memories.open(slot);
+                let memory = memories.open(slot, &rule.basis.then);
                 let hit = blank(source, rule, rule.dedup.key(&sighting.trace), sighting.trace.clone());
                 hits.extend(then::arrive(memory, rule, sighting, hit));
                 if let Some(then) = &rule.then {
-                    memories.dropped += then::trim(memories.open(slot), then, now);
+                    memories.dropped += then::trim(memories.open(slot, &rule.basis.then), then, now);
                 }
             }
             (Some(when), Some(slot)) => {
@@ -76,8 +74,8 @@ pub fn recall<'a>(
             let Some(then) = rule.then.as_ref().filter(|_| !hit.escalates) else { continue };
             let slot = then::slot_of_key(rule, &hit.key);
             if looked.slots.binary_search(&slot).is_ok() {
-                then::lead(memories.open(&slot), then, hit);
-                memories.dropped += then::trim(memories.open(&slot), then, now);
+                then::lead(memories.open(&slot, &rule.basis.then), then, hit);
+                memories.dropped += then::trim(memories.open(&slot, &rule.basis.then), then, now);
             }
         }
     }
@@ -97,7 +95,7 @@ pub fn tick<'a>(
     for (slot, mut memory) in due {
         let named = rules.rules.iter().find(|rule| rule.id == slot.rule && rule.mode != Mode::Off);
         match named.map(|rule| (rule, &rule.when)) {
-            Some((rule, Some(When::Absent { quiet, arm_after, .. }))) => {
+            Some((rule, Some(When::Absent { quiet, arm_after, .. }))) if memory.basis == rule.basis.when => {
                 let silence = Silence { quiet: *quiet, arm_after: *arm_after };
                 for found in absent::judge(&mut memory, silence, watermark) {
                     let key = rule.dedup.key(&found.lead);
@@ -114,14 +112,19 @@ pub fn tick<'a>(
     hits
 }
 
+/// Under what is noted since when a rule learns: it learns anew what it did not look at before.
+pub fn watch(rule: &Rule) -> Option<String> {
+    matches!(rule.when, Some(When::FirstSeen { .. })).then(|| format!("{} {}", rule.id, rule.basis.when))
+}
+
 impl Memories {
-    /// A slot's memory, to be changed.
-    fn open(&mut self, slot: &Slot) -> &mut Memory {
+    /// A slot's memory, to be changed; begun anew if it was made with another basis.
+    fn open(&mut self, slot: &Slot, basis: &str) -> &mut Memory {
         if !self.changed.contains(slot) {
             self.changed.insert(slot.clone());
         }
-        if !self.slots.contains_key(slot) {
-            self.slots.insert(slot.clone(), Memory::default());
+        if self.slots.get(slot).is_none_or(|memory| memory.basis != basis) {
+            self.slots.insert(slot.clone(), Memory { basis: basis.to_owned(), ..Memory::default() });
         }
         self.slots.get_mut(slot).expect("it was put there above")
     }
@@ -136,8 +139,8 @@ fn arrive(
     memories: &mut Memories,
     now: Timestamp,
 ) -> Vec<Found> {
-    let since = memories.since.get(&rule.id).copied().unwrap_or(now);
-    let memory = memories.open(slot);
+    let since = watch(rule).and_then(|watch| memories.since.get(&watch)).copied().unwrap_or(now);
+    let memory = memories.open(slot, &rule.basis.when);
     let trace = &sighting.trace;
     let entry = |word: String| Entry::whole(rule, sighting, word);
     if !matches!(when, When::Absent { .. }) {
@@ -193,7 +196,7 @@ fn single<'a>(source: &str, rule: &'a Rule, sighting: &Sighting, memories: &mut 
     let trace = &sighting.trace;
     let mut key = rule.dedup.key(trace);
     let slot = pair::slot_of(rule, sighting.part, trace);
-    let other = slot.and_then(|slot| pair::arrive(memories.open(&slot), trace, &key, now));
+    let other = slot.and_then(|slot| pair::arrive(memories.open(&slot, ""), trace, &key, now));
     if let Some(other) = &other {
         key.clone_from(&other.key);
     }

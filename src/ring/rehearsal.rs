@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Hit, Looked, Memories, Ring, Slot, fold, look, recall, tick, window::LATENESS};
+use super::{Hit, Looked, Memories, Ring, Slot, fold, look, recall, tick, watch, window::LATENESS};
 use crate::{
     alert::Alert,
     clock::{self, Timestamp},
@@ -52,8 +52,8 @@ impl<'a> Rehearsal<'a> {
     /// Rules that have watched for ever: what they learn is learnt, and nothing was seen.
     pub fn learnt(rules: &'a RuleSet, start: Timestamp) -> Self {
         let mut rehearsal = Self::new(rules, start);
-        let since = |rule: &crate::rule::Rule| (rule.id.clone(), Timestamp::MIN);
-        rehearsal.memories.since = rules.rules.iter().filter(|rule| rule.when.is_some()).map(since).collect();
+        let watches = rules.rules.iter().filter_map(watch);
+        rehearsal.memories.since = watches.map(|watch| (watch, Timestamp::MIN)).collect();
         rehearsal
     }
 

@@ -16,7 +16,7 @@ use crate::{
 pub fn arrive(memory: &mut Memory, entry: Entry, arrived: &Arc<Trace>, steps: usize, within: Duration) -> Vec<Found> {
     let own = memory.put(entry);
     let time = memory.entries[own].time;
-    let stepped: Vec<usize> = memory.entries.iter().map(|entry| entry.word.parse().unwrap_or(usize::MAX)).collect();
+    let stepped: Vec<usize> = memory.entries.iter().map(|entry| entry.word.parse().unwrap_or(steps)).collect();
     let mut found = Vec::new();
     for last in memory.between(time, clock::plus(time, within)) {
         if stepped[last] + 1 != steps {

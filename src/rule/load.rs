@@ -8,6 +8,7 @@ use crate::{
     id,
 };
 
+mod basis;
 mod dedup;
 mod except;
 mod lists;

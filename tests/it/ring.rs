@@ -18,6 +18,7 @@ use tracebell::{
     trace::{Rating, Trace},
 };
 
+mod changed;
 mod definition;
 mod desk;
 

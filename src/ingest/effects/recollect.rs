@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     clock::Timestamp,
-    ring::{Memories, Memory, Slot},
+    ring::{self, Memories, Memory, Slot},
     rule::{Mode, RuleSet, When},
     store::{IngestBatch, Remembered, Store, StoreError},
 };
@@ -21,7 +21,7 @@ const SILENCES_PER_PAGE: usize = 1000;
 /// What is remembered under these slots, and since when each rule watches.
 pub async fn load<S: Store>(store: &S, rules: &RuleSet, source: &str, slots: &[Slot]) -> Result<Memories, StoreError> {
     let mut memories = Memories::default();
-    if rules.rules.iter().any(|rule| rule.mode != Mode::Off && rule.when.is_some()) {
+    if rules.rules.iter().any(|rule| rule.mode != Mode::Off && ring::watch(rule).is_some()) {
         memories.since = store.watches(source).await?;
     }
     if !slots.is_empty() {

@@ -1,6 +1,6 @@
 //! One rule of a file.
 
-use super::{dedup, except, then, when};
+use super::{basis, dedup, except, then, when};
 use crate::{
     alert::Severity,
     document::{Level, Lines, Span, Value, Walk, did_you_mean, inside, walk::either},
@@ -56,7 +56,9 @@ pub fn read(walk: &Walk<'_>, lists: &Lists, lines: &Lines) -> Option<Rule> {
     // Without a good `when` and `dedup` nobody knows the key that a title speaks of.
     let dedup = dedup?;
     let title = title.and_then(|walk| self::title(&walk, &dedup));
+    let when = when?;
     Some(Rule {
+        basis: basis::of(walk, when.as_ref(), &dedup),
         id: id?,
         title: title?,
         severity: severity?,
@@ -66,7 +68,7 @@ pub fn read(walk: &Walk<'_>, lists: &Lists, lines: &Lines) -> Option<Rule> {
         mode: mode.unwrap_or(Some(Mode::Live))?,
         condition: condition?,
         exceptions: exceptions.into_iter().collect::<Option<_>>()?,
-        when: when?,
+        when,
         then: then?,
         dedup,
         noise_budget: noise_budget.map_or(Some(None), |budget| budget.map(Some))?,

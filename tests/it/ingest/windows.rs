@@ -3,7 +3,10 @@
 use fastrand::Rng;
 use serde_json::Value;
 use sqlx::Row;
-use tracebell::alert::{Alert, Severity};
+use tracebell::{
+    alert::{Alert, Severity},
+    ring,
+};
 
 use super::*;
 
@@ -385,7 +388,7 @@ impl Scene {
         let mut scene = Self::with(generation_of(rules), "secret").await;
         let now = clock::now();
         let since = clock::minus(now, Duration::from_secs(86_400));
-        let ids = scene.generation.borrow().rules.rules.iter().map(|rule| (rule.id.clone(), since)).collect();
+        let ids = scene.generation.borrow().rules.rules.iter().filter_map(ring::watch).map(|watch| (watch, since)).collect();
         let batch = IngestBatch { source: "prod".into(), now: since, watches: ids, ..IngestBatch::default() };
         scene.store.commit_ingest(batch).await.unwrap();
         scene.read_all(now).await;

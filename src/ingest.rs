@@ -26,7 +26,7 @@ use crate::{
 mod effects;
 mod trouble;
 
-use effects::Decided;
+use effects::{Decided, Watermark};
 use trouble::Trouble;
 
 /// Pages that failed in a row before a walk is given up and planned anew.
@@ -267,7 +267,9 @@ impl<S: Store> Ingest<S> {
             true => Some(self.polling.advance(checkpoint, &round.window, cloud_now)),
             false => round.jump.as_ref().map(|jump| jump.checkpoint.clone()),
         };
-        let watermark = advanced.as_ref().filter(|_| complete).map(|advanced| advanced.watermark);
+        let late = self.polling.overlap;
+        let watermark =
+            advanced.as_ref().filter(|_| complete).map(|advanced| Watermark { at: advanced.watermark, late });
         let mut conflicts = 0;
         let fresh = loop {
             let Decided { mut batch, crowded_out } =
@@ -280,6 +282,7 @@ impl<S: Store> Ingest<S> {
             if batch.counts.undecodable > 0 {
                 batch.deliveries.extend(trouble::quarantine_notice(&generation, &batch, now));
             }
+            batch.deliveries.extend(trouble::forgotten_notice(&generation, &batch, now));
             let (fresh, opened) = (batch.seen.len(), opened(&batch));
             let rings = !batch.deliveries.is_empty();
             match self.store.commit_ingest(batch).await {

@@ -61,6 +61,13 @@ pub struct Remembered {
     pub limit: u64,
 }
 
+/// A memory that cannot be read, and what stands in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    pub reason: String,
+    pub raw: String,
+}
+
 /// fetched = duplicate + undecodable + evaluated; evaluated = unmatched + matched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IngestCounts {
@@ -364,20 +371,21 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn checkpoint(&self, source: &str) -> impl Future<Output = Result<Option<Checkpoint>, StoreError>> + Send;
     /// Open alerts with these fingerprints and their subscribers, oldest first.
     fn open_alerts(&self, fingerprints: &[String]) -> impl Future<Output = Result<Vec<OpenAlert>, StoreError>> + Send;
-    /// What rules remember under these slots; those without a memory are left out.
+    /// What rules remember under these slots; those without a memory are left out. A damaged one
+    /// holds up neither its page nor its source.
     fn memories(
         &self,
         source: &str,
         slots: &[Slot],
-    ) -> impl Future<Output = Result<BTreeMap<Slot, Memory>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<BTreeMap<Slot, Result<Memory, Damage>>, StoreError>> + Send;
     /// Memories due before `watermark`, up to which all is read; the longest silence first, at most `limit`.
     fn due_memories(
         &self,
         source: &str,
         watermark: Timestamp,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<(Slot, Memory)>, StoreError>> + Send;
-    /// Since when each rule watches this source, by rule id.
+    ) -> impl Future<Output = Result<Vec<(Slot, Result<Memory, Damage>)>, StoreError>> + Send;
+    /// Since when each rule watches this source, by [`ring::watch`](crate::ring::watch).
     fn watches(&self, source: &str) -> impl Future<Output = Result<BTreeMap<String, Timestamp>, StoreError>> + Send;
     /// T1.
     fn commit_ingest(&self, batch: IngestBatch) -> impl Future<Output = Result<(), StoreError>> + Send;

@@ -123,8 +123,8 @@ fn sources(accounting: &Accounting, now: Timestamp) {
     verdict("evaluated = unmatched + matched", judged);
     match accounting.quarantined {
         0 => {}
-        1 => say!("  1 record could not be decoded and is kept in quarantine"),
-        many => say!("  {many} records could not be decoded and are kept in quarantine"),
+        1 => say!("  1 record could not be read and is kept in quarantine"),
+        many => say!("  {many} records could not be read and are kept in quarantine"),
     }
     say!();
 

@@ -1,7 +1,7 @@
 //! What a page owes: new alerts, repeats, deliveries, ledger rows, memory. Reads
 //! the store, writes nothing.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use crate::{
     clock::Timestamp,
@@ -23,14 +23,21 @@ pub struct Decided {
     pub crowded_out: u64,
 }
 
-/// Everything the page owes, ready to commit but for checkpoint and gaps. `watermark` is where the
-/// page completes a window to: what was to come until then and did not is known to be missing.
+/// Where a page completes a window to: what was to come until then and did not is missing, unless it
+/// is recorded `late`.
+#[derive(Debug, Clone, Copy)]
+pub struct Watermark {
+    pub at: Timestamp,
+    pub late: Duration,
+}
+
+/// Everything the page owes, ready to commit but for checkpoint and gaps.
 pub async fn decide<S: Store>(
     source: &str,
     store: &S,
     generation: &Arc<Generation>,
     records: Arc<Vec<Record>>,
-    watermark: Option<Timestamp>,
+    watermark: Option<Watermark>,
     now: Timestamp,
 ) -> Result<Decided, StoreError> {
     let mut batch = IngestBatch { source: source.to_owned(), now, ..IngestBatch::default() };
@@ -38,12 +45,12 @@ pub async fn decide<S: Store>(
     let looked = look(generation, &records, fresh, &mut batch).await;
     let rules = &generation.rules;
 
-    let mut memories = recollect::load(store, rules, source, &looked.slots).await?;
+    let mut memories = recollect::load(store, rules, &looked.slots, &mut batch).await?;
     let known = memories.since.clone();
     let mut hits = ring::recall(source, rules, &looked, &mut memories, now);
-    if let Some(watermark) = watermark {
-        let due = recollect::due(store, source, &memories, watermark).await?;
-        hits.extend(ring::tick(source, rules, due, &mut memories, watermark));
+    if let Some(Watermark { at, late }) = watermark {
+        let due = recollect::due(store, &memories, at, &mut batch).await?;
+        hits.extend(ring::tick(source, rules, due, &mut memories, at, late));
     }
     let fingerprints: Vec<String> = hits.iter().map(|hit| hit.fingerprint.clone()).collect();
     let open = if hits.is_empty() { Vec::new() } else { store.open_alerts(&fingerprints).await? };

@@ -174,6 +174,27 @@ pub fn quarantine_notice(generation: &Generation, batch: &IngestBatch, now: Time
     generation.topics.notice(&notice, &format!("quarantine {} {day}", batch.source), false)
 }
 
+/// Memories that could not be read, so that their rules begin anew: told once a day for each source.
+pub fn forgotten_notice(generation: &Generation, batch: &IngestBatch, now: Timestamp) -> Vec<Delivery> {
+    let mut forgotten = batch.memories.iter().filter(|remembered| remembered.memory.is_none()).peekable();
+    let Some(first) = forgotten.peek().map(|first| &first.slot) else { return Vec::new() };
+    let (rule, key) = (first.rule.split('/').next().unwrap_or_default(), &first.key);
+    let keys = match forgotten.count() {
+        1 => format!("Rule {rule} begins to count anew for {key}."),
+        many => format!("Rules begin to count anew for {many} keys. The first one is {key} of rule {rule}."),
+    };
+    let lines = vec![
+        keys,
+        "What to do: check the disk that holds the state file. What was found is kept in quarantine; \
+         `tracebell status` counts it. This notice comes once a day."
+            .into(),
+    ];
+    let title = format!("What rules remember of source {} was damaged in the store", batch.source);
+    let notice = Notification::notice(Severity::High, title, lines, now);
+    let day = now.as_second() / 86_400;
+    generation.topics.notice(&notice, &format!("forgotten {} {day}", batch.source), false)
+}
+
 fn stamp(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

@@ -1,6 +1,6 @@
 //! From sightings and memory to hits.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Entry, Hit, Looked, Memories, Memory, Sighting, Slot,
@@ -84,12 +84,14 @@ pub fn recall<'a>(
 
 /// Silences that are over due, once all up to `watermark` is seen. What waited for an
 /// alert, or follows it, does not make a silence worse: `then` is for traces that came.
+/// What came in time may be recorded `late`; a short silence waits no longer than itself for it.
 pub fn tick<'a>(
     source: &str,
     rules: &'a RuleSet,
     due: Vec<(Slot, Memory)>,
     memories: &mut Memories,
     watermark: Timestamp,
+    late: Duration,
 ) -> Vec<Hit<'a>> {
     let mut hits = Vec::new();
     for (slot, mut memory) in due {
@@ -97,6 +99,10 @@ pub fn tick<'a>(
         match named.map(|rule| (rule, &rule.when)) {
             Some((rule, Some(When::Absent { quiet, arm_after, .. }))) if memory.basis == rule.basis.when => {
                 let silence = Silence { quiet: *quiet, arm_after: *arm_after };
+                let watermark = clock::minus(watermark, late.min(*quiet));
+                if memory.due_at.is_some_and(|due_at| due_at > watermark) {
+                    continue;
+                }
                 for found in absent::judge(&mut memory, silence, watermark) {
                     let key = rule.dedup.key(&found.lead);
                     hits.push(Hit { evidence: found.evidence, ..blank(source, rule, key, found.lead) });

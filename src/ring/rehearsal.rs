@@ -93,7 +93,7 @@ impl<'a> Rehearsal<'a> {
             self.due_of.remove(&slot);
             due.extend(self.memories.slots.remove(&slot).map(|memory| (slot, memory)));
         }
-        let hits = tick(SOURCE, self.rules, due, &mut self.memories, watermark);
+        let hits = tick(SOURCE, self.rules, due, &mut self.memories, watermark, Duration::ZERO);
         let rings = self.settle(hits);
         self.forget();
         rings

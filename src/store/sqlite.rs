@@ -13,7 +13,7 @@ use std::{
 use sqlx::SqlitePool;
 
 use super::{
-    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, DeliveryFilter, DeliveryRow, EndpointState, Fold,
+    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, Damage, DeliveryFilter, DeliveryRow, EndpointState, Fold,
     IngestBatch, Lane, OpenAlert, RetryFilter, Store, StoreError, SweepBatch,
 };
 use crate::{
@@ -88,7 +88,7 @@ impl Store for Sqlite {
         ingest::open_alerts(&self.read, fingerprints).await
     }
 
-    async fn memories(&self, source: &str, slots: &[Slot]) -> Result<BTreeMap<Slot, Memory>, StoreError> {
+    async fn memories(&self, source: &str, slots: &[Slot]) -> Result<BTreeMap<Slot, Result<Memory, Damage>>, StoreError> {
         memory::load(&self.read, source, slots).await
     }
 
@@ -97,7 +97,7 @@ impl Store for Sqlite {
         source: &str,
         watermark: Timestamp,
         limit: usize,
-    ) -> Result<Vec<(Slot, Memory)>, StoreError> {
+    ) -> Result<Vec<(Slot, Result<Memory, Damage>)>, StoreError> {
         memory::due(&self.read, source, watermark, limit).await
     }
 

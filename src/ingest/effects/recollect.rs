@@ -6,7 +6,7 @@ use crate::{
     clock::Timestamp,
     ring::{self, Memories, Memory, Slot},
     rule::{Mode, RuleSet, When},
-    store::{IngestBatch, Remembered, Store, StoreError},
+    store::{Damage, IngestBatch, Quarantined, Remembered, Store, StoreError},
 };
 
 /// Keys that a rule may remember of one source. With some kilobytes for a long window
@@ -19,13 +19,20 @@ const KEYS_FIRST_SEEN: u64 = 100_000;
 const SILENCES_PER_PAGE: usize = 1000;
 
 /// What is remembered under these slots, and since when each rule watches.
-pub async fn load<S: Store>(store: &S, rules: &RuleSet, source: &str, slots: &[Slot]) -> Result<Memories, StoreError> {
+pub async fn load<S: Store>(
+    store: &S,
+    rules: &RuleSet,
+    slots: &[Slot],
+    batch: &mut IngestBatch,
+) -> Result<Memories, StoreError> {
+    let source = &batch.source;
     let mut memories = Memories::default();
     if rules.rules.iter().any(|rule| rule.mode != Mode::Off && ring::watch(rule).is_some()) {
         memories.since = store.watches(source).await?;
     }
     if !slots.is_empty() {
-        memories.slots = store.memories(source, slots).await?;
+        let found = store.memories(source, slots).await?.into_iter();
+        memories.slots = found.filter_map(|(slot, memory)| sound(slot, memory, batch)).collect();
     }
     Ok(memories)
 }
@@ -34,17 +41,35 @@ pub async fn load<S: Store>(store: &S, rules: &RuleSet, source: &str, slots: &[S
 /// made of it counts.
 pub async fn due<S: Store>(
     store: &S,
-    source: &str,
     memories: &Memories,
     watermark: Timestamp,
+    batch: &mut IngestBatch,
 ) -> Result<Vec<(Slot, Memory)>, StoreError> {
-    let stored = store.due_memories(source, watermark, SILENCES_PER_PAGE).await?;
+    let stored = store.due_memories(&batch.source, watermark, SILENCES_PER_PAGE).await?;
     let is_due = |memory: &Memory| memory.due_at.is_some_and(|due_at| due_at < watermark);
     let touched = memories.slots.iter().filter(|(_, memory)| is_due(memory));
     let mut due: Vec<(Slot, Memory)> = touched.map(|(slot, memory)| (slot.clone(), memory.clone())).collect();
-    due.extend(stored.into_iter().filter(|(slot, _)| !memories.slots.contains_key(slot)));
+    let stored = stored.into_iter().filter(|(slot, _)| !memories.slots.contains_key(slot));
+    due.extend(stored.filter_map(|(slot, memory)| sound(slot, memory, batch)));
     due.sort_by(|(slot, memory), (other, another)| (memory.due_at, slot).cmp(&(another.due_at, other)));
     Ok(due)
+}
+
+/// A memory that can be read. One that cannot is put aside, and the rule begins it anew: to stop there
+/// would make one bad row blind a whole source.
+fn sound(slot: Slot, memory: Result<Memory, Damage>, batch: &mut IngestBatch) -> Option<(Slot, Memory)> {
+    let Damage { reason, raw } = match memory {
+        Ok(memory) => return Some((slot, memory)),
+        Err(damage) => damage,
+    };
+    let id = format!("memory of {} {}", slot.rule, slot.key);
+    // Of one that was due and that this page begins anew, both are told of.
+    if !batch.quarantine.iter().any(|known| known.id == id) {
+        let (source, at) = (batch.source.clone(), batch.now);
+        batch.quarantine.push(Quarantined { source, id, reason, raw, at });
+        batch.memories.push(Remembered { slot, memory: None, limit: KEYS });
+    }
+    None
 }
 
 /// What the page changed; `known` are the watches from before.

@@ -8,13 +8,13 @@ use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 use super::{
     ingest::raise,
     micros, moment,
-    row::{count, damaged, json},
+    row::{count, json},
 };
 use crate::{
     clock::Timestamp,
     id,
     ring::{Memory, Slot},
-    store::{IngestBatch, Remembered, StoreError},
+    store::{Damage, IngestBatch, Remembered, StoreError},
 };
 
 /// Expired memories that one commit forgets: more than any page adds, and done in milliseconds.
@@ -27,7 +27,7 @@ pub(super) async fn load(
     pool: &SqlitePool,
     source: &str,
     slots: &[Slot],
-) -> Result<BTreeMap<Slot, Memory>, StoreError> {
+) -> Result<BTreeMap<Slot, Result<Memory, Damage>>, StoreError> {
     let ids: BTreeSet<String> = slots.iter().map(|slot| hex::encode(memory_id(source, slot))).collect();
     // As for trace ids, the cross join makes it look up each key.
     let rows = sqlx::query(
@@ -45,7 +45,7 @@ pub(super) async fn due(
     source: &str,
     watermark: Timestamp,
     limit: usize,
-) -> Result<Vec<(Slot, Memory)>, StoreError> {
+) -> Result<Vec<(Slot, Result<Memory, Damage>)>, StoreError> {
     let rows = sqlx::query(
         "SELECT rule, key, facts FROM memories WHERE source = ?1 AND due_at IS NOT NULL AND due_at < ?2 \
          ORDER BY due_at, id LIMIT ?3",
@@ -161,10 +161,13 @@ fn touched(memory: &Memory) -> Timestamp {
     memory.entries.last().map_or(memory.expires_at, |entry| entry.time)
 }
 
-fn memory(row: &SqliteRow) -> Result<(Slot, Memory), StoreError> {
-    let facts: &str = row.try_get("facts")?;
-    let memory = serde_json::from_str(facts)
-        .map_err(|error| damaged(&format!("what a rule remembers cannot be read: {error}")))?;
+fn memory(row: &SqliteRow) -> Result<(Slot, Result<Memory, Damage>), StoreError> {
+    // Damaged text need not be text any more.
+    let facts: Vec<u8> = row.try_get_unchecked("facts")?;
+    let memory = serde_json::from_slice(&facts).map_err(|error| Damage {
+        reason: format!("what a rule remembers cannot be read: {error}"),
+        raw: String::from_utf8_lossy(&facts).into_owned(),
+    });
     Ok((Slot { rule: row.try_get("rule")?, key: row.try_get("key")? }, memory))
 }
 

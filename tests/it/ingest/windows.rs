@@ -382,6 +382,53 @@ async fn pages_in_any_order_with_restarts_between_ring_as_in_one_go() {
     }
 }
 
+#[tokio::test]
+async fn a_trace_that_is_recorded_late_comes_in_time_to_break_a_silence() {
+    let (mut scene, now) = Scene::of(&HEARTBEAT.replace("for: 5m", "for: 10m")).await;
+    let backup = |id: &str, ago: u64| world::trace(id, "createBackup", clock::minus(now, Duration::from_secs(ago)));
+    scene.cloud.handle().add([backup("a", 910), backup("b", 900)]);
+    scene.read_all(after(now, 2)).await;
+    assert!(scene.sent().await.is_empty(), "what came in time may still be on its way into the log");
+    scene.cloud.handle().add([backup("c", 400)]);
+    scene.read_all(after(now, 4)).await;
+    // Nothing is on its way any more for the one that has been silent for twice as long as it may be.
+    let old = |id: &str, ago: u64| {
+        let mut trace = backup(id, ago);
+        trace["user"]["name"] = "bob".into();
+        trace
+    };
+    scene.cloud.handle().add([old("d", 1310), old("e", 1300)]);
+    scene.read_all(after(now, 6)).await;
+    let alerts = scene.alerts().await;
+    assert_eq!(alerts.iter().map(|alert| alert.first.id.as_str()).collect::<Vec<_>>(), ["e"]);
+}
+
+#[tokio::test]
+async fn a_damaged_memory_is_put_aside_and_does_not_stop_its_source() {
+    for (rules, operation) in [(GUESSING, "loginFailed"), (HEARTBEAT, "createBackup")] {
+        let (mut scene, now) = Scene::of(rules).await;
+        let trace = |id: &str, ago: u64| iam(id, operation, "192.0.2.1", now, ago);
+        scene.cloud.handle().add([trace("a", 200), trace("b", 199)]);
+        scene.read_all(after(now, 2)).await;
+        let pool = scene.connection().await;
+        let damage = "UPDATE memories SET facts = CAST(x'7b22ff' AS TEXT), due_at = iif(due_at IS NULL, NULL, 1)";
+        assert_eq!(sqlx::query(damage).execute(&pool).await.unwrap().rows_affected(), 1);
+        scene.read_all(after(now, 4)).await;
+        scene.cloud.handle().add(["c", "d", "e", "f"].map(|id| trace(id, 60)));
+        scene.read_all(after(now, 6)).await;
+        let rang = operation == "loginFailed";
+        assert_eq!(scene.sent().await.iter().filter(|sent| sent.contains("opened")).count(), usize::from(rang));
+        assert_eq!(scene.told("What rules remember of source prod was damaged in the store").await, 2, "{rules}");
+        assert_eq!(scene.accounting().await.quarantined, 1);
+        let unread: i64 = sqlx::query_scalar("SELECT count(*) FROM memories WHERE NOT json_valid(facts)")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        assert_eq!(unread, 0, "what cannot be read is asked for again and again");
+        pool.close().await;
+    }
+}
+
 impl Scene {
     /// One whose rules have learnt what they have to.
     async fn watching(rules: &str) -> (Self, Timestamp) {

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use tracebell::{
@@ -54,7 +55,7 @@ impl Desk {
             let is_due = |due: &Option<Timestamp>| due.is_some_and(|due| due < watermark);
             let stored = self.memories.iter().filter(|(_, (due, _))| is_due(due));
             let due = stored.map(|(slot, (_, text))| (slot.clone(), memory(text))).collect();
-            hits.extend(ring::tick("prod", rules, due, &mut memories, watermark));
+            hits.extend(ring::tick("prod", rules, due, &mut memories, watermark, Duration::ZERO));
         }
         let fingerprints: BTreeSet<&str> = hits.iter().map(|hit| hit.fingerprint.as_str()).collect();
         let near = self.alerts.values().filter(|(fingerprint, _)| fingerprints.contains(fingerprint.as_str()));

@@ -446,6 +446,15 @@ fn what_makes_an_alert_worse_is_read() {
 }
 
 #[test]
+fn a_silence_is_not_made_worse_by_a_trace() {
+    let text = "rules:\n- id: r\n  title: t\n  severity: low\n  match: { service: CBR }\n  when: { absent: { for: 1h } }\n  \
+                then: { match: { service: KMS }, within: 5m, severity: high }\n";
+    let (set, problems) = rule::load(&[File { name: "r.yaml".into(), text: text.into() }]);
+    let told: Vec<&str> = problems.iter().map(|problem| problem.text.as_str()).collect();
+    assert_eq!((set.rules.len(), told), (0, vec!["`then` follows a trace, and what is `absent` is none"]));
+}
+
+#[test]
 fn an_exception_ends_with_its_day() {
     let rule = rule_with(
         "match: { service: KMS }\nexcept:\n  - { reason: rotation, match: { actor.name: ci }, until: 2027-03-31 }\n  \

@@ -52,7 +52,10 @@ pub fn read(walk: &Walk<'_>, lists: &Lists, lines: &Lines) -> Option<Rule> {
     let when = when.map_or(Some(None), |when| when.map(Some));
     let usual = when.as_ref().map(|when| dedup::usual(when.as_ref()));
     let dedup = dedup.map_or_else(|| usual.clone(), |walk| dedup::read(&walk, usual.clone()));
-    let then = then.map_or(Some(None), |walk| then::read(&walk, lists, severity, dedup.as_ref()).map(Some));
+    let then = then.map_or(Some(None), |walk| {
+        let when = when.as_ref().and_then(Option::as_ref);
+        then::read(&walk, lists, severity, when, dedup.as_ref()).map(Some)
+    });
     // Without a good `when` and `dedup` nobody knows the key that a title speaks of.
     let dedup = dedup?;
     let title = title.and_then(|walk| self::title(&walk, &dedup));

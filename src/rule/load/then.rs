@@ -4,12 +4,23 @@ use super::{names, one, when};
 use crate::{
     alert::Severity,
     document::Walk,
-    rule::{Dedup, Then, compile::Lists},
+    rule::{Dedup, Then, When, compile::Lists},
     trace::Field,
 };
 
-/// `severity` and `dedup` are the rule's own, `None` if they are bad.
-pub fn read(walk: &Walk<'_>, lists: &Lists, severity: Option<Severity>, dedup: Option<&Dedup>) -> Option<Then> {
+/// `severity`, `when` and `dedup` are the rule's own, `None` if they are bad or not there.
+pub fn read(
+    walk: &Walk<'_>,
+    lists: &Lists,
+    severity: Option<Severity>,
+    when: Option<&When>,
+    dedup: Option<&Dedup>,
+) -> Option<Then> {
+    if let Some(When::Absent { .. }) = when {
+        let hint = "leave `then` out, and write a rule of its own for what is worse than the silence";
+        walk.fail_hint("`then` follows a trace, and what is `absent` is none", hint);
+        return None;
+    }
     let mut fields = walk.fields()?;
     let condition = fields.required("match").and_then(|walk| one::condition(&walk, lists));
     let within = fields.required("within").and_then(|walk| when::within(&walk));

@@ -123,11 +123,12 @@ async fn write_one(tx: &mut SqliteConnection, source: &str, remembered: &Remembe
     Ok(())
 }
 
-/// Lets the keys go whose newest trace is oldest, down to `limit`.
+/// Lets the keys go whose newest trace is oldest, down to `limit`. In the order of the index, which alone
+/// is read: this runs with each page, over as many keys as there may be.
 async fn evict(tx: &mut SqliteConnection, source: &str, rule: &str, limit: u64) -> Result<(), StoreError> {
     let gone = sqlx::query(
         "DELETE FROM memories WHERE seq IN (SELECT seq FROM memories WHERE rule = ?1 AND source = ?2 \
-         ORDER BY touched DESC, id LIMIT -1 OFFSET ?3)",
+         ORDER BY touched DESC, seq DESC LIMIT -1 OFFSET ?3)",
     )
     .bind(rule)
     .bind(source)

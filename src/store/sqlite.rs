@@ -13,8 +13,8 @@ use std::{
 use sqlx::SqlitePool;
 
 use super::{
-    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, Damage, DeliveryFilter, DeliveryRow, EndpointState, Fold,
-    IngestBatch, Lane, OpenAlert, RetryFilter, Store, StoreError, SweepBatch,
+    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, Damage, DeliveryFilter, DeliveryRow, EndpointState,
+    Fold, IngestBatch, Lane, OpenAlert, RetryFilter, Store, StoreError, SweepBatch,
 };
 use crate::{
     checkpoint::{Checkpoint, Gap},
@@ -88,7 +88,11 @@ impl Store for Sqlite {
         ingest::open_alerts(&self.read, fingerprints).await
     }
 
-    async fn memories(&self, source: &str, slots: &[Slot]) -> Result<BTreeMap<Slot, Result<Memory, Damage>>, StoreError> {
+    async fn memories(
+        &self,
+        source: &str,
+        slots: &[Slot],
+    ) -> Result<BTreeMap<Slot, Result<Memory, Damage>>, StoreError> {
         memory::load(&self.read, source, slots).await
     }
 

@@ -26,8 +26,8 @@ const CHUNKS: usize = 20;
 const SEEN_FOR: Duration = Duration::from_secs(9 * 86_400);
 
 pub(super) async fn closing(store: &Sqlite, now: Timestamp, limit: usize) -> Result<Vec<OpenAlert>, StoreError> {
-    let due: Vec<(String, String)> = sqlx::query_as(
-        "SELECT id, facts FROM alerts WHERE closed_at IS NULL AND closes_at <= ?1 ORDER BY closes_at, id LIMIT ?2",
+    let due: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM alerts WHERE closed_at IS NULL AND closes_at <= ?1 ORDER BY closes_at, id LIMIT ?2",
     )
     .bind(micros(now))
     .bind(i64::try_from(limit).unwrap_or(i64::MAX))
@@ -38,8 +38,16 @@ pub(super) async fn closing(store: &Sqlite, now: Timestamp, limit: usize) -> Res
     }
     let mut tx = store.begin().await?;
     let mut found = Vec::with_capacity(due.len());
-    for (id, _) in &due {
-        found.extend(hand_out(&mut tx, id).await?);
+    for id in &due {
+        match hand_out(&mut tx, id).await {
+            Ok(alert) => found.extend(alert),
+            // Else it would come first, and stop the sweep, for ever.
+            Err(StoreError::Damaged { reason }) => {
+                tracing::error!(alert = id, "an alert is closed without a summary: {reason}");
+                close(&mut tx, id, Vec::new(), now).await?;
+            }
+            Err(error) => return Err(error),
+        }
     }
     tx.commit().await?;
     Ok(found)
@@ -47,13 +55,12 @@ pub(super) async fn closing(store: &Sqlite, now: Timestamp, limit: usize) -> Res
 
 /// Notes the count given to the caller: see [`close`].
 async fn hand_out(tx: &mut SqliteConnection, id: &str) -> Result<Option<OpenAlert>, StoreError> {
-    let facts: Option<String> =
-        sqlx::query_scalar("UPDATE alerts SET closing = count WHERE id = ?1 AND closed_at IS NULL RETURNING facts")
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await?;
-    let Some(facts) = facts else { return Ok(None) };
-    Ok(Some(OpenAlert { alert: alert(&facts)?, subscribers: subscribers(tx, id).await? }))
+    let row = sqlx::query("UPDATE alerts SET closing = count WHERE id = ?1 AND closed_at IS NULL RETURNING facts")
+        .bind(id)
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(OpenAlert { alert: alert(&row)?, subscribers: subscribers(tx, id).await? }))
 }
 
 pub(super) async fn commit(store: &Sqlite, batch: SweepBatch) -> Result<(), StoreError> {

@@ -429,13 +429,37 @@ async fn a_damaged_memory_is_put_aside_and_does_not_stop_its_source() {
     }
 }
 
+#[tokio::test]
+async fn a_damaged_alert_stops_neither_its_source_nor_the_sweep() {
+    let (mut scene, now) = Scene::of(GUESSING).await;
+    let failed = |id: &str, ago: u64| iam(id, "loginFailed", "192.0.2.1", now, ago);
+    scene.cloud.handle().add([failed("a", 60), failed("b", 59), failed("c", 58), failed("d", 57)]);
+    scene.read_all(after(now, 2)).await;
+    scene.cloud.handle().add([failed("e", 50)]);
+    scene.read_all(after(now, 4)).await;
+    let pool = scene.connection().await;
+    sqlx::query("UPDATE alerts SET facts = CAST(x'7b22ff' AS TEXT)").execute(&pool).await.unwrap();
+    scene.cloud.handle().add([failed("f", 40)]);
+    scene.read_all(after(now, 6)).await;
+    assert_eq!(scene.sent().await, ["soar opened medium 4", "soar opened medium 1"]);
+    scene.sweep().step(after(now, 90_000)).await.unwrap();
+    let open: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM alerts WHERE closed_at IS NULL").fetch_one(&pool).await.unwrap();
+    assert_eq!(open, 0);
+    pool.close().await;
+    let [owed, delivered, summarised, suppressed, pending, dead] = scene.owed("soar").await;
+    assert_eq!((owed, suppressed), (6, 1), "the repeat that no summary tells of is accounted for");
+    assert_eq!(owed, delivered + summarised + suppressed + pending + dead);
+}
+
 impl Scene {
     /// One whose rules have learnt what they have to.
     async fn watching(rules: &str) -> (Self, Timestamp) {
         let mut scene = Self::with(generation_of(rules), "secret").await;
         let now = clock::now();
         let since = clock::minus(now, Duration::from_secs(86_400));
-        let ids = scene.generation.borrow().rules.rules.iter().filter_map(ring::watch).map(|watch| (watch, since)).collect();
+        let ids =
+            scene.generation.borrow().rules.rules.iter().filter_map(ring::watch).map(|watch| (watch, since)).collect();
         let batch = IngestBatch { source: "prod".into(), now: since, watches: ids, ..IngestBatch::default() };
         scene.store.commit_ingest(batch).await.unwrap();
         scene.read_all(now).await;

@@ -56,7 +56,12 @@ fn a_rule_that_looks_for_something_else_begins_anew() {
 fn a_rule_that_looks_for_more_or_less_of_the_same_goes_on() {
     let laid_out = "  when:\n    count:\n      by: [source_ip]\n      at_least: 2\n      within: 10m\n  match: { operation:   fail }\n";
     check(COUNT, laid_out, &FAILS, 3);
-    check(COUNT, &COUNT.replace("at_least: 3", "at_least: 4"), &[(0, "fail"), (1, "fail"), (2, "fail"), (3, "fail")], 4);
+    check(
+        COUNT,
+        &COUNT.replace("at_least: 3", "at_least: 4"),
+        &[(0, "fail"), (1, "fail"), (2, "fail"), (3, "fail")],
+        4,
+    );
     let absent = "  match: { operation: fail }\n  when: { absent: { for: 1h, by: [source_ip], arm_after: 3 } }\n";
     check(absent, &absent.replace("1h", "2h"), &FAILS, 1);
 }

@@ -43,7 +43,7 @@ pub struct IngestBatch {
     pub quarantine: Vec<Quarantined>,
     /// Memories that changed, whole; written by slot.
     pub memories: Vec<Remembered>,
-    /// Since when rules watch that did not before; one that is known stays as it is.
+    /// Since when rules watch that did not before; of one that is known the earlier time stays.
     pub watches: BTreeMap<String, Timestamp>,
     /// With it go memories that expired before its watermark.
     pub checkpoint: Option<Checkpoint>,

@@ -41,7 +41,9 @@ pub fn recall<'a>(
     now: Timestamp,
 ) -> Vec<Hit<'a>> {
     for watch in rules.rules.iter().filter(|rule| rule.mode != Mode::Off).filter_map(watch) {
-        memories.since.entry(watch).or_insert(now);
+        let since = memories.since.entry(watch).or_insert(now);
+        // One in the future is left from a clock that ran ahead: the rule would be silent until then.
+        *since = (*since).min(now);
     }
     let mut hits = Vec::new();
     for sighting in &looked.sightings {

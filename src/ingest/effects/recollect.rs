@@ -82,6 +82,6 @@ pub fn write(rules: &RuleSet, mut memories: Memories, known: &BTreeMap<String, T
         };
         batch.memories.push(Remembered { memory: memories.slots.remove(&slot), slot, limit });
     }
-    memories.since.retain(|rule, _| !known.contains_key(rule));
+    memories.since.retain(|watch, since| known.get(watch) != Some(since));
     batch.watches = memories.since;
 }

@@ -84,12 +84,15 @@ pub(super) async fn write(tx: &mut SqliteConnection, batch: &IngestBatch) -> Res
         evict(tx, &batch.source, rule, limit).await?;
     }
     for (rule, since) in &batch.watches {
-        sqlx::query("INSERT OR IGNORE INTO watches (source, rule, since) VALUES (?1, ?2, ?3)")
-            .bind(&batch.source)
-            .bind(rule)
-            .bind(micros(*since))
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "INSERT INTO watches (source, rule, since) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (source, rule) DO UPDATE SET since = min(since, excluded.since)",
+        )
+        .bind(&batch.source)
+        .bind(rule)
+        .bind(micros(*since))
+        .execute(&mut *tx)
+        .await?;
     }
     match &batch.checkpoint {
         Some(checkpoint) => forget_expired(tx, &batch.source, checkpoint.watermark).await,

@@ -74,3 +74,20 @@ fn another_value_is_learnt_first() {
     check(first, &first.replace("actor.name", "resource.id"), &late, 1);
     check(first, &first.replace("operation: fail", "operation: [fail, enter]"), &late, 1);
 }
+
+#[test]
+fn a_clock_that_ran_ahead_makes_no_rule_learn_for_years() {
+    let text = "rules:\n- id: r\n  title: t\n  severity: low\n  match: { operation: fail }\n  \
+                when: { first_seen: { of: [resource.id], learn: 1d } }\n";
+    let set = rule::load(&[File { name: "r.yaml".into(), text: text.into() }]).0;
+    let mut desk = Desk::default();
+    let trace = |id: &str, seconds: u64| {
+        let mut trace = Trace::blank(id, at(seconds));
+        (trace.operation, trace.resource.id) = ("fail".into(), Some(id.to_owned()));
+        Arc::new(trace)
+    };
+    desk.page(&set, &[trace("a", 0)], None, at(900_000_000));
+    desk.page(&set, &[trace("b", 60)], None, at(120));
+    desk.page(&set, &[trace("c", 90_000)], None, at(90_000));
+    assert_eq!(desk.told("r"), ["c"]);
+}

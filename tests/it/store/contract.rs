@@ -611,4 +611,6 @@ pub async fn rules_watch_since_their_first_page<S: Store>(open: impl AsyncFn() -
     store.commit_ingest(watching(&[("r", 9), ("s", 9)])).await.unwrap();
     assert_eq!(store.watches("prod").await.unwrap(), [("r".to_owned(), at(1)), ("s".to_owned(), at(9))].into());
     assert!(store.watches("test").await.unwrap().is_empty());
+    store.commit_ingest(watching(&[("s", 5)])).await.unwrap();
+    assert_eq!(store.watches("prod").await.unwrap()["s"], at(5), "the clock was ahead");
 }

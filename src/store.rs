@@ -61,6 +61,9 @@ pub struct Remembered {
     pub limit: u64,
 }
 
+/// What is found where a memory should be.
+pub type Recollection = Result<Memory, Damage>;
+
 /// A memory that cannot be read, and what stands in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
@@ -377,14 +380,14 @@ pub trait Store: Clone + Send + Sync + 'static {
         &self,
         source: &str,
         slots: &[Slot],
-    ) -> impl Future<Output = Result<BTreeMap<Slot, Result<Memory, Damage>>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<BTreeMap<Slot, Recollection>, StoreError>> + Send;
     /// Memories due before `watermark`, up to which all is read; the longest silence first, at most `limit`.
     fn due_memories(
         &self,
         source: &str,
         watermark: Timestamp,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<(Slot, Result<Memory, Damage>)>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<(Slot, Recollection)>, StoreError>> + Send;
     /// Since when each rule watches this source, by [`ring::watch`](crate::ring::watch).
     fn watches(&self, source: &str) -> impl Future<Output = Result<BTreeMap<String, Timestamp>, StoreError>> + Send;
     /// T1.

@@ -13,8 +13,8 @@ use std::{
 use sqlx::SqlitePool;
 
 use super::{
-    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, Damage, DeliveryFilter, DeliveryRow, EndpointState,
-    Fold, IngestBatch, Lane, OpenAlert, RetryFilter, Store, StoreError, SweepBatch,
+    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, DeliveryFilter, DeliveryRow, EndpointState, Fold,
+    IngestBatch, Lane, OpenAlert, Recollection, RetryFilter, Store, StoreError, SweepBatch,
 };
 use crate::{
     checkpoint::{Checkpoint, Gap},
@@ -88,11 +88,7 @@ impl Store for Sqlite {
         ingest::open_alerts(&self.read, fingerprints).await
     }
 
-    async fn memories(
-        &self,
-        source: &str,
-        slots: &[Slot],
-    ) -> Result<BTreeMap<Slot, Result<Memory, Damage>>, StoreError> {
+    async fn memories(&self, source: &str, slots: &[Slot]) -> Result<BTreeMap<Slot, Recollection>, StoreError> {
         memory::load(&self.read, source, slots).await
     }
 
@@ -101,7 +97,7 @@ impl Store for Sqlite {
         source: &str,
         watermark: Timestamp,
         limit: usize,
-    ) -> Result<Vec<(Slot, Result<Memory, Damage>)>, StoreError> {
+    ) -> Result<Vec<(Slot, Recollection)>, StoreError> {
         memory::due(&self.read, source, watermark, limit).await
     }
 

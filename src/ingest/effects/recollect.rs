@@ -6,7 +6,7 @@ use crate::{
     clock::Timestamp,
     ring::{self, Memories, Memory, Slot},
     rule::{Mode, RuleSet, When},
-    store::{Damage, IngestBatch, Quarantined, Remembered, Store, StoreError},
+    store::{Damage, IngestBatch, Quarantined, Recollection, Remembered, Store, StoreError},
 };
 
 /// Keys that a rule may remember of one source. With some kilobytes for a long window
@@ -57,7 +57,7 @@ pub async fn due<S: Store>(
 
 /// A memory that can be read. One that cannot is put aside, and the rule begins it anew: to stop there
 /// would make one bad row blind a whole source.
-fn sound(slot: Slot, memory: Result<Memory, Damage>, batch: &mut IngestBatch) -> Option<(Slot, Memory)> {
+fn sound(slot: Slot, memory: Recollection, batch: &mut IngestBatch) -> Option<(Slot, Memory)> {
     let Damage { reason, raw } = match memory {
         Ok(memory) => return Some((slot, memory)),
         Err(damage) => damage,

@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     id,
     ring::{Memory, Slot},
-    store::{Damage, IngestBatch, Remembered, StoreError},
+    store::{Damage, IngestBatch, Recollection, Remembered, StoreError},
 };
 
 /// Expired memories that one commit forgets: more than any page adds, and done in milliseconds.
@@ -27,7 +27,7 @@ pub(super) async fn load(
     pool: &SqlitePool,
     source: &str,
     slots: &[Slot],
-) -> Result<BTreeMap<Slot, Result<Memory, Damage>>, StoreError> {
+) -> Result<BTreeMap<Slot, Recollection>, StoreError> {
     let ids: BTreeSet<String> = slots.iter().map(|slot| hex::encode(memory_id(source, slot))).collect();
     // As for trace ids, the cross join makes it look up each key.
     let rows = sqlx::query(
@@ -45,7 +45,7 @@ pub(super) async fn due(
     source: &str,
     watermark: Timestamp,
     limit: usize,
-) -> Result<Vec<(Slot, Result<Memory, Damage>)>, StoreError> {
+) -> Result<Vec<(Slot, Recollection)>, StoreError> {
     let rows = sqlx::query(
         "SELECT rule, key, facts FROM memories WHERE source = ?1 AND due_at IS NOT NULL AND due_at < ?2 \
          ORDER BY due_at, id LIMIT ?3",
@@ -165,7 +165,7 @@ fn touched(memory: &Memory) -> Timestamp {
     memory.entries.last().map_or(memory.expires_at, |entry| entry.time)
 }
 
-fn memory(row: &SqliteRow) -> Result<(Slot, Result<Memory, Damage>), StoreError> {
+fn memory(row: &SqliteRow) -> Result<(Slot, Recollection), StoreError> {
     // Damaged text need not be text any more.
     let facts: Vec<u8> = row.try_get_unchecked("facts")?;
     let memory = serde_json::from_slice(&facts).map_err(|error| Damage {

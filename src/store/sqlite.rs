@@ -20,7 +20,7 @@ use crate::{
     checkpoint::{Checkpoint, Gap},
     clock::Timestamp,
     delivery::Delivery,
-    ring::{Memory, Slot},
+    ring::Slot,
 };
 
 mod account;

@@ -82,7 +82,6 @@ pub fn fixes(uri: &Uri, document: &Document, range: Range) -> Vec<CodeActionOrCo
     document.problems.iter().filter(overlaps).filter_map(|problem| fix(uri, document, problem)).collect()
 }
 
-#[expect(clippy::mutable_key_type, reason = "the protocol's own map")]
 fn fix(uri: &Uri, document: &Document, problem: &Problem) -> Option<CodeActionOrCommand> {
     let meant = problem.hint.as_ref()?.strip_prefix("did you mean `")?.strip_suffix("`?")?;
     let written = document.text.get(problem.span.start..problem.span.end)?;

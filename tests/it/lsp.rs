@@ -41,7 +41,7 @@ impl Editor {
         let mut server = server.spawn().unwrap();
         let input = server.stdin.take();
         let mut output = BufReader::new(server.stdout.take().unwrap());
-        let (told, heard) = mpsc::channel();
+        let (told, heard) = mpsc::sync_channel(1_000);
         thread::spawn(move || {
             while let Ok(Some(message)) = Message::read(&mut output) {
                 if told.send(message).is_err() {
@@ -238,8 +238,8 @@ fn what_fits_the_place_is_offered() {
     ] {
         let offered = editor.offered(name, text);
         let has = |word: &&str| offered.iter().any(|label| label == *word);
-        assert!(expected.iter().all(|word| has(&word)), "{text}\noffers {offered:?}, not all of {expected:?}");
-        assert!(!not.iter().any(|word| has(&word)), "{text}\noffers {offered:?}, some of {not:?}");
+        assert!(expected.iter().all(&has), "{text}\noffers {offered:?}, not all of {expected:?}");
+        assert!(!not.iter().any(&has), "{text}\noffers {offered:?}, some of {not:?}");
     }
     for (text, expected, not) in [
         ("|", &["sources", "topics"][..], &["lists"][..]),
@@ -251,8 +251,8 @@ fn what_fits_the_place_is_offered() {
     ] {
         let offered = editor.offered("tracebell.yaml", text);
         let has = |word: &&str| offered.iter().any(|label| label == *word);
-        assert!(expected.iter().all(|word| has(&word)), "{text}\noffers {offered:?}, not all of {expected:?}");
-        assert!(!not.iter().any(|word| has(&word)), "{text}\noffers {offered:?}, some of {not:?}");
+        assert!(expected.iter().all(&has), "{text}\noffers {offered:?}, not all of {expected:?}");
+        assert!(!not.iter().any(&has), "{text}\noffers {offered:?}, some of {not:?}");
     }
 }
 

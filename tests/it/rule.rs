@@ -382,7 +382,7 @@ fn what_a_rule_waits_for_is_read() {
     check(
         "{ count: { at_least: 8, within: 5m, by: [source_ip] } }",
         When::Count { at_least: 8, within: minutes(5), by: vec![address.clone()] },
-        &[address.clone()],
+        std::slice::from_ref(&address),
         minutes(10),
     );
     check(
@@ -394,7 +394,7 @@ fn what_a_rule_waits_for_is_read() {
     check(
         "{ distinct: { of: resource_id, at_least: 10, within: 1h, by: user.name } }",
         When::Distinct { of: vec![Field::ResourceId], at_least: 10, within: minutes(60), by: vec![name.clone()] },
-        &[name.clone()],
+        std::slice::from_ref(&name),
         minutes(60),
     );
     check(

@@ -14,7 +14,7 @@ pub fn markdown(report: &Report) -> String {
         difference(&mut page, diff);
     }
     line(&mut page, "### Backtest\n");
-    line(&mut page, &format!("{}\n", plain(&text::headline(report))));
+    line(&mut page, &format!("{}\n", text::headline(report)));
     for remark in text::remarks(report) {
         line(&mut page, &format!("* {}", plain(&remark)));
     }
@@ -103,7 +103,9 @@ fn line(page: &mut String, text: &str) {
 /// Text as it is: no markup, no link, no mention, no end of a table's cell.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    for c in inert::line(text, 1000).chars() {
+    let line = inert::line(text, 1000);
+    let mut letters = line.chars().peekable();
+    while let Some(c) = letters.next() {
         match c {
             '&' => plain.push_str("&amp;"),
             '<' => plain.push_str("&lt;"),
@@ -118,7 +120,8 @@ fn plain(text: &str) -> String {
                 plain.push('\\');
                 plain.push(c);
             }
-            ':' => plain.push_str("&#58;"),
+            // Before a blank it begins neither a link nor an emoji.
+            ':' if letters.peek().is_none_or(|next| *next != ' ') => plain.push_str("&#58;"),
             c => plain.push(c),
         }
     }
@@ -137,5 +140,6 @@ mod tests {
             assert!(!found.contains(bad), "{bad}: {found}");
         }
         assert_eq!(plain("anna.weber"), "anna.weber");
+        assert_eq!(plain("5 lost: a note"), "5 lost: a note");
     }
 }

@@ -307,7 +307,7 @@ fn report(rule: &Rule, counts: &Counts, marks: &[&Mark], days: &[Date], span: Du
 fn note(rule: &Rule, span: Duration) -> Option<String> {
     match &rule.when {
         Some(When::FirstSeen { learn, .. }) if *learn >= span => {
-            Some(format!("{} learns for {} first, so it could not ring here", rule.id, clock::in_words(*learn)))
+            Some(format!("learns for {} first, so it could not ring here", clock::in_words(*learn)))
         }
         _ => None,
     }

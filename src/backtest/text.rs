@@ -1,5 +1,7 @@
 //! The report for a terminal.
 
+use std::collections::BTreeMap;
+
 use anstyle::{AnsiColor, Style};
 
 use super::{Change, Diff, Pressure, Report, RuleReport, Sample, bars};
@@ -71,7 +73,7 @@ pub fn remarks(report: &Report) -> Vec<String> {
         let why = read.undecodable_reasons.join("; ");
         remarks.push(format!("{} could not be read: {why}", plural(read.undecodable, "record")));
     }
-    remarks.extend(report.rules.iter().filter_map(|rule| rule.note.clone()));
+    remarks.extend(notes(report));
     remarks.extend(read.gaps.iter().map(|gap| format!("not read: {gap}")));
     let over: Vec<&str> = report.over_budget().map(|rule| rule.rule.as_str()).collect();
     if !over.is_empty() {
@@ -82,6 +84,21 @@ pub fn remarks(report: &Report) -> Vec<String> {
         remarks.push(format!("over the noise budget: {named}{more}"));
     }
     remarks
+}
+
+/// The notes of rules; a note that several share is told once.
+fn notes(report: &Report) -> Vec<String> {
+    let mut shared: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for rule in &report.rules {
+        if let Some(note) = &rule.note {
+            shared.entry(note).or_default().push(&rule.rule);
+        }
+    }
+    let told = |(note, rules): (&str, Vec<&str>)| match rules.as_slice() {
+        [rule] => format!("{rule} {note}"),
+        rules => format!("each {note}: {}", rules.join(", ")),
+    };
+    shared.into_iter().map(told).collect()
 }
 
 fn summary(report: &Report, width: usize) -> Vec<String> {

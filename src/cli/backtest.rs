@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::ExitCode, sync::Arc};
 
-use super::{BAD, OUTSIDE, past::PastArgs, rules, rules::RulesArg, terminal, tracker::json};
+use super::{BAD, OUTSIDE, USAGE, past::PastArgs, rules, rules::RulesArg, terminal, tracker::json};
 use crate::{
     backtest::{Report, Routes, Trial, html, markdown, text},
     config::Config,
@@ -55,8 +55,9 @@ async fn backtest(args: Args) -> Result<ExitCode, ExitCode> {
     };
     let past = args.past.read(chosen.config.as_ref(), &mut each).await?;
     let Some(trial) = trial else {
-        anstream::eprintln!("error: no traces in {}{}", past.read.from, unreadable(&past.read));
-        return Err(ExitCode::from(BAD));
+        anstream::eprintln!("error: no traces in {}{}", past.read.from, past.unreadable());
+        // Not 1: that says that a critical alert would be lost.
+        return Err(ExitCode::from(USAGE));
     };
     let routes = chosen.config.as_ref().map(routes);
     let report = trial.finish(past.span, past.read, routes.as_ref());
@@ -76,15 +77,6 @@ async fn backtest(args: Args) -> Result<ExitCode, ExitCode> {
     }
     let lost = report.diff.as_ref().is_some_and(|diff| diff.lost_critical > 0);
     Ok(if lost { ExitCode::from(BAD) } else { ExitCode::SUCCESS })
-}
-
-fn unreadable(read: &crate::backtest::Read) -> String {
-    match read.undecodable {
-        0 => String::new(),
-        count => {
-            format!("; {} could not be read: {}", text::plural(count, "record"), read.undecodable_reasons.join("; "))
-        }
-    }
 }
 
 fn hints(report: &Report, trouble: Option<&str>, html: Option<&std::path::Path>) {

@@ -114,7 +114,7 @@ async fn seen(args: SeenArgs) -> Result<ExitCode, ExitCode> {
     let mut each = |traces: &[Arc<Trace>]| traces.iter().for_each(|trace| seen.add(trace));
     let past = args.past.read(config.as_ref(), &mut each).await?;
     if seen.traces == 0 {
-        anstream::eprintln!("error: no traces in {}", past.read.from);
+        anstream::eprintln!("error: no traces in {}{}", past.read.from, past.unreadable());
         return Err(ExitCode::from(BAD));
     }
     let observed = seen.observed();
@@ -139,6 +139,9 @@ async fn seen(args: SeenArgs) -> Result<ExitCode, ExitCode> {
             }
             print(&summary(&observed, seen.traces));
         }
+    }
+    if past.read.undecodable > 0 {
+        anstream::eprintln!("warning: not all of {}{}", past.read.from, past.unreadable());
     }
     if let Some(path) = &args.write {
         fs::write(path, catalog::seen::extension(&observed)).map_err(|error| {

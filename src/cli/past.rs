@@ -12,10 +12,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{
     USAGE,
     traces::{RETENTION, duration},
-    tracker::{failed, usage},
+    tracker::{failed, usage, visible},
 };
 use crate::{
-    backtest::Read,
+    backtest::{Read, text::plural},
     clock::{self, Timestamp},
     config::Config,
     source::{
@@ -53,6 +53,19 @@ pub(super) struct PastArgs {
 pub(super) struct Past {
     pub read: Read,
     pub span: Option<(Timestamp, Timestamp)>,
+}
+
+impl Past {
+    /// What could not be read, to be added to a sentence; empty if everything could.
+    pub fn unreadable(&self) -> String {
+        match self.read.undecodable {
+            0 => String::new(),
+            count => {
+                let reasons = self.read.undecodable_reasons.join("; ");
+                format!("; {} could not be read: {}", plural(count, "record"), visible(&reasons))
+            }
+        }
+    }
 }
 
 impl PastArgs {
@@ -218,6 +231,7 @@ fn from_file(path: &Path, each: &mut (dyn FnMut(&[Arc<Trace>]) + Send)) -> Resul
     let refused = |error: &std::io::Error| {
         let reason = match error.kind() {
             std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            std::io::ErrorKind::IsADirectory => "expected a file, found a folder".to_owned(),
             _ => error.to_string(),
         };
         anstream::eprintln!("error: `{name}`: {reason}");

@@ -169,7 +169,7 @@ fn bad_input_is_told_in_words() {
     run(
         &bridge,
         &["backtest", "--from-file", "none.ndjson"],
-        1,
+        2,
         &["no traces in none.ndjson; 1 record could not be read"],
     );
     run(&bridge, &["backtest", "--since", "8d"], 2, &["the cloud keeps traces for 7 days only"]);

@@ -26,6 +26,8 @@ use crate::{
 
 /// Columns where no terminal says how many it has.
 const WIDTH: usize = 110;
+/// Records told of one by one that are no traces: a file that holds something else has thousands.
+const TOLD: usize = 10;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -53,8 +55,11 @@ async fn told(args: Args) -> Result<ExitCode, ExitCode> {
         true => from_file(path)?,
         false => fetch(&args).await?,
     };
-    for (number, reason) in &unreadable {
+    for (number, reason) in unreadable.iter().take(TOLD) {
         anstream::eprintln!("error: record {number} of `{}` is not a trace: {}", args.trace, visible(reason));
+    }
+    if unreadable.len() > TOLD {
+        anstream::eprintln!("error: {} more records are no traces", unreadable.len() - TOLD);
     }
     if traces.is_empty() && unreadable.is_empty() {
         anstream::eprintln!("error: no trace in `{}`; expected at least one record", args.trace);
@@ -81,7 +86,11 @@ type Found = (Vec<Trace>, Vec<(usize, String)>);
 
 fn from_file(path: &Path) -> Result<Found, ExitCode> {
     let refused = |error: std::io::Error| {
-        anstream::eprintln!("error: `{}`: {error}", path.display());
+        let reason = match error.kind() {
+            std::io::ErrorKind::IsADirectory => "expected a file, found a folder".to_owned(),
+            _ => error.to_string(),
+        };
+        anstream::eprintln!("error: `{}`: {reason}", path.display());
         ExitCode::from(USAGE)
     };
     let opened = file::open(path, |_| {}).map_err(refused)?;
@@ -142,10 +151,10 @@ fn draw(explanation: &Explanation<'_>, width: usize) -> Vec<String> {
         vec![styled(bold, &format!("{} {}", trace.time.strftime("%Y-%m-%d %H:%M:%SZ"), visible(&trace.id)))];
     let mut facts = format!(
         "{}: {} {} on {}, {}",
-        trace.actor_label(),
+        shortened(&trace.actor_label()),
         trace.service,
         trace.operation,
-        trace.resource_label(),
+        shortened(&trace.resource_label()),
         trace.outcome().as_str()
     );
     if let Some(ip) = &trace.source_ip {

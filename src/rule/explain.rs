@@ -3,8 +3,10 @@
 use serde::{Serialize, Serializer};
 
 use super::{Condition, Evidence, Miss, Mode, Rule, RuleSet, When};
-use crate::{alert::Severity, clock, trace::Trace};
+use crate::{alert::Severity, clock, render::inert, trace::Trace};
 
+/// Letters shown of a value of a key.
+const SHOWN: usize = 80;
 /// Near misses told where nothing is near.
 const NEAREST: usize = 3;
 
@@ -97,7 +99,8 @@ fn of<'a>(rule: &'a Rule, trace: &Trace) -> Vec<Match<'a>> {
     }
     if let Some(then) = rule.then.as_ref().filter(|then| then.condition.holds(trace)) {
         let key = super::key(&then.same, trace);
-        let same: Vec<String> = key.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let same: Vec<String> =
+            key.iter().map(|(name, value)| format!("{name}={}", inert::line(&value, SHOWN))).collect();
         let note = format!(
             "makes an alert with {} that matched in the {} before `{}`",
             if same.is_empty() { "any key".to_owned() } else { same.join(", ") },
@@ -141,8 +144,10 @@ fn verdict(rule: &Rule, trace: &Trace, steps: &[(usize, &Condition)]) -> (Verdic
 /// What one trace is to `when`, and what has to come besides.
 fn needs(when: &When, trace: &Trace, steps: &[(usize, &Condition)]) -> String {
     let value = |fields: &[crate::trace::Field]| {
-        let parts: Vec<String> =
-            super::key(fields, trace).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let parts: Vec<String> = super::key(fields, trace)
+            .into_iter()
+            .map(|(name, value)| format!("{name}={}", inert::line(&value, SHOWN)))
+            .collect();
         parts.join(", ")
     };
     let of = |fields: &[crate::trace::Field]| match fields {

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context;
 
-use super::{BAD, Output, USAGE};
+use super::{BAD, Output, USAGE, terminal::columns};
 use crate::{
     config,
     document::{self, File, Level, Problem},
@@ -56,7 +56,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     match args.output {
-        Output::Table => say!("{}", table::text(&verdicts, args.coverage)),
+        Output::Table => {
+            // Elsewhere than on a terminal a verdict stays on one line.
+            let width = columns().unwrap_or(usize::MAX);
+            say!("{}", table::text(&verdicts, args.coverage, width));
+        }
         Output::Json => say!("{}", json(&verdicts)),
     }
     let uncovered = args.coverage && !verdicts.uncovered.is_empty();

@@ -3,11 +3,12 @@
 use anstyle::{AnsiColor, Style};
 
 use super::Verdicts;
+use crate::cli::terminal::wrap;
 
-pub fn text(verdicts: &Verdicts, coverage: bool) -> String {
+pub fn text(verdicts: &Verdicts, coverage: bool, width: usize) -> String {
     let rows = &verdicts.rows;
     let ids = rows.iter().map(|row| &row.rule).chain(verdicts.uncovered.iter().map(|rule| &rule.rule));
-    let width = ids.map(String::len).max().unwrap_or(0);
+    let id_width = ids.map(String::len).max().unwrap_or(0);
     let case_width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
     let mut lines = Vec::new();
     let mut last = "";
@@ -18,18 +19,31 @@ pub fn text(verdicts: &Verdicts, coverage: bool) -> String {
             None => paint(AnsiColor::Green, "ok"),
             Some(_) => paint(AnsiColor::Red, "FAILED"),
         };
-        lines.push(format!("{rule:width$}  {:6}  {:case_width$}  {verdict}", row.kind(), row.name));
+        let kind = row.kind();
+        let name = row.name.as_str();
+        // A case's name may be a sentence: without room for all columns the verdict comes first.
+        if id_width + case_width + 18 > width {
+            if !rule.is_empty() {
+                lines.push(rule.to_owned());
+            }
+            let named = wrap(&format!("{kind:6}  {name}"), width.saturating_sub(10).max(30)).join("\n          ");
+            let gap = if row.failure.is_some() { "  " } else { "      " };
+            lines.push(format!("  {verdict}{gap}{named}"));
+        } else {
+            lines.push(format!("{rule:id_width$}  {kind:6}  {name:case_width$}  {verdict}"));
+        }
         if let Some(failure) = &row.failure {
-            lines.push(format!("    {}:{}: {failure}", row.file, row.line));
+            let told = format!("{}:{}: {failure}", row.file, row.line);
+            lines.extend(wrap(&told, width.saturating_sub(4).max(40)).iter().map(|line| format!("    {line}")));
         }
     }
     for rule in verdicts.uncovered.iter().filter(|rule| !coverage && rule.lacks == "no case") {
-        lines.push(format!("{:width$}  {}", rule.rule, paint(AnsiColor::Yellow, rule.lacks)));
+        lines.push(format!("{:id_width$}  {}", rule.rule, paint(AnsiColor::Yellow, rule.lacks)));
     }
     if coverage {
         lines.push(String::new());
         for rule in &verdicts.uncovered {
-            lines.push(format!("{:width$}  {}  {}", rule.rule, paint(AnsiColor::Red, rule.lacks), rule.place));
+            lines.push(format!("{:id_width$}  {}  {}", rule.rule, paint(AnsiColor::Red, rule.lacks), rule.place));
         }
         let covered = verdicts.rules - verdicts.uncovered.len();
         lines.push(format!(

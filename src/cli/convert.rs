@@ -97,7 +97,7 @@ fn collect(path: &Path, found: &mut Vec<File>) -> anyhow::Result<()> {
         found.push(read(path)?);
         return Ok(());
     }
-    let entries = std::fs::read_dir(path).with_context(|| format!("cannot read the folder {}", path.display()))?;
+    let entries = std::fs::read_dir(path).with_context(|| format!("cannot read the folder `{}`", path.display()))?;
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     for path in paths {
@@ -114,7 +114,7 @@ fn read(path: &Path) -> anyhow::Result<File> {
     if path == Path::new("-") {
         std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
     } else {
-        bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     }
     let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
     decode_bytes(&name, &bytes).map_err(|problem| anyhow::anyhow!("{name}: {}", problem.text))
@@ -133,7 +133,12 @@ fn write(folder: &Path, prefix: &str, drafts: &[&Draft]) -> anyhow::Result<()> {
     for (name, drafts) in files {
         let path = folder.join(name);
         std::fs::write(&path, convert::text(&drafts)).with_context(|| format!("cannot write {}", path.display()))?;
-        anstream::eprintln!("wrote {} ({} rules)", path.display(), drafts.len());
+        anstream::eprintln!(
+            "wrote {} ({} {})",
+            path.display(),
+            drafts.len(),
+            if drafts.len() == 1 { "rule" } else { "rules" }
+        );
     }
     Ok(())
 }
@@ -148,12 +153,16 @@ fn table(converted: &[Converted]) -> String {
     }
     let [carried, partly, refused] = convert::counts(converted);
     let told = format!("{carried} carried over, {partly} in part (as shadows), {refused} refused");
-    out + &format!("{} rules: {told}\n", converted.len())
+    if converted.is_empty() {
+        return "error: there is no rule in what was given; expected a title and a condition in a .yml file\n"
+            .to_owned();
+    }
+    out + &format!("{} {}: {told}\n", converted.len(), if converted.len() == 1 { "rule" } else { "rules" })
 }
 
 /// Texts of strangers on a terminal: nothing in them moves the cursor.
 fn shown(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+    crate::render::inert::line(text, 1000)
 }
 
 fn json(converted: &[Converted], text: &str) -> serde_json::Value {

@@ -170,7 +170,8 @@ fn write_past(path: &Path, args: &Args, settings: &Settings) -> anyhow::Result<E
         false => lines(past, file),
     };
     let count = count.with_context(trouble)?;
-    say(&format!("{count} traces of {} days written to {}\n", args.days, path.display()));
+    let days = if args.days == 1 { "1 day".to_owned() } else { format!("{} days", args.days) };
+    say(&format!("{count} traces of {days} written to {}\n", path.display()));
     Ok(ExitCode::SUCCESS)
 }
 

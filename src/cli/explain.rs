@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     clock,
+    render::inert,
     rule::{
         Evidence,
         explain::{Explanation, Near, Verdict, explain},
@@ -151,10 +152,10 @@ fn draw(explanation: &Explanation<'_>, width: usize) -> Vec<String> {
         vec![styled(bold, &format!("{} {}", trace.time.strftime("%Y-%m-%d %H:%M:%SZ"), visible(&trace.id)))];
     let mut facts = format!(
         "{}: {} {} on {}, {}",
-        shortened(&trace.actor_label()),
+        inert::cut(&trace.actor_label(), 80),
         trace.service,
         trace.operation,
-        shortened(&trace.resource_label()),
+        inert::cut(&trace.resource_label(), 80),
         trace.outcome().as_str()
     );
     if let Some(ip) = &trace.source_ip {
@@ -212,7 +213,7 @@ fn indented(text: &str, indent: usize, width: usize) -> Vec<String> {
 }
 
 fn shortened(text: &str) -> String {
-    crate::render::inert::line(text, 80)
+    inert::line(text, 80)
 }
 
 fn styled(style: Style, text: &str) -> String {

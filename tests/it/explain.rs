@@ -124,7 +124,7 @@ fn observed_operations_are_held_against_the_catalogue() {
 fn emulated_days_are_written_for_trying_rules() {
     let bridge = bridge();
     let args = ["emulate", "--write", "past.ndjson.gz", "--days", "1", "--traces", "1000"];
-    run(&bridge, &args, "", 0, &["traces of 1 days written"]);
+    run(&bridge, &args, "", 0, &["traces of 1 day written"]);
     let report =
         run(&bridge, &["backtest", "--from-file", "past.ndjson.gz", "--shipped", "--output", "json"], "", 0, &[]);
     let report: Value = serde_json::from_str(&report).unwrap();

@@ -8,7 +8,8 @@ use std::{
 
 use super::{BAD, CONFIG, USAGE};
 use crate::{
-    clock, config,
+    clock,
+    config::{self, Loaded},
     document::{self, File, Level, Problem, draw},
     rule::{self, Mode, RuleSet},
 };
@@ -83,10 +84,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// The configuration and the rules it names.
 fn all(config: &Path) -> Found {
-    let loaded = config::load(config);
-    let mut problems = loaded.problems;
-    problems.retain(|problem| !rule::lint::is_allowed(problem, &loaded.files));
-    problems.extend(rule::lint(loaded.files.get(1..).unwrap_or_default(), clock::now()));
+    let mut loaded = config::load(config);
+    let problems = problems(&mut loaded);
     let whole = loaded.config.map(|config| {
         format!(
             "{}, {}, {}, {}",
@@ -97,6 +96,14 @@ fn all(config: &Path) -> Found {
         )
     });
     Found { problems, files: loaded.files, whole }
+}
+
+/// What was found at loading, and what is probably not meant.
+pub fn problems(loaded: &mut Loaded) -> Vec<Problem> {
+    let mut problems = std::mem::take(&mut loaded.problems);
+    problems.retain(|problem| !rule::lint::is_allowed(problem, &loaded.files));
+    problems.extend(rule::lint(loaded.files.get(1..).unwrap_or_default(), clock::now()));
+    problems
 }
 
 /// Rule files alone: what a rule author has before there is a configuration.

@@ -152,10 +152,10 @@ fn draw(explanation: &Explanation<'_>, width: usize) -> Vec<String> {
         vec![styled(bold, &format!("{} {}", trace.time.strftime("%Y-%m-%d %H:%M:%SZ"), visible(&trace.id)))];
     let mut facts = format!(
         "{}: {} {} on {}, {}",
-        inert::cut(&trace.actor_label(), 80),
+        inert::cut(trace.actor_label(), 80),
         trace.service,
         trace.operation,
-        inert::cut(&trace.resource_label(), 80),
+        inert::cut(trace.resource_label(), 80),
         trace.outcome().as_str()
     );
     if let Some(ip) = &trace.source_ip {

@@ -35,6 +35,7 @@ pub async fn run(_: Args) -> anyhow::Result<ExitCode> {
 
 /// The same as `tracebell check`, with what is typed in place of what is saved.
 fn check(config: &Path, open: &lsp::Open<'_>) -> lsp::Checked {
-    let loaded = config::load_open(config, open);
-    lsp::Checked { files: loaded.files, problems: loaded.problems }
+    let mut loaded = config::load_open(config, open);
+    let problems = super::check::problems(&mut loaded);
+    lsp::Checked { files: loaded.files, problems }
 }

@@ -15,6 +15,7 @@ use super::{
     workspace::{Document, Kind, name},
 };
 use crate::{
+    clock,
     document::{Level, Problem},
     rule,
 };
@@ -43,10 +44,12 @@ pub fn find(
         }
     }
     // A rule file that no configuration names is read with its neighbours.
-    let mut problems = match kind {
-        Kind::Rules => rule::load(&server.workspace.beside(uri, document)).1,
-        Kind::Config => Vec::new(),
-    };
+    let mut problems = Vec::new();
+    if kind == Kind::Rules {
+        let files = server.workspace.beside(uri, document);
+        problems = rule::load(&files).1;
+        problems.extend(rule::lint(&files, clock::now()));
+    }
     problems.retain(|problem| is_own(&problem.file));
     problems
 }

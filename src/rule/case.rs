@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Condition, Part, Rule, When, sample};
+use super::{Condition, Exception, Part, Rule, When, sample};
 use crate::{
     alert::{Key, Severity},
     clock::{self, Timestamp},
@@ -129,7 +129,12 @@ impl Rule {
             _ => None,
         });
         let part = part.unwrap_or_else(|| "every condition of `match` holds".into());
-        Some(format!("expected to be silent, fired: {part}"))
+        let ended = |exception: &&Exception| exception.until.is_some() && exception.condition.holds(trace);
+        let ended = self.exceptions.iter().find(ended).map(|exception| {
+            let until = exception.until.map(|until| format!(" ended {until}")).unwrap_or_default();
+            format!("; the exception in {}{until}, before the case's trace", exception.place)
+        });
+        Some(format!("expected to be silent, fired: {part}{}", ended.unwrap_or_default()))
     }
 
     /// Why the rule does not take a trace, whatever else it waits for; `None` if it does.

@@ -100,7 +100,7 @@ fn of<'a>(rule: &'a Rule, trace: &Trace) -> Vec<Match<'a>> {
     if let Some(then) = rule.then.as_ref().filter(|then| then.condition.holds(trace)) {
         let key = super::key(&then.same, trace);
         let same: Vec<String> =
-            key.iter().map(|(name, value)| format!("{name}={}", inert::cut(&value, SHOWN))).collect();
+            key.iter().map(|(name, value)| format!("{name}={}", inert::cut(value, SHOWN))).collect();
         let note = format!(
             "makes an alert with {} that matched in the {} before `{}`",
             if same.is_empty() { "any key".to_owned() } else { same.join(", ") },

@@ -9,11 +9,14 @@ use crate::{
     document::{Fields, Level, Lines, Value, Walk},
     ring::Change,
     rule::{compile, load, sample},
-    trace::{Field, Trace},
+    trace::{Field, Trace, field::NAMES},
 };
 
 /// More traces than this make a benchmark, not an example.
 const TRACE_LIMIT: usize = 10_000;
+
+/// Longest value that becomes part of a case's name.
+const APART_LIMIT: usize = 40;
 
 const KEYS: [&str; 9] = ["fires", "silent", "traces", "name", "title", "severity", "key", "until", "alerts"];
 
@@ -31,7 +34,7 @@ pub fn read(walk: &Walk<'_>, lines: &Lines) -> Option<Vec<Case>> {
             let traces = sample::read_each(&sample);
             fields.finish();
             let told = told?;
-            traces?.into_iter().map(|trace| (in_words(&trace), Example::Fires(Arc::new(trace), told.clone()))).collect()
+            named(traces?).map(|(usual, trace)| (usual, Example::Fires(Arc::new(trace), told.clone()))).collect()
         }
         (None, Some(sample), None) => {
             let told = told(&mut fields);
@@ -41,7 +44,7 @@ pub fn read(walk: &Walk<'_>, lines: &Lines) -> Option<Vec<Case>> {
                 walk.fail_hint("a silent case has no title, severity or key", "did you mean `fires`?");
                 return None;
             }
-            traces?.into_iter().map(|trace| (in_words(&trace), Example::Silent(Arc::new(trace)))).collect()
+            named(traces?).map(|(usual, trace)| (usual, Example::Silent(Arc::new(trace)))).collect()
         }
         (None, None, Some(traces)) => {
             let story = story(&mut fields, &traces);
@@ -74,6 +77,25 @@ fn in_words(trace: &Trace) -> String {
     let words = [trace.service.as_str(), &trace.operation, trace.rating.as_str()];
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
     words.join(" ")
+}
+
+/// Each trace with its name: what tells it from the others of the same case is part of it.
+fn named(traces: Vec<Trace>) -> impl Iterator<Item = (String, Trace)> {
+    let told = [Field::Service, Field::Operation, Field::Rating, Field::Outcome, Field::Action];
+    let derived = [Field::SourceNetwork, Field::TimeHour, Field::TimeWeekday, Field::ActorKind, Field::RecordTime];
+    let apart = |field: &Field| traces.iter().any(|trace| trace.get(field) != traces[0].get(field));
+    let fields = NAMES.iter().map(|(_, field)| field.clone()).chain([Field::Request(Vec::new())]);
+    let fields: Vec<Field> =
+        fields.filter(|field| !told.contains(field) && !derived.contains(field) && apart(field)).collect();
+    traces.into_iter().map(move |trace| {
+        let own = |field: &Field| {
+            let value = trace.get(field).unwrap_or("nothing".into());
+            let cut = value.floor_char_boundary(APART_LIMIT);
+            if cut < value.len() { format!(" {}...", &value[..cut]) } else { format!(" {value}") }
+        };
+        let name = in_words(&trace) + &fields.iter().map(own).collect::<String>();
+        (name, trace)
+    })
 }
 
 fn told(fields: &mut Fields<'_>) -> Option<Told> {

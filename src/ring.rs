@@ -57,7 +57,7 @@ pub struct Looked {
     pub excepted: Vec<Excepted>,
     /// Traces that satisfy at least one rule, exceptions left out.
     pub matched: u64,
-    /// What has to be loaded before [`recall`]; sorted, each once.
+    /// What has to be loaded before [`recall()`]; sorted, each once.
     pub slots: Vec<Slot>,
 }
 
@@ -108,7 +108,7 @@ pub struct Entry {
     pub whole: Option<Box<Trace>>,
 }
 
-/// Memory in reach of [`recall`]: what was loaded, and which of it changed.
+/// Memory in reach of [`recall()`]: what was loaded, and which of it changed.
 #[derive(Debug, Clone, Default)]
 pub struct Memories {
     pub slots: BTreeMap<Slot, Memory>,

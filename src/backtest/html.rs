@@ -1,6 +1,6 @@
 //! The report as one page for a browser: nothing is loaded, nothing runs, light and dark, wide and narrow.
 //!
-//! Text from traces is made harmless and escaped where it is written, by [`Text`]; the page forbids
+//! Text from traces is made harmless and escaped where it is written, by `Text`; the page forbids
 //! itself scripts and everything from outside.
 
 use std::fmt::{self, Write};

@@ -45,7 +45,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("unused-list", "a list that no condition names"),
 ];
 
-/// Everything worth asking about in these files. Files that are no YAML are left to [`load`](super::load).
+/// Everything worth asking about in these files. Files that are no YAML are left to [`load`](super::load()).
 pub fn lint(files: &[File], now: Timestamp) -> Vec<Problem> {
     let trees: Vec<(&File, Node)> = files.iter().filter_map(|file| Some((file, document::parse(file).ok()?))).collect();
     let problems = Problems::default();

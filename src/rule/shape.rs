@@ -1,6 +1,6 @@
 //! The shape of a rule file, for describing only: `tracebell schema rules` prints it, editors complete from it.
 //!
-//! Mirrors what [`load`](super::load) reads; a test holds the two against each other, key by key. It knows shapes,
+//! Mirrors what [`load`](super::load()) reads; a test holds the two against each other, key by key. It knows shapes,
 //! not sense: that a list exists or a regular expression compiles is told by `tracebell check`.
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::RecursiveTransform};

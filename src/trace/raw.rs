@@ -2,7 +2,7 @@
 //!
 //! Most records concern no rule. To know that takes a handful of their fields, so the
 //! record is cut into its members once, and a member is read when a rule looks at it.
-//! Every field reads exactly as it does after [`decode`]: where a value is written in a
+//! Every field reads exactly as it does after [`decode()`]: where a value is written in a
 //! way that is not the usual one, the record is decoded in full and answers from there.
 
 use std::{borrow::Cow, cell::OnceCell};
@@ -66,7 +66,7 @@ struct Unusual;
 type Read<'a> = Result<Option<&'a str>, Unusual>;
 
 impl<'a> Raw<'a> {
-    /// Takes one record as [`decode::page`] splits them: the text is known to be JSON.
+    /// Takes one record as [`decode::page()`] splits them: the text is known to be JSON.
     pub fn read(record: &'a str, context: &'a Context, now: Timestamp) -> Result<Self, Undecodable> {
         let mut members = Members::default();
         let cut = scan::members(record, |key, value| members.put(key, value));

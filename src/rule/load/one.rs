@@ -88,7 +88,7 @@ pub fn id_of<'a>(walk: &Walk<'a>) -> Option<(&'a str, Span)> {
     }
 }
 
-/// A `match`; what is odd about it is [`lint`](crate::rule::lint)'s business.
+/// A `match`; what is odd about it is [`lint`](crate::rule::lint())'s business.
 pub fn condition(walk: &Walk<'_>, lists: &Lists) -> Option<Condition> {
     compile::group(walk, lists)
 }

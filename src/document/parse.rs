@@ -447,8 +447,8 @@ mod tests {
                 ["too much", "too many", "too deeply", "too large"].iter().any(|word| text.contains(word)),
                 "{text}"
             );
-            // A debug build on a busy machine; the release build stays under a tenth of this.
-            assert!(before.elapsed().as_secs() < 5, "{text}: {:?}", before.elapsed());
+            // A debug build on a busy machine; what is not refused takes minutes.
+            assert!(before.elapsed().as_secs() < 30, "{text}: {:?}", before.elapsed());
         }
         let list = format!("a: [{}]", "value,".repeat(100_000));
         assert!(parse(&file(&list)).is_ok());

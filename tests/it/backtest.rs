@@ -72,7 +72,7 @@ fn a_report_tells_what_would_have_rung() {
     let bridge = bridge(RULES);
     let expected = [
         "1 d 2 h, 2026-01-09",
-        "8 traces read, 8 matched, 6 alerts (3.0 a day)",
+        "8 traces read, 8 matched, 6 alerts (5.5 a day)",
         "1 trace left out: seen before",
         "1 record could not be read: the record has neither `trace_name` nor `service_type`",
         "over the noise budget: server-deleted",

@@ -149,7 +149,7 @@ endpoints: { ops: { webhook: { url: https://example.org } } }
 topics: { default: [ { endpoint: ops } ], security: [ { endpoint: ops } ] }
 ";
 /// The start of a rule, as deep as its keys.
-const RULE: &str = "rules:\n  - id: one\n    title: One\n    severity: high\n";
+const RULE: &str = "rules:\n  - id: one\n    title: \"{{ actor.name }}\"\n    severity: high\n";
 
 fn files() -> Vec<(&'static str, &'static str)> {
     vec![("tracebell.yaml", CONFIG), ("rules/lists.yaml", LISTS)]
@@ -355,7 +355,7 @@ fn neovim_shows_offers_explains_and_mends() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("rules")).unwrap();
     let file = folder.path().join("rules/a.yaml");
-    fs::write(&file, "rules:\n  - id: one\n    titel: One\n    severity: high\n    match:\n      operation: scheduleKeyDeletion\n      \n").unwrap();
+    fs::write(&file, "rules:\n  - id: one\n    titel: '{{ actor.name }}'\n    severity: high\n    match:\n      operation: scheduleKeyDeletion\n      \n").unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nvim/session.lua");
     let home = folder.path().join("home");
     editor
@@ -382,7 +382,7 @@ fn neovim_shows_offers_explains_and_mends() {
         "offered actor.name",
         "offered service",
         "explained Recorded by KMS",
-        "mended     title: One",
+        "mended     title: '{{ actor.name }}'",
         "left 0",
     ] {
         assert!(said.contains(line), "no `{line}` in:\n{said}");

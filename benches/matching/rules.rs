@@ -1,13 +1,15 @@
 //! The same rules in three languages: ours, quamina's patterns and Sigma.
 //!
-//! Of n rules the square root of n speak of values that occur; the others are near
-//! misses, as in any account: rules for services it does not use yet.
+//! In every set the same eight rules of a kind speak of values that occur; all others
+//! are near misses, as in any account: rules for services it does not use yet. So a
+//! record satisfies as many rules in a large set as in a small one, and what differs
+//! between two sets is the search alone.
 
 use std::fmt::Write;
 
 use fastrand::Rng;
 
-use super::traces::{FLAVORS, RATINGS, ROLES, SERVICES, TEAMS, kind, operation};
+use super::traces::{self, FLAVORS, RATINGS, ROLES, SERVICES, TEAMS, operation};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -75,34 +77,44 @@ impl Field {
     }
 }
 
+/// So many rules of a set speak of values that occur.
+const OCCURRING: usize = 8;
+
 pub fn make(wanted: Kind, count: usize) -> Vec<Rule> {
     let mut rng = Rng::with_seed(count as u64);
-    let occurring = (count as f64).sqrt();
+    // The rules that occur are drawn from a sequence of their own: the same ones in every set.
+    let mut same = Rng::with_seed(4);
+    let step = (count / OCCURRING).max(1);
     (0..count)
         .map(|at| {
-            let occurs = rng.f64() * (count as f64) < occurring;
+            // Spread over the set; with a turn of one, so that every form has its share.
+            let place = at / step;
+            let occurs = place < OCCURRING && at % step == (place % 4).min(step - 1);
+            let turn = if occurs { place } else { at };
             let kind = match wanted {
-                Kind::Mixed => [Kind::Exact, Kind::Glob, Kind::Number, Kind::Regex][at % 4],
+                Kind::Mixed => [Kind::Exact, Kind::Glob, Kind::Number, Kind::Regex][turn % 4],
                 kind => kind,
             };
-            one(kind, at, occurs, &mut rng)
+            let form = if wanted == Kind::Mixed { turn / 4 } else { turn };
+            if occurs { one(kind, at, form, true, &mut same) } else { one(kind, at, form, false, &mut rng) }
         })
         .collect()
 }
 
-fn one(form: Kind, at: usize, occurs: bool, rng: &mut Rng) -> Rule {
-    let (service, verb) = kind(rng);
+fn one(kind: Kind, at: usize, form: usize, occurs: bool, rng: &mut Rng) -> Rule {
+    // What occurs is among the commonest traffic, or a record would satisfy none of it.
+    let (service, verb) = if occurs { traces::ranked(form % 4) } else { traces::kind(rng) };
     let name = operation(service, verb);
     // What makes a near miss.
     let miss = if occurs { String::new() } else { format!("{}", 100 + at) };
     let pick = |rng: &mut Rng, from: &[&str]| from[rng.usize(..from.len())].to_owned();
-    let tests = match form {
+    let tests = match kind {
         Kind::Exact => vec![
             (Field::Service, Test::Is(SERVICES[service].to_owned())),
             (Field::Operation, Test::Is(format!("{name}{miss}"))),
-            (Field::Rating, Test::Is(pick(rng, &RATINGS))),
+            (Field::Rating, Test::Is(if occurs { RATINGS[0].to_owned() } else { pick(rng, &RATINGS) })),
         ],
-        Kind::Glob => match at / 4 % 3 {
+        Kind::Glob => match form % 3 {
             0 => vec![(
                 Field::Operation,
                 Test::Prefix(if occurs { name[..8].to_owned() } else { format!("{name}{miss}") }),
@@ -114,23 +126,27 @@ fn one(form: Kind, at: usize, occurs: bool, rng: &mut Rng) -> Rule {
             _ => vec![(Field::Operation, Test::Glob(format!("{}*{miss}{}", &name[..5], &name[7..])))],
         },
         Kind::Number => {
+            let other = if occurs { operation(service, (verb + 1) % 6) } else { name };
             let service = (Field::Service, Test::Is(SERVICES[service].to_owned()));
             let network = match occurs {
-                true => format!("{}.{}.0.0/14", [10, 100, 192, 198][rng.usize(..4)], 4 * rng.u8(..4)),
+                true => "192.0.0.0/4".to_owned(),
                 false => format!("172.{}.{}.0/24", at / 256 % 256, at % 256),
             };
             // quamina breaks off if more than 255 rules compare one field that is sorted before the others.
-            let code = (Field::Code, Test::AtLeast(400 + rng.u32(..10)));
+            let code = (Field::Code, Test::AtLeast(100 + rng.u32(..10)));
             let code = Some(code).filter(|_| occurs);
-            let rest = [(Field::Operation, Test::Not(name)), (Field::SourceIp, Test::Cidr(network))];
+            let rest = [(Field::Operation, Test::Not(other)), (Field::SourceIp, Test::Cidr(network))];
             std::iter::once(service).chain(code).chain(rest).collect()
         }
         _ => vec![
             (
                 Field::User,
-                Test::Regex(format!("{}-({}|{})-[0-9]+", pick(rng, &TEAMS), pick(rng, &ROLES), pick(rng, &ROLES))),
+                Test::Regex(match occurs {
+                    true => format!("({}|{}|{})-[a-z]+-[0-9]+", pick(rng, &TEAMS), pick(rng, &TEAMS), pick(rng, &TEAMS)),
+                    false => format!("{}-({}|{})-[0-9]+", pick(rng, &TEAMS), pick(rng, &ROLES), pick(rng, &ROLES)),
+                }),
             ),
-            match at / 4 % 2 {
+            match form % 2 {
                 0 => (
                     Field::Flavor,
                     Test::Regex(format!(
@@ -145,7 +161,7 @@ fn one(form: Kind, at: usize, occurs: bool, rng: &mut Rng) -> Rule {
                 _ => (
                     Field::Name,
                     Test::Regex(if occurs {
-                        format!("{}-[0-4][0-9]+", pick(rng, &TEAMS))
+                        "[a-z]+-[0-4][0-9]+".to_owned()
                     } else {
                         format!("{}-v{miss}-[0-9]+", pick(rng, &TEAMS))
                     }),

@@ -43,9 +43,12 @@ pub const FLAVORS: [&str; 6] =
 
 /// What one of the 150 kinds of traces is about; few kinds make most of the traffic.
 pub fn kind(rng: &mut Rng) -> (usize, usize) {
-    let skewed = (rng.f64().powi(3) * 150.0) as usize;
-    // Neighbours in rank are of different services.
-    (skewed * 7 % 25, skewed / 25 % 6)
+    ranked((rng.f64().powi(3) * 150.0) as usize)
+}
+
+/// The service and verb of a kind, the commonest first; neighbours are of different services.
+pub fn ranked(rank: usize) -> (usize, usize) {
+    (rank * 7 % 25, rank / 25 % 6)
 }
 
 pub fn operation(service: usize, verb: usize) -> String {
@@ -138,6 +141,8 @@ pub fn make(rng: &mut Rng) -> String {
         ("request", request),
         ("response", response),
         ("message", text("")),
+        ("user_agent", text("openstacksdk/4.5.0 keystoneauth1/5.10.0 python-requests/2.32.3 CPython/3.12.9")),
+        ("enterprise_project_id", text(&hex(rng))),
         ("request_id", text(&hex(rng))),
         ("project_id", text("f41c0b6a0d5e4d1f8a7c9be2d3f4a5b6")),
         ("tracker_name", text("system")),

@@ -42,6 +42,11 @@ pub fn at<'a>(body: &'a str, path: &[String]) -> Option<Cow<'a, str>> {
     scalar(at)
 }
 
+/// The scalar at `path` below a value that stands in a body; the value itself if the path is empty.
+pub fn below<'a>(value: &'a str, path: &[String]) -> Option<Cow<'a, str>> {
+    if path.is_empty() { scalar(value) } else { at(value, path) }
+}
+
 fn scalar(value: &str) -> Option<Cow<'_, str>> {
     if let Some(plain) = scan::plain(value) {
         return Some(Cow::Borrowed(plain));

@@ -21,8 +21,8 @@ pub struct Raw<'a> {
     now: Timestamp,
     members: Members<'a>,
     user: OnceCell<Option<User<'a>>>,
-    request: OnceCell<Option<String>>,
-    response: OnceCell<Option<String>>,
+    request: Body<'a>,
+    response: Body<'a>,
     /// The record decoded in full; filled only if something in it is unusual.
     whole: OnceCell<Box<Trace>>,
 }
@@ -52,6 +52,13 @@ struct Members<'a> {
     message: Option<&'a str>,
 }
 
+/// What has been read of a body: its members if it is a plain object, else the whole of it.
+#[derive(Default)]
+struct Body<'a> {
+    members: OnceCell<Option<Vec<(&'a str, &'a str)>>>,
+    text: OnceCell<Option<String>>,
+}
+
 /// What a user object says in plain words.
 #[derive(Default, Clone, Copy)]
 struct User<'a> {
@@ -77,8 +84,8 @@ impl<'a> Raw<'a> {
             now,
             members,
             user: OnceCell::new(),
-            request: OnceCell::new(),
-            response: OnceCell::new(),
+            request: Body::default(),
+            response: Body::default(),
             whole: OnceCell::new(),
         };
         if !usual {
@@ -182,21 +189,29 @@ impl<'a> Raw<'a> {
         Ok(trace.actor_kind())
     }
 
-    /// A body that is an object is walked where it stands; any other is decoded first, once.
+    /// A body that is an object is cut once and read where it stands; any other is decoded first, once.
     fn body<'s>(
         &'s self,
-        cell: &'s OnceCell<Option<String>>,
-        raw: Option<&'s str>,
+        body: &'s Body<'a>,
+        raw: Option<&'a str>,
         path: &[String],
     ) -> Result<Option<Cow<'s, str>>, Unusual> {
         let Some(raw) = raw else { return Ok(None) };
         // Decoding repairs numbers, which makes them longer: far from the limit nothing is cut off.
-        if raw.starts_with('{') && raw.len() <= BODY_LIMIT / 2 && !path.is_empty() {
-            return Ok(body::at(raw, path));
+        if raw.starts_with('{') && raw.len() <= BODY_LIMIT / 2 && let [first, rest @ ..] = path {
+            let Some(members) = body.members.get_or_init(|| body_members(raw)) else { return Ok(body::at(raw, path)) };
+            // The last of several members of one name counts, as in decoding.
+            let found = members.iter().rfind(|(key, _)| key == first);
+            return Ok(found.and_then(|(_, value)| body::below(value, rest)));
         }
-        let text = cell.get_or_init(|| decode::body(Some(raw)));
+        let text = body.text.get_or_init(|| decode::body(Some(raw)));
         Ok(text.as_deref().and_then(|text| body::at(text, path)))
     }
+}
+
+fn body_members(raw: &str) -> Option<Vec<(&str, &str)>> {
+    let mut members = Vec::with_capacity(16);
+    scan::members(raw, |key, value| members.push((key, value))).map(|()| members)
 }
 
 impl Look for Raw<'_> {

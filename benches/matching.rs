@@ -27,8 +27,8 @@ use std::{
 };
 
 use measure::Lane;
-use quamina::MatcherBuildMode::{BuiltForComfort, BuiltForSpeed};
-use rules::Kind;
+use quamina::MatcherBuildMode::{self, BuiltForComfort, BuiltForSpeed};
+use rules::{Kind, Rule};
 use table::{Row, Table};
 
 const COUNTS: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
@@ -98,16 +98,7 @@ fn measure(kind: Kind, count: usize, records: &[String], seconds: f64) -> (Row, 
         // Its tables grow beyond any memory with many patterns of several kinds on one field.
         let explodes = mode == BuiltForSpeed && count > if kind == Kind::Regex { 10_000 } else { 1_000 };
         if !explodes && !alone {
-            match engines::quamina(&rules, mode) {
-                Ok(engine) => {
-                    let lane = AssertUnwindSafe(|| Lane::new("quamina", || engine, first));
-                    match catch_unwind(lane) {
-                        Ok(lane) => lanes.push(lane),
-                        Err(_) => eprintln!("quamina breaks off on {} {count}", kind.name()),
-                    }
-                }
-                Err(error) => eprintln!("quamina does not take {} {count}: {error}", kind.name()),
-            }
+            lanes.extend(quamina(&rules, mode, first));
         }
     }
     measure::run(&mut lanes, records, seconds);
@@ -135,4 +126,19 @@ fn measure(kind: Kind, count: usize, records: &[String], seconds: f64) -> (Row, 
         sigma: best("rsigma-eval"),
     };
     (row, agree)
+}
+
+/// In as few matchers as it takes: with many rules one breaks off, and then the rules are spread over more.
+fn quamina(rules: &[Rule], mode: MatcherBuildMode, first: &str) -> Option<Lane> {
+    for matchers in [1, 4, 16, 64] {
+        let build = AssertUnwindSafe(|| {
+            engines::quamina(rules, mode, matchers).map(|engine| Lane::new("quamina", || engine, first))
+        });
+        match catch_unwind(build) {
+            Ok(Ok(lane)) => return Some(lane),
+            Ok(Err(error)) => eprintln!("quamina does not take {} rules: {error}", rules.len()),
+            Err(_) => eprintln!("quamina breaks off on {} rules in {matchers} matchers", rules.len()),
+        }
+    }
+    None
 }

@@ -142,7 +142,9 @@ fn one(kind: Kind, at: usize, form: usize, occurs: bool, rng: &mut Rng) -> Rule 
             (
                 Field::User,
                 Test::Regex(match occurs {
-                    true => format!("({}|{}|{})-[a-z]+-[0-9]+", pick(rng, &TEAMS), pick(rng, &TEAMS), pick(rng, &TEAMS)),
+                    true => {
+                        format!("({}|{}|{})-[a-z]+-[0-9]+", pick(rng, &TEAMS), pick(rng, &TEAMS), pick(rng, &TEAMS))
+                    }
                     false => format!("{}-({}|{})-[0-9]+", pick(rng, &TEAMS), pick(rng, &ROLES), pick(rng, &ROLES)),
                 }),
             ),

@@ -198,7 +198,10 @@ impl<'a> Raw<'a> {
     ) -> Result<Option<Cow<'s, str>>, Unusual> {
         let Some(raw) = raw else { return Ok(None) };
         // Decoding repairs numbers, which makes them longer: far from the limit nothing is cut off.
-        if raw.starts_with('{') && raw.len() <= BODY_LIMIT / 2 && let [first, rest @ ..] = path {
+        if raw.starts_with('{')
+            && raw.len() <= BODY_LIMIT / 2
+            && let [first, rest @ ..] = path
+        {
             let Some(members) = body.members.get_or_init(|| body_members(raw)) else { return Ok(body::at(raw, path)) };
             // The last of several members of one name counts, as in decoding.
             let found = members.iter().rfind(|(key, _)| key == first);

@@ -130,7 +130,7 @@ fn measure(kind: Kind, count: usize, records: &[String], seconds: f64) -> (Row, 
 
 /// In as few matchers as it takes: with many rules one breaks off, and then the rules are spread over more.
 fn quamina(rules: &[Rule], mode: MatcherBuildMode, first: &str) -> Option<Lane> {
-    for matchers in [1, 4, 16, 64] {
+    for matchers in [1, 4, 16, 64, 512] {
         let build = AssertUnwindSafe(|| {
             engines::quamina(rules, mode, matchers).map(|engine| Lane::new("quamina", || engine, first))
         });

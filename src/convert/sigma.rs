@@ -126,7 +126,8 @@ fn rule(file: &File, tree: &Node) -> Read {
 
 fn head(file: &File, tree: &Node) -> Head {
     let line = Lines::of(file).line(tree.head().start);
-    let title = text(tree, "title").unwrap_or(&file.name).trim().to_owned();
+    // It becomes a title and an id of ours: letters that steer a terminal stay behind.
+    let title = text(tree, "title").unwrap_or(&file.name).trim().replace(char::is_control, "");
     let place = format!("{}:{line}", file.name);
     Head { title, id: text(tree, "id").map(str::to_owned), name: text(tree, "name").map(str::to_owned), place }
 }

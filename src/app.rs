@@ -15,6 +15,7 @@ use crate::{
     clock::{self, Timestamp},
     config::{self, Config, Loaded},
     deliver::Deliver,
+    delivery::Leased,
     endpoint::{Endpoint, answer},
     generation::Generation,
     health::Board,
@@ -25,6 +26,7 @@ use crate::{
     source::{Source, cts::Cts},
     store::{Sqlite, Store},
     sweep::{self, Sweep},
+    topic::Due,
 };
 
 mod gauges;
@@ -256,9 +258,9 @@ pub async fn test_endpoint(loaded: &Loaded, name: &str) -> anyhow::Result<(crate
     let subscription = format!("test/{name}");
     let delivery = config
         .topics
-        .delivery(&notification, &now.to_string(), &subscription, name, 0, crate::delivery::Cause::Test)
+        .delivery(Due::new(&notification, &now.to_string(), &subscription, name, crate::delivery::Cause::Test))
         .context("the endpoint has no format")?;
-    let outcome = Endpoint::new(settings)?.send(&delivery, 1, now).await;
+    let outcome = Endpoint::new(settings)?.send(&Leased::once(delivery, now), now).await;
     let class = answer::class(&outcome);
     Ok((outcome, class))
 }

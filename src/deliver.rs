@@ -178,7 +178,7 @@ impl<S: Store> Deliver<S> {
             let endpoint = self.endpoint.clone();
             attempts.spawn(async move {
                 let started_at = clock::now();
-                let outcome = endpoint.send(&leased.delivery, leased.attempt, started_at).await;
+                let outcome = endpoint.send(&leased, started_at).await;
                 let took = clock::since(started_at, clock::now());
                 Answer { leased, started_at, took, outcome }
             });

@@ -25,6 +25,52 @@ pub struct Delivery {
     pub covers: u64,
     pub cause: Cause,
     pub created_at: Timestamp,
+    /// The delivery that opened the conversation this one belongs to; its own id if it opens one.
+    pub thread: String,
+    /// Not sent by itself: what shares a hold is told in one message when the hold ends.
+    pub hold: Option<Hold>,
+}
+
+/// Why a delivery waits for others, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// What shares it is told together; begins with the subscription or the endpoint.
+    pub id: String,
+    pub kind: HoldKind,
+    pub until: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldKind {
+    /// The subscription's timetable.
+    Digest,
+    /// A first message of the same actor or resource was sent shortly before.
+    Group,
+    /// Quiet hours of the subscription's schedule.
+    Quiet,
+    /// The rule used up its noise budget.
+    Budget,
+    /// More alerts at once than people can read.
+    Storm,
+}
+
+impl HoldKind {
+    pub const ALL: [Self; 5] = [Self::Digest, Self::Group, Self::Quiet, Self::Budget, Self::Storm];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Digest => "digest",
+            Self::Group => "group",
+            Self::Quiet => "quiet",
+            Self::Budget => "budget",
+            Self::Storm => "storm",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
 }
 
 /// Why a delivery exists.
@@ -35,6 +81,10 @@ pub enum Cause {
     Alert(String),
     WindowClosed(String),
     Overflow,
+    /// A hold ended.
+    Held(HoldKind),
+    /// An open alert's count grew.
+    Repeated(String),
     Notice,
     /// Copy of a delivery that its own endpoint refused or cannot take now.
     Fallback(String),
@@ -52,6 +102,15 @@ pub struct Leased {
     pub lease_until: Timestamp,
     /// When it was written, or when a person last asked for another try.
     pub owed_since: Timestamp,
+    /// What the endpoint said when the delivery that opened the conversation was delivered.
+    pub thread_receipt: Option<String>,
+}
+
+impl Leased {
+    /// A delivery tried once, outside the outbox.
+    pub fn once(delivery: Delivery, now: Timestamp) -> Self {
+        Self { delivery, token: 0, attempt: 1, lease_until: now, owed_since: now, thread_receipt: None }
+    }
 }
 
 /// What the other side said to one attempt.
@@ -59,21 +118,15 @@ pub struct Leased {
 pub enum Outcome {
     Delivered {
         answer: String,
+        /// By which the endpoint finds the message again, to edit it or to reply below it.
+        receipt: Option<String>,
     },
     /// May succeed later. `retry_after` binds the whole endpoint.
-    Retry {
-        reason: String,
-        retry_after: Option<Duration>,
-    },
+    Retry { reason: String, retry_after: Option<Duration> },
     /// This body will never be taken.
-    Refused {
-        reason: String,
-    },
+    Refused { reason: String },
     /// The endpoint takes nothing until somebody mends it; `fix` says how, in words.
-    Paused {
-        reason: String,
-        fix: String,
-    },
+    Paused { reason: String, fix: String },
 }
 
 impl Outcome {
@@ -89,7 +142,7 @@ impl Outcome {
 
     pub fn reason(&self) -> &str {
         match self {
-            Self::Delivered { answer } => answer,
+            Self::Delivered { answer, .. } => answer,
             Self::Retry { reason, .. } | Self::Refused { reason } | Self::Paused { reason, .. } => reason,
         }
     }
@@ -108,22 +161,29 @@ pub enum State {
     Ready,
     Leased,
     Delivered,
-    /// Told by an overflow summary instead; see `folded_into`.
+    /// Waits for others to be told together with.
+    Held,
+    /// Told by an overflow summary or a digest instead; see `folded_into`.
     Folded,
     /// Given up until a person retries it.
     Dead,
+    /// Called off by a person.
+    Cancelled,
 }
 
 impl State {
-    pub const ALL: [Self; 5] = [Self::Ready, Self::Leased, Self::Delivered, Self::Folded, Self::Dead];
+    pub const ALL: [Self; 7] =
+        [Self::Ready, Self::Leased, Self::Delivered, Self::Held, Self::Folded, Self::Dead, Self::Cancelled];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "ready",
             Self::Leased => "leased",
             Self::Delivered => "delivered",
+            Self::Held => "held",
             Self::Folded => "folded",
             Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
         }
     }
 

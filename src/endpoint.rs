@@ -3,12 +3,14 @@
 //! Sends frozen bodies and tells what the answer means; does not know the
 //! store, rules or rate limits.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use jiff::tz::TimeZone;
 
 use crate::{
     clock::Timestamp,
-    delivery::{Delivery, Outcome, Rate},
-    render::Format,
+    delivery::{Leased, Outcome, Rate},
+    render::{Address, Format, Links},
 };
 
 pub mod answer;
@@ -31,6 +33,10 @@ pub struct Settings {
     pub give_up_after: Duration,
     /// Deliveries under way at once. Slack 1 (keeps order), email 1, webhook 4.
     pub concurrency: usize,
+    /// In which its readers are told times, beside UTC.
+    pub zone: TimeZone,
+    /// Which destinations may be connected to; the same for all endpoints.
+    pub outbound: Arc<client::Outbound>,
 }
 
 #[derive(Debug, Clone)]
@@ -57,8 +63,27 @@ pub struct InvalidEndpoint {
 }
 
 impl Settings {
-    /// How notifications are rendered for this endpoint.
-    pub fn format(&self) -> Format {
+    /// An endpoint that takes one at a time, without a limit or a fallback, for 72 hours.
+    pub fn new(name: impl Into<String>, kind: KindSettings) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            rate: None,
+            fallback: None,
+            timeout: Duration::from_secs(15),
+            give_up_after: Duration::from_secs(72 * 3600),
+            concurrency: 1,
+            zone: TimeZone::UTC,
+            outbound: Arc::default(),
+        }
+    }
+
+    /// How notifications are addressed to this endpoint.
+    pub fn address(&self, links: Option<&Links>) -> Address {
+        Address { format: self.format(), zone: self.zone.clone(), links: links.cloned() }
+    }
+
+    fn format(&self) -> Format {
         match &self.kind {
             KindSettings::Slack(_) => Format::Slack,
             KindSettings::Email(email) => Format::Email(email.letterhead()),
@@ -81,11 +106,12 @@ impl Endpoint {
     }
 
     /// One attempt. Never panics on what the other side says; bounded by the endpoint's timeout.
-    pub async fn send(&self, delivery: &Delivery, attempt: u32, now: Timestamp) -> Outcome {
+    pub async fn send(&self, leased: &Leased, now: Timestamp) -> Outcome {
+        let Leased { delivery, attempt, .. } = leased;
         match self {
             Self::Slack(slack) => slack.send(delivery, now).await,
             Self::Email(email) => email.send(delivery, now).await,
-            Self::Webhook(webhook) => webhook.send(delivery, attempt, now).await,
+            Self::Webhook(webhook) => webhook.send(delivery, *attempt, now).await,
         }
     }
 }

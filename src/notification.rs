@@ -25,7 +25,15 @@ pub struct Notification {
     /// How the alert got worse, for `Escalated` and `Updated`.
     #[serde(default)]
     pub worse: Option<Worse>,
-    pub overflow: Option<Overflow>,
+    /// What stands behind one message in place of many.
+    #[serde(default, alias = "overflow")]
+    pub gathered: Option<Gathered>,
+    /// The conditions of the rule that the trace made true, in the rule's order.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
+    /// What the past says about it, one sentence each: `first time alice used KMS in 30 days`.
+    #[serde(default)]
+    pub context: Vec<String>,
     /// More lines in plain words: what was found, what to do.
     pub lines: Vec<String>,
     pub created_at: Timestamp,
@@ -36,14 +44,22 @@ pub struct Notification {
 pub enum Kind {
     /// The first match of an alert.
     Opened,
+    /// As `Opened`, of a trace that came long after what it tells of.
+    Late,
     /// A later trace made the alert worse.
     Escalated,
     /// An asynchronous operation went worse in its second half.
     Updated,
+    /// An open alert's count grew: shown in place by endpoints that can edit, never a new message.
+    Repeated,
     /// An alert's window closed with matches that no message told of.
     Summary,
     /// Many deliveries in one, because the endpoint's rate limit was hit.
     Overflow,
+    /// What an actor did further, or what happened further to a resource, after a first message.
+    Group,
+    /// What a timetable, quiet hours, a noise budget or the storm guard held back, in one.
+    Digest,
     /// Tracebell speaking about itself.
     Notice,
     /// A person asked for a test.
@@ -54,10 +70,14 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Opened => "opened",
+            Self::Late => "late",
             Self::Escalated => "escalated",
             Self::Updated => "updated",
+            Self::Repeated => "repeated",
             Self::Summary => "summary",
             Self::Overflow => "overflow",
+            Self::Group => "group",
+            Self::Digest => "digest",
             Self::Notice => "notice",
             Self::Test => "test",
         }
@@ -91,16 +111,43 @@ pub struct Worse {
     pub trace: Trace,
 }
 
-/// What an overflow summary stands for. Lists are cut to the largest entries;
-/// `total` is always the full number, and the ledger names each one.
+/// A condition that a trace made true: `resource.name` and `prod-db`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Overflow {
+pub struct Evidence {
+    pub field: String,
+    /// What the trace holds there.
+    pub value: String,
+}
+
+/// What one message in place of many stands for: an overflow summary, a digest, what a group
+/// gathered. Lists are cut to the largest entries; `total` is always the full number, and the
+/// ledger names each one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gathered {
     /// Alerts and repeats that this message stands for.
     pub total: u64,
+    /// How many of them tell of an operation that failed.
+    pub failed: u64,
+    /// Operation times of the oldest and the newest.
+    pub first: Option<Timestamp>,
+    pub last: Option<Timestamp>,
     pub by_rule: Vec<(String, u64)>,
     pub by_actor: Vec<(String, u64)>,
+    pub by_resource: Vec<(String, u64)>,
+    pub by_service: Vec<(String, u64)>,
     /// The first titles, worst severity first.
     pub titles: Vec<String>,
+    /// Counts over the time that it covers, oldest first, in equal steps.
+    pub bars: Vec<Bar>,
+}
+
+/// One step of a chart over time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bar {
+    pub from: Timestamp,
+    pub count: u64,
+    pub worst: Severity,
 }
 
 impl Notification {
@@ -129,7 +176,9 @@ impl Notification {
             source: String::new(),
             alert: None,
             worse: None,
-            overflow: None,
+            gathered: None,
+            evidence: Vec::new(),
+            context: Vec::new(),
             lines,
             created_at: now,
         }
@@ -154,7 +203,9 @@ impl Notification {
                 trace: alert.first.clone(),
             }),
             worse: None,
-            overflow: None,
+            gathered: None,
+            evidence: Vec::new(),
+            context: Vec::new(),
             lines: Vec::new(),
             created_at: now,
         }

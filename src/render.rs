@@ -3,6 +3,8 @@
 //! All text from traces is inert in every output: it is escaped for the format
 //! and never read as markup, header, mention or link.
 
+use jiff::tz::TimeZone;
+
 use crate::notification::Notification;
 
 pub mod email;
@@ -11,6 +13,8 @@ pub mod inert;
 pub mod link;
 pub mod slack;
 pub mod webhook;
+
+pub use link::Links;
 
 /// What an endpoint wants to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +35,41 @@ pub struct Letterhead {
     pub to: Vec<String>,
 }
 
-/// The frozen body of delivery `id`.
-pub fn body(format: &Format, notification: &Notification, id: &str) -> Vec<u8> {
-    match format {
-        Format::Slack => slack::body(notification, id),
-        Format::Email(letterhead) => email::body(letterhead, notification, id),
-        Format::Webhook => webhook::body(notification, id),
+/// How an endpoint is addressed: its format, and what its readers' messages are written with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Address {
+    pub format: Format,
+    /// In which times are told, beside UTC.
+    pub zone: TimeZone,
+    /// Tracebell's own pages, if readers can reach them.
+    pub links: Option<Links>,
+}
+
+/// One notification on its way to one endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Letter<'a> {
+    pub address: &'a Address,
+    pub notification: &'a Notification,
+    /// Of the delivery.
+    pub id: &'a str,
+    /// The delivery that opened the conversation; `id` itself if this one does.
+    pub thread: &'a str,
+    /// `topic/endpoint`, by which readers sort.
+    pub subscription: &'a str,
+}
+
+impl Address {
+    /// Times in UTC and no pages.
+    pub fn plain(format: Format) -> Self {
+        Self { format, zone: TimeZone::UTC, links: None }
+    }
+}
+
+/// The frozen body of a delivery.
+pub fn body(letter: &Letter<'_>) -> Vec<u8> {
+    match &letter.address.format {
+        Format::Slack => slack::body(letter),
+        Format::Email(letterhead) => email::body(letterhead, letter),
+        Format::Webhook => webhook::body(letter),
     }
 }

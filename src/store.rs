@@ -88,6 +88,8 @@ pub struct Subscriber {
     pub alert: String,
     pub subscription: String,
     pub endpoint: String,
+    /// Its first delivery of this alert, or of the group that the alert belongs to.
+    pub thread: String,
 }
 
 /// Alerts and repeats newly owed to a subscription, and how many of them a reason suppressed.

@@ -18,6 +18,7 @@ use crate::{
     render,
     rule::{Exception, Mode, Rule},
     store::{OpenAlert, Store, StoreError, SweepBatch},
+    topic::Due,
 };
 
 /// Windows closed in one transaction.
@@ -170,7 +171,8 @@ fn summaries(generation: &Generation, closing: &OpenAlert, now: Timestamp) -> Ve
     let delivery = |subscriber: &crate::store::Subscriber| {
         let cause = Cause::WindowClosed(alert.id.clone());
         let (subscription, endpoint) = (&subscriber.subscription, &subscriber.endpoint);
-        generation.topics.owed(&notification, &alert.id, subscription, endpoint, alert.untold(), cause)
+        let due = Due::new(&notification, &alert.id, subscription, endpoint, cause);
+        generation.topics.owed(Due { covers: alert.untold(), thread: Some(&subscriber.thread), ..due })
     };
     closing.subscribers.iter().map(delivery).collect()
 }

@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 
 use crate::{
     alert::Severity,
-    delivery::Cause,
-    delivery::Delivery,
+    delivery::{Cause, Delivery, Hold},
     notification::Notification,
-    render::{self, Format},
+    render::{self, Address, Format, Letter},
 };
 
 /// All topics with their subscriptions, and how each endpoint wants to be addressed.
 #[derive(Debug, Clone, Default)]
 pub struct Topics {
     pub topics: BTreeMap<String, Vec<Subscription>>,
-    pub formats: BTreeMap<String, Format>,
+    pub addresses: BTreeMap<String, Address>,
     /// The topic for what Tracebell says about itself.
     pub notices: Option<String>,
 }
@@ -71,14 +70,8 @@ impl Topics {
             for subscription in self.topics.get(topic).into_iter().flatten() {
                 if !endpoints.contains(&subscription.endpoint.as_str()) {
                     endpoints.push(&subscription.endpoint);
-                    deliveries.extend(self.delivery(
-                        notification,
-                        occasion,
-                        &subscription.id,
-                        &subscription.endpoint,
-                        0,
-                        Cause::Notice,
-                    ));
+                    let Subscription { id, endpoint, .. } = subscription;
+                    deliveries.extend(self.delivery(Due::new(notification, occasion, id, endpoint, Cause::Notice)));
                 }
             }
         }
@@ -87,52 +80,61 @@ impl Topics {
 
     /// As [`Topics::delivery`], for what is owed in any case: an endpoint that is gone from the configuration
     /// gets it in the plain format of webhooks, and is sent it when it is named again.
-    pub fn owed(
-        &self,
-        notification: &Notification,
-        occasion: &str,
-        subscription: &str,
-        endpoint: &str,
-        covers: u64,
-        cause: Cause,
-    ) -> Delivery {
-        let format = self.formats.get(endpoint).unwrap_or(&Format::Webhook);
-        freeze(format, notification, occasion, subscription, endpoint, covers, cause)
+    pub fn owed(&self, due: Due<'_>) -> Delivery {
+        match self.addresses.get(due.endpoint) {
+            Some(address) => freeze(address, due),
+            None => freeze(&Address::plain(Format::Webhook), due),
+        }
     }
 
     /// Renders and freezes one delivery; `None` if the endpoint is not configured.
-    pub fn delivery(
-        &self,
-        notification: &Notification,
-        occasion: &str,
-        subscription: &str,
-        endpoint: &str,
-        covers: u64,
-        cause: Cause,
-    ) -> Option<Delivery> {
-        let format = self.formats.get(endpoint)?;
-        Some(freeze(format, notification, occasion, subscription, endpoint, covers, cause))
+    pub fn delivery(&self, due: Due<'_>) -> Option<Delivery> {
+        Some(freeze(self.addresses.get(due.endpoint)?, due))
     }
 }
 
-fn freeze(
-    format: &Format,
-    notification: &Notification,
-    occasion: &str,
-    subscription: &str,
-    endpoint: &str,
-    covers: u64,
-    cause: Cause,
-) -> Delivery {
+/// What is to be written into the outbox.
+#[derive(Debug, Clone)]
+pub struct Due<'a> {
+    pub notification: &'a Notification,
+    /// Makes the id: the same occasion is told once.
+    pub occasion: &'a str,
+    pub subscription: &'a str,
+    pub endpoint: &'a str,
+    pub covers: u64,
+    pub cause: Cause,
+    /// The delivery below which it belongs, if it does not open a conversation.
+    pub thread: Option<&'a str>,
+    pub hold: Option<Hold>,
+}
+
+impl<'a> Due<'a> {
+    /// Something that covers no alert, stands for itself and goes at once.
+    pub fn new(
+        notification: &'a Notification,
+        occasion: &'a str,
+        subscription: &'a str,
+        endpoint: &'a str,
+        cause: Cause,
+    ) -> Self {
+        Self { notification, occasion, subscription, endpoint, covers: 0, cause, thread: None, hold: None }
+    }
+}
+
+fn freeze(address: &Address, due: Due<'_>) -> Delivery {
+    let Due { notification, occasion, subscription, endpoint, covers, cause, thread, hold } = due;
     let id = Delivery::id(notification.kind, occasion, subscription);
+    let thread = thread.unwrap_or(&id);
     Delivery {
-        body: render::body(format, notification, &id),
+        body: render::body(&Letter { address, notification, id: &id, thread, subscription }),
         subscription: subscription.to_owned(),
         endpoint: endpoint.to_owned(),
         notification: notification.clone(),
         covers,
         cause,
         created_at: notification.created_at,
+        thread: thread.to_owned(),
+        hold,
         id,
     }
 }
@@ -159,7 +161,9 @@ mod tests {
                 ("security".to_owned(), security),
                 ("ops".to_owned(), vec![subscription("ops/soar", None), subscription("ops/gone", None)]),
             ]),
-            formats: BTreeMap::from([("slack".to_owned(), Format::Slack), ("soar".to_owned(), Format::Webhook)]),
+            addresses: [("slack", Format::Slack), ("soar", Format::Webhook)]
+                .map(|(name, format)| (name.to_owned(), Address::plain(format)))
+                .into(),
             notices: None,
         }
     }
@@ -205,7 +209,7 @@ mod tests {
         let notice = Notification::notice(Severity::High, "Source prod is blind", vec![], Timestamp::UNIX_EPOCH);
         let topics = topics();
         let make = |subscription: &str, endpoint: &str| {
-            topics.delivery(&notice, "blind prod", subscription, endpoint, 0, Cause::Notice)
+            topics.delivery(Due::new(&notice, "blind prod", subscription, endpoint, Cause::Notice))
         };
         let first = make("ops/soar", "soar");
         assert_eq!(first, make("ops/soar", "soar"));

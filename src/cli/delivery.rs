@@ -231,6 +231,11 @@ fn standing(row: &DeliveryRow, now: Timestamp) -> String {
         },
         State::Leased => "leased, an attempt is under way".to_owned(),
         State::Delivered => format!("delivered{since}"),
+        State::Held => {
+            let until = row.delivery.hold.as_ref().map_or_else(String::new, |hold| ago(hold.until, now));
+            format!("held, told together with others {until}")
+        }
+        State::Cancelled => format!("cancelled by a person{since}"),
         State::Folded => format!("folded into {}{since}", row.folded_into.as_deref().unwrap_or("a summary")),
         State::Dead => format!("dead{since}; `tracebell delivery retry` sends it once more"),
     }
@@ -240,6 +245,8 @@ fn cause(cause: &Cause) -> String {
     match cause {
         Cause::Alert(alert) => format!("alert {alert} opened or got worse"),
         Cause::WindowClosed(alert) => format!("the window of alert {alert} closed"),
+        Cause::Held(kind) => format!("what was held back by {} is told", kind.as_str()),
+        Cause::Repeated(alert) => format!("the count of alert {alert} grew"),
         Cause::Overflow => "too many deliveries for the endpoint's rate limit".to_owned(),
         Cause::Notice => "Tracebell itself".to_owned(),
         Cause::Fallback(delivery) => format!("copy of {delivery}, which its endpoint did not take"),
@@ -257,14 +264,14 @@ fn told(notification: &Notification, facts: &mut Vec<(&'static str, String)>) {
     if let Some(alert) = &notification.alert {
         told_of_alert(alert, facts);
     }
-    if let Some(overflow) = &notification.overflow {
-        facts.push(("tells of", format!("{} alerts and repeats", overflow.total)));
+    if let Some(gathered) = &notification.gathered {
+        facts.push(("tells of", format!("{} alerts and repeats", gathered.total)));
         let counted = |list: &[(String, u64)]| {
             list.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
         };
-        facts.push(("rules", counted(&overflow.by_rule)));
-        facts.push(("actors", counted(&overflow.by_actor)));
-        facts.extend(overflow.titles.iter().map(|title| ("such as", title.clone())));
+        facts.push(("rules", counted(&gathered.by_rule)));
+        facts.push(("actors", counted(&gathered.by_actor)));
+        facts.extend(gathered.titles.iter().map(|title| ("such as", title.clone())));
     }
     facts.extend(notification.lines.iter().map(|line| ("", line.clone())));
 }

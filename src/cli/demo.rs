@@ -167,13 +167,9 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
         .into_iter()
         .map(|(name, kind)| {
             let settings = endpoint::Settings {
-                name: name.to_owned(),
-                kind,
-                rate: None,
-                fallback: None,
                 timeout: Duration::from_secs(5),
                 give_up_after: Duration::from_secs(3600),
-                concurrency: 1,
+                ..endpoint::Settings::new(name, kind)
             };
             (name.to_owned(), settings)
         })
@@ -188,7 +184,7 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
     };
     let topics = Topics {
         topics: ["security", "changes", crate::topic::DEFAULT].into_iter().map(subscriptions).collect(),
-        formats: endpoints.iter().map(|(name, settings)| (name.clone(), settings.format())).collect(),
+        addresses: endpoints.iter().map(|(name, settings)| (name.clone(), settings.address(None))).collect(),
         notices: Some(crate::topic::DEFAULT.to_owned()),
     };
     Config {

@@ -2,16 +2,21 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
+use jiff::tz::TimeZone;
+
 use super::{named, secrets::Secrets, topics::unknown};
 use crate::{
     delivery::Rate,
     document::{Node, Value, Walk},
-    endpoint::{
-        Endpoint, KindSettings, Settings,
-        email::{self, Tls},
-        slack, webhook,
-    },
+    endpoint::{Endpoint, KindSettings, Settings},
 };
+
+mod email;
+mod slack;
+mod webhook;
+
+/// What an endpoint can be; the kind is a key.
+const KINDS: [&str; 3] = ["slack", "email", "webhook"];
 
 /// Slack takes one message a second for each webhook; the tenth more keeps clear of it.
 const SLACK_RATE: Rate = Rate { interval: Duration::from_millis(1100), burst: 1 };
@@ -69,36 +74,46 @@ fn fallback(name: &str, walk: &Walk<'_>, names: &[String]) -> Option<String> {
 
 fn endpoint(name: &str, walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<Settings> {
     let mut fields = walk.fields()?;
-    let kinds = [("slack", fields.optional("slack")), ("email", fields.optional("email"))];
-    let webhook_walk = fields.optional("webhook");
-    let [(_, slack_walk), (_, email_walk)] = kinds;
+    let kinds = KINDS.map(|kind| (kind, fields.optional(kind)));
     let rate = fields.optional("rate_limit");
     // Read by itself; here it is only known.
     fields.optional("fallback");
     let timeout = fields.optional("timeout").map_or(Some(TIMEOUT), |walk| timeout(&walk));
     let give_up_after = fields.optional_duration("give_up_after").unwrap_or(GIVE_UP_AFTER);
+    let zone = fields.optional("timezone").map_or(Some(TimeZone::UTC), |walk| timezone(&walk));
     fields.finish();
 
-    let (kind, default_rate, concurrency) = match (slack_walk, email_walk, webhook_walk) {
-        (Some(walk), None, None) => (KindSettings::Slack(slack(&walk, secrets)?), Some(SLACK_RATE), 1),
-        (None, Some(walk), None) => (KindSettings::Email(email(&walk, secrets, folder)?), Some(EMAIL_RATE), 1),
-        (None, None, Some(walk)) => (KindSettings::Webhook(webhook(&walk, secrets)?), None, 4),
-        _ => {
-            walk.fail_hint("expected exactly one of `slack`, `email` and `webhook`", "the kind is a key");
-            return None;
-        }
+    let mut kinds = kinds.into_iter().filter_map(|(kind, walk)| Some((kind, walk?)));
+    let (Some((kind, inner)), None) = (kinds.next(), kinds.next()) else {
+        walk.fail_hint(format!("expected exactly one of {}", in_words(&KINDS)), "the kind is a key");
+        return None;
+    };
+    let (kind, default_rate, concurrency) = match kind {
+        "slack" => (KindSettings::Slack(slack::read(&inner, secrets)?), Some(SLACK_RATE), 1),
+        "email" => (KindSettings::Email(email::read(&inner, secrets, folder)?), Some(EMAIL_RATE), 1),
+        _ => (KindSettings::Webhook(webhook::read(&inner, secrets)?), None, 4),
     };
     let rate = match rate {
         Some(walk) => Some(rate_limit(&walk)?),
         None => default_rate,
     };
-    let settings =
-        Settings { name: name.to_owned(), kind, rate, fallback: None, timeout: timeout?, give_up_after, concurrency };
+    let (timeout, zone) = (timeout?, zone?);
+    let settings = Settings { rate, timeout, give_up_after, concurrency, zone, ..Settings::new(name, kind) };
     if let Err(error) = Endpoint::new(&settings) {
         walk.fail(error.reason);
         return None;
     }
     Some(settings)
+}
+
+/// `Europe/Berlin`
+pub fn timezone(walk: &Walk<'_>) -> Option<TimeZone> {
+    let name = walk.words()?;
+    let zone = TimeZone::get(name).ok();
+    if zone.is_none() {
+        walk.fail_hint(format!("`{name}` is not a time zone"), "write its IANA name, for example `Europe/Berlin`");
+    }
+    zone
 }
 
 fn timeout(walk: &Walk<'_>) -> Option<Duration> {
@@ -108,75 +123,6 @@ fn timeout(walk: &Walk<'_>) -> Option<Duration> {
         return None;
     }
     Some(found)
-}
-
-fn slack(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<slack::Settings> {
-    let mut fields = walk.fields()?;
-    fields.later("token", "this version posts through an incoming webhook: `webhook_url`");
-    fields.later("channel", "an incoming webhook knows its channel");
-    let url = fields.required("webhook_url").and_then(|walk| secrets.read(&walk));
-    fields.finish();
-    Some(slack::Settings { webhook_url: url? })
-}
-
-fn webhook(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<webhook::Settings> {
-    let mut fields = walk.fields()?;
-    let url = fields.required("url");
-    let sign = fields.optional("sign");
-    let format = fields.optional("format");
-    let headers = fields.optional("headers").and_then(|walk| walk.entries()).unwrap_or_default();
-    fields.finish();
-    if let Some(format) = format {
-        format.one_of(&[("tracebell", ())])?;
-    }
-    let url = url.and_then(|walk| match walk.node.value {
-        Value::Map(_) => secrets.read(&walk),
-        _ => {
-            let text = walk.words()?;
-            if text.contains("${") {
-                walk.fail_hint("`${...}` is never expanded", "write `url: { env: NAME }`");
-                return None;
-            }
-            Some(crate::secret::Secret::new(text))
-        }
-    });
-    let signing_secret = match sign {
-        Some(walk) => {
-            let mut fields = walk.fields()?;
-            let secret = fields.required("secret").and_then(|walk| secrets.read(&walk));
-            fields.finish();
-            Some(secret?)
-        }
-        None => None,
-    };
-    let headers = headers.into_iter().map(|(name, _, walk)| Some((name.to_owned(), secrets.read(&walk)?)));
-    Some(webhook::Settings { headers: headers.collect::<Option<_>>()?, url: url?, signing_secret })
-}
-
-fn email(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<email::Settings> {
-    let mut fields = walk.fields()?;
-    let smtp = fields.required("smtp");
-    let from = fields.required_text("from");
-    let to: Vec<String> = match fields.required("to") {
-        Some(walk) => walk.list()?.iter().filter_map(|item| item.words().map(str::to_owned)).collect(),
-        None => Vec::new(),
-    };
-    fields.finish();
-    let mut fields = smtp?.fields()?;
-    let host = fields.required_text("host");
-    let port = fields.optional_whole("port", 1, 65_535).and_then(|port| u16::try_from(port).ok());
-    let tls = fields.optional("tls").map_or(Some(Tls::Starttls), |walk| {
-        walk.one_of(&[("none", Tls::None), ("starttls", Tls::Starttls), ("tls", Tls::Tls)])
-    });
-    let username = fields.optional_text("username").map(str::to_owned);
-    let password = match fields.optional("password") {
-        Some(walk) => Some(secrets.read(&walk)?),
-        None => None,
-    };
-    let ca = fields.optional_text("ca").map(|path| folder.join(path));
-    fields.finish();
-    let (host, from, tls) = (host?.to_owned(), from?.to_owned(), tls?);
-    Some(email::Settings { host, port, tls, username, password, ca, from, to })
 }
 
 /// `{ per_minute: 40, burst: 5 }`
@@ -198,4 +144,14 @@ fn rate_limit(walk: &Walk<'_>) -> Option<Rate> {
         }
     };
     Some(Rate { interval, burst: u32::try_from(burst).unwrap_or(u32::MAX) })
+}
+
+/// `a`, `b` and `c`
+fn in_words(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
 }

@@ -105,6 +105,8 @@ pub struct Endpoint {
     pub timeout: Option<Duration>,
     /// The age at which a delivery becomes a dead letter. Default: 72h.
     pub give_up_after: Option<Duration>,
+    /// IANA name of the time zone in which its readers are told times, beside UTC. Default: UTC alone.
+    pub timezone: Option<String>,
 }
 
 /// A Slack channel.

@@ -17,7 +17,7 @@ pub fn read(
     names: &[String],
 ) -> Topics {
     let mut topics = Topics {
-        formats: endpoints.iter().map(|(name, settings)| (name.clone(), settings.format())).collect(),
+        addresses: endpoints.iter().map(|(name, settings)| (name.clone(), settings.address(None))).collect(),
         ..Topics::default()
     };
     for (name, _, walk) in lists.as_ref().and_then(Walk::entries).unwrap_or_default() {

@@ -12,6 +12,7 @@ use crate::{
     generation::Generation,
     notification::Notification,
     store::Next,
+    topic::Due,
 };
 
 /// Retries are spread over up to 2 s, 4 s, 8 s, ... but never more than an hour.
@@ -176,7 +177,8 @@ pub fn fallback_copy(
     notification.created_at = now;
     let cause = Cause::Fallback(delivery.id.clone());
     let occasion = format!("fallback {}", delivery.id);
-    generation.topics.delivery(&notification, &occasion, &delivery.subscription, fallback, 0, cause)
+    let due = Due::new(&notification, &occasion, &delivery.subscription, fallback, cause);
+    generation.topics.delivery(due)
 }
 
 /// What follows when a delivery becomes a dead letter: the fallback has it, and once
@@ -227,7 +229,7 @@ fn notice(
         && !deliveries.iter().any(|delivery| delivery.endpoint == *fallback)
     {
         let subscription = format!("notice/{fallback}");
-        deliveries.extend(topics.delivery(&notice, occasion, &subscription, fallback, 0, Cause::Notice));
+        deliveries.extend(topics.delivery(Due::new(&notice, occasion, &subscription, fallback, Cause::Notice)));
     }
     deliveries
 }
@@ -243,10 +245,8 @@ mod tests {
     /// When a delivery is tried again after ten answers in a row that each ask for `wait`.
     fn tried_again_after(wait: u64) -> Duration {
         let url = Secret::new("http://127.0.0.1/");
-        let kind = KindSettings::Webhook(webhook::Settings { url, headers: Vec::new(), signing_secret: None });
-        let (timeout, give_up_after) = (Duration::from_secs(15), Duration::from_secs(72 * 3600));
-        let name = "soar".to_owned();
-        let settings = Settings { name, kind, rate: None, fallback: None, timeout, give_up_after, concurrency: 1 };
+        let kind = KindSettings::Webhook(webhook::Settings::new(url));
+        let settings = Settings::new("soar", kind);
         let now = Timestamp::UNIX_EPOCH;
         let delivery = Delivery {
             id: "msg_1".to_owned(),
@@ -257,12 +257,16 @@ mod tests {
             covers: 0,
             cause: Cause::Notice,
             created_at: now,
+            thread: "msg_1".to_owned(),
+            hold: None,
         };
         let outcome = Outcome::Retry { reason: "http_503".to_owned(), retry_after: Some(Duration::from_secs(wait)) };
         let mut standing = Standing::default();
         let mut next = Next::Dead;
         for attempt in 1..=10 {
-            let leased = Leased { delivery: delivery.clone(), token: 1, attempt, lease_until: now, owed_since: now };
+            let delivery = delivery.clone();
+            let leased =
+                Leased { delivery, token: 1, attempt, lease_until: now, owed_since: now, thread_receipt: None };
             next = standing.follow(&settings, &Generation::default(), &leased, &outcome, now).next;
         }
         let Next::At(time) = next else { panic!("{next:?}") };

@@ -6,9 +6,9 @@ use crate::{
     alert::Severity,
     clock::{self, Timestamp},
     delivery::{Cause, Rate},
-    notification::{Kind, Notification, Overflow},
+    notification::{Gathered, Kind, Notification},
     store::{Backlog, Fold, Lane, Store, StoreError},
-    topic::Topics,
+    topic::{Due, Topics},
 };
 
 /// A queue longer than this is told in one message...
@@ -40,8 +40,8 @@ pub async fn fold<S: Store>(
         let (up_to, occasion) = (backlog.up_to, format!("{endpoint} {} {now}", backlog.up_to));
         let notification = notification(backlog, now);
         let subscription = format!("overflow/{endpoint}");
-        let Some(summary) = topics.delivery(&notification, &occasion, &subscription, endpoint, 0, Cause::Overflow)
-        else {
+        let due = Due::new(&notification, &occasion, &subscription, endpoint, Cause::Overflow);
+        let Some(summary) = topics.delivery(due) else {
             continue;
         };
         folded |= store.fold(Fold { endpoint: endpoint.to_owned(), lane, up_to, summary }).await? > 0;
@@ -70,12 +70,15 @@ fn notification(backlog: Backlog, now: Timestamp) -> Notification {
         source: String::new(),
         alert: None,
         worse: None,
-        overflow: Some(Overflow {
+        gathered: Some(Gathered {
             total: backlog.covers,
             by_rule: backlog.by_rule,
             by_actor: backlog.by_actor,
             titles: backlog.titles,
+            ..Gathered::default()
         }),
+        evidence: Vec::new(),
+        context: Vec::new(),
         lines: vec!["Each of them is kept: `tracebell delivery list` shows it.".to_owned()],
         created_at: now,
     }

@@ -76,7 +76,7 @@ pub fn in_words(reason: &str) -> &str {
 pub fn webhook(answer: Answer<'_>) -> Outcome {
     let reason = answer.reason();
     match answer.status {
-        200..=299 => Outcome::Delivered { answer: reason },
+        200..=299 => Outcome::Delivered { answer: reason, receipt: None },
         300..=399 => paused(reason, "the address redirects, which is not followed: configure the new address as `url`"),
         408 | 409 | 423 | 425 | 429 | 500..=599 => Outcome::Retry { reason, retry_after: answer.retry_after },
         400 | 413 | 422 => Outcome::Refused { reason },
@@ -93,7 +93,7 @@ pub fn webhook(answer: Answer<'_>) -> Outcome {
 pub fn slack(answer: Answer<'_>) -> Outcome {
     let reason = answer.reason();
     match (answer.status, answer.body.trim()) {
-        (200, "ok") => Outcome::Delivered { answer: reason },
+        (200, "ok") => Outcome::Delivered { answer: reason, receipt: None },
         (_, "no_service" | "no_service_id" | "no_active_hooks" | "invalid_token" | "no_team" | "team_disabled") => {
             paused(reason, "Slack no longer knows this webhook: create a new one and configure it as `webhook_url`")
         }
@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(class(&timed_out(Duration::from_secs(15))), "timeout");
         assert_eq!(timed_out(Duration::from_secs(15)).reason(), "timeout: timed out after 15 s");
         assert_eq!(class(&Outcome::Refused { reason: "eve: chose this".into() }), "other");
-        assert_eq!(class(&Outcome::Delivered { answer: String::new() }), "other");
+        assert_eq!(class(&Outcome::Delivered { answer: String::new(), receipt: None }), "other");
     }
 
     #[test]

@@ -5,10 +5,11 @@
 //! There is no list of forbidden destinations: receivers at private addresses
 //! are normal on premises, and addresses come from the operator's own file.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
 use reqwest::{
-    Client, Url,
+    Client, Method, Url,
     header::{HeaderMap, RETRY_AFTER},
     redirect,
 };
@@ -22,8 +23,28 @@ const POOL_IDLE: Duration = Duration::from_secs(30);
 // What is read of an answer; the rest is dropped with the connection.
 const ANSWER_LIMIT: usize = 4096;
 
+/// Which destinations may be connected to; the same for all endpoints.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outbound {
+    /// Networks that are not public and allowed all the same, on any port.
+    pub allow: Vec<IpNet>,
+    /// Ports beside 443 and 80 that may be used at public addresses.
+    pub ports: Vec<u16>,
+    /// The one proxy; none is taken from the environment.
+    pub proxy: Option<Secret>,
+}
+
+/// Whom TLS trusts and who we are in it, beside what the system says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM file of a private CA.
+    pub ca: Option<PathBuf>,
+    /// PEM files of our certificate and its key, for receivers that want one.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
 /// Each endpoint makes its own, so that a slow receiver's connections are its own.
-pub fn new() -> Result<Client, String> {
+pub fn new(_outbound: &Outbound, _tls: &Tls) -> Result<Client, String> {
     // Fails if a provider is installed already, which is just as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
@@ -55,8 +76,9 @@ pub fn url(key: &str, secret: &Secret) -> Result<Url, String> {
     Err(format!("`{key}` {wrong}; expected `https://host/path`"))
 }
 
-/// What one POST needs.
-pub struct Post<'a> {
+/// What one request needs.
+pub struct Request<'a> {
+    pub method: Method,
     pub url: &'a Url,
     pub headers: HeaderMap,
     pub body: &'a [u8],
@@ -65,22 +87,25 @@ pub struct Post<'a> {
     pub now: Timestamp,
 }
 
-/// Posts JSON once and lets `judge` tell what the answer means.
-pub async fn post(client: &Client, post: Post<'_>, judge: fn(Answer<'_>) -> Outcome) -> Outcome {
-    match tokio::time::timeout(post.timeout, exchange(client, &post, judge)).await {
+/// Sends one request and lets `judge` tell what the answer means.
+pub async fn send(client: &Client, request: Request<'_>, judge: fn(Answer<'_>) -> Outcome) -> Outcome {
+    match tokio::time::timeout(request.timeout, exchange(client, &request, judge)).await {
         Ok(outcome) => outcome,
-        Err(_) => answer::timed_out(post.timeout),
+        Err(_) => answer::timed_out(request.timeout),
     }
 }
 
-async fn exchange(client: &Client, post: &Post<'_>, judge: fn(Answer<'_>) -> Outcome) -> Outcome {
-    let request = client.post(post.url.clone()).headers(post.headers.clone()).body(post.body.to_vec());
-    let mut response = match request.send().await {
+async fn exchange(client: &Client, request: &Request<'_>, judge: fn(Answer<'_>) -> Outcome) -> Outcome {
+    let asked = client
+        .request(request.method.clone(), request.url.clone())
+        .headers(request.headers.clone())
+        .body(request.body.to_vec());
+    let mut response = match asked.send().await {
         Ok(response) => response,
         Err(error) => return failed(error),
     };
     let waits = response.headers().get_all(RETRY_AFTER);
-    let retry_after = waits.iter().filter_map(|header| answer::retry_after(header.as_bytes(), post.now)).max();
+    let retry_after = waits.iter().filter_map(|header| answer::retry_after(header.as_bytes(), request.now)).max();
     let status = response.status().as_u16();
     // The status has been said; a body that breaks off does not unsay it.
     let mut body = Vec::new();
@@ -90,7 +115,7 @@ async fn exchange(client: &Client, post: &Post<'_>, judge: fn(Answer<'_>) -> Out
             Ok(None) | Err(_) => break,
         }
     }
-    let body = redact(&String::from_utf8_lossy(&body), post.url);
+    let body = redact(&String::from_utf8_lossy(&body), request.url);
     judge(Answer { status, retry_after, body: &body })
 }
 

@@ -104,7 +104,9 @@ impl Email {
 
     pub async fn send(&self, delivery: &Delivery, now: Timestamp) -> Outcome {
         match tokio::time::timeout(self.timeout, self.relay.send(&delivery.body, self.timeout, now)).await {
-            Ok(Ok(reply)) => Outcome::Delivered { answer: format!("smtp_2xx: {}", inert::line(&reply, 400)) },
+            Ok(Ok(reply)) => {
+                Outcome::Delivered { answer: format!("smtp_2xx: {}", inert::line(&reply, 400)), receipt: None }
+            }
             Ok(Err(failure)) => failure,
             Err(_) => answer::timed_out(self.timeout),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{
-    Client, Url,
+    Client, Method, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 
@@ -29,14 +29,16 @@ pub struct Slack {
 impl Slack {
     pub fn new(endpoint: &super::Settings, settings: &Settings) -> Result<Self, InvalidEndpoint> {
         let url = client::url("webhook_url", &settings.webhook_url).map_err(|reason| endpoint.invalid(reason))?;
-        let client = client::new().map_err(|reason| endpoint.invalid(reason))?;
+        let client =
+            client::new(&endpoint.outbound, &client::Tls::default()).map_err(|reason| endpoint.invalid(reason))?;
         Ok(Self { client, url, timeout: endpoint.timeout })
     }
 
     pub async fn send(&self, delivery: &Delivery, now: Timestamp) -> Outcome {
         let headers =
             HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"))]);
-        let post = client::Post { url: &self.url, headers, body: &delivery.body, timeout: self.timeout, now };
-        client::post(&self.client, post, answer::slack).await
+        let (url, body, timeout) = (&self.url, &delivery.body, self.timeout);
+        let request = client::Request { method: Method::POST, url, headers, body, timeout, now };
+        client::send(&self.client, request, answer::slack).await
     }
 }

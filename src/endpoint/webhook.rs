@@ -8,7 +8,7 @@ use base64::{
 };
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{
-    Client, Url,
+    Client, Method, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use sha2::Sha256;
@@ -27,6 +27,13 @@ pub struct Settings {
     pub signing_secret: Option<Secret>,
     /// Extra headers, for example an Authorization the receiver wants.
     pub headers: Vec<(String, Secret)>,
+}
+
+impl Settings {
+    /// Unsigned, with no headers of its own.
+    pub fn new(url: Secret) -> Self {
+        Self { url, signing_secret: None, headers: Vec::new() }
+    }
 }
 
 #[derive(Clone)]
@@ -61,15 +68,16 @@ impl Webhook {
         let url = client::url("url", &settings.url).map_err(invalid)?;
         let signer = settings.signing_secret.as_ref().map(signer).transpose().map_err(invalid)?;
         let headers = headers(&settings.headers).map_err(invalid)?;
-        let client = client::new().map_err(invalid)?;
+        let client = client::new(&endpoint.outbound, &client::Tls::default()).map_err(invalid)?;
         Ok(Self { receiver: Arc::new(Receiver { client, url, signer, headers, timeout: endpoint.timeout }) })
     }
 
     pub async fn send(&self, delivery: &Delivery, attempt: u32, now: Timestamp) -> Outcome {
         let Receiver { client, url, timeout, .. } = &*self.receiver;
         let headers = self.receiver.headers(delivery, attempt, now);
-        let post = client::Post { url, headers, body: &delivery.body, timeout: *timeout, now };
-        client::post(client, post, answer::webhook).await
+        let (body, timeout) = (&delivery.body, *timeout);
+        let request = client::Request { method: Method::POST, url, headers, body, timeout, now };
+        client::send(client, request, answer::webhook).await
     }
 }
 

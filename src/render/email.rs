@@ -20,7 +20,7 @@ use crate::{
     clock::Timestamp,
     notification::Notification,
     render::{
-        Letterhead,
+        Letter, Letterhead,
         facts::{self, Fact, Listing},
         inert,
         link::Link,
@@ -28,7 +28,8 @@ use crate::{
 };
 
 /// The frozen mail. Cannot fail: what lettre would refuse becomes a plain mail.
-pub fn body(letterhead: &Letterhead, notification: &Notification, id: &str) -> Vec<u8> {
+pub fn body(letterhead: &Letterhead, letter: &Letter<'_>) -> Vec<u8> {
+    let Letter { notification, id, .. } = *letter;
     let text = text(notification, id);
     match build(letterhead, notification, id, &text) {
         Some(message) => message.formatted(),

@@ -127,11 +127,11 @@ pub fn listings(notification: &Notification) -> Vec<Listing> {
         lines.extend(more(notification.lines.len() as u64, lines.len() as u64));
         listings.push(Listing { heading: "", lines });
     }
-    if let Some(overflow) = &notification.overflow {
-        let total = overflow.total;
-        listings.push(counted("By rule", &overflow.by_rule, total));
-        listings.push(counted("By actor", &overflow.by_actor, total));
-        let mut lines: Vec<_> = overflow.titles.iter().take(LINES).map(|title| inert::line(title, TITLE)).collect();
+    if let Some(gathered) = &notification.gathered {
+        let total = gathered.total;
+        listings.push(counted("By rule", &gathered.by_rule, total));
+        listings.push(counted("By actor", &gathered.by_actor, total));
+        let mut lines: Vec<_> = gathered.titles.iter().take(LINES).map(|title| inert::line(title, TITLE)).collect();
         lines.extend(more(total, lines.len() as u64));
         listings.push(Listing { heading: "The first", lines });
     }
@@ -141,7 +141,7 @@ pub fn listings(notification: &Notification) -> Vec<Listing> {
 
 /// `Alerts` and its number for an overflow summary.
 pub fn total(notification: &Notification) -> Option<String> {
-    let total = notification.overflow.as_ref()?.total;
+    let total = notification.gathered.as_ref()?.total;
     Some(format!(
         "{total} {} told in this one notification",
         if total == 1 { "alert or repeat" } else { "alerts and repeats" }
@@ -257,7 +257,7 @@ mod tests {
     use super::*;
     use crate::{
         alert::{Key, Severity},
-        notification::{Kind, Overflow, Worse},
+        notification::{Gathered, Kind, Worse},
         trace::Rating,
     };
 
@@ -380,7 +380,8 @@ mod tests {
     fn overflow_lists_say_what_they_leave_out() {
         let counts = |n: u64| (0..n).map(|i| (format!("rule-{i}"), 10)).collect::<Vec<_>>();
         let mut told = Notification::notice(Severity::High, "More", vec![], Timestamp::UNIX_EPOCH);
-        told.overflow = Some(Overflow { total: 125, by_rule: counts(12), by_actor: vec![], titles: vec!["A".into()] });
+        let by_rule = counts(12);
+        told.gathered = Some(Gathered { total: 125, by_rule, titles: vec!["A".into()], ..Gathered::default() });
         let listings = listings(&told);
         let headings: Vec<_> = listings.iter().map(|listing| listing.heading).collect();
         assert_eq!(headings, ["By rule", "The first"]);

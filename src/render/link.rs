@@ -1,6 +1,76 @@
-//! Addresses that may become a link: of a runbook (from configuration) and of a console page (from a trace).
+//! Addresses that may become a link: of a runbook (from configuration), of a console page (from a
+//! trace), and of Tracebell's own pages, signed so that who got the message may use them.
 
-use crate::notification::Notification;
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::{
+    clock::{self, Timestamp},
+    notification::Notification,
+    secret::Secret,
+};
+
+/// Where Tracebell's own pages are, as the readers of its messages reach them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Links {
+    /// `https://bell.example.org`, without a slash at the end.
+    base: String,
+    /// Signs what an address allows.
+    key: Secret,
+}
+
+/// What an address allows whoever has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To read what became of an alert.
+    View,
+    /// To silence what is like the alert.
+    Silence,
+}
+
+/// An address in a message works this long.
+const WORKS_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
+impl Links {
+    pub fn new(base: &str, key: Secret) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), key }
+    }
+
+    /// Of the page that tells what became of an alert, written into a message at `now`.
+    pub fn view(&self, alert: &str, now: Timestamp) -> String {
+        self.signed(Purpose::View, alert, now)
+    }
+
+    /// Of the form that silences what is like the alert.
+    pub fn silence(&self, alert: &str, now: Timestamp) -> String {
+        self.signed(Purpose::Silence, alert, now)
+    }
+
+    /// True if this Tracebell wrote the address for that purpose and it is not too old.
+    pub fn allows(&self, purpose: Purpose, alert: &str, until: i64, signature: &str, now: Timestamp) -> bool {
+        let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return false };
+        now.as_second() <= until && self.mac(purpose, alert, until).verify_slice(&signature).is_ok()
+    }
+
+    fn signed(&self, purpose: Purpose, alert: &str, now: Timestamp) -> String {
+        let until = clock::plus(now, WORKS_FOR).as_second();
+        let signature = URL_SAFE_NO_PAD.encode(self.mac(purpose, alert, until).finalize().into_bytes());
+        let page = match purpose {
+            Purpose::View => "",
+            Purpose::Silence => "/silence",
+        };
+        format!("{}/alerts/{alert}{page}?until={until}&sig={signature}", self.base)
+    }
+
+    fn mac(&self, purpose: Purpose, alert: &str, until: i64) -> Hmac<Sha256> {
+        let mut mac = Hmac::new_from_slice(self.key.expose().as_bytes()).expect("HMAC takes keys of any length");
+        mac.update(format!("{purpose:?}\n{alert}\n{until}").as_bytes());
+        mac
+    }
+}
 
 /// An address that is safe to put behind a word, and the host it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +111,22 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signed_addresses_allow_what_they_were_written_for() {
+        let links = Links::new("https://bell.example.org/", Secret::new("k"));
+        let now = Timestamp::UNIX_EPOCH;
+        let address = links.silence("alr_1", now);
+        assert!(address.starts_with("https://bell.example.org/alerts/alr_1/silence?until=2592000&sig="), "{address}");
+        let signature = address.rsplit_once('=').expect("a signature").1;
+        let allows = |purpose, alert, until, now| links.allows(purpose, alert, until, signature, now);
+        assert!(allows(Purpose::Silence, "alr_1", 2_592_000, now));
+        assert!(!allows(Purpose::View, "alr_1", 2_592_000, now));
+        assert!(!allows(Purpose::Silence, "alr_2", 2_592_000, now));
+        assert!(!allows(Purpose::Silence, "alr_1", 9_592_000, now));
+        assert!(!allows(Purpose::Silence, "alr_1", 2_592_000, clock::plus(now, WORKS_FOR * 2)));
+        assert!(!links.allows(Purpose::View, "alr_1", 2_592_000, "%", now));
+    }
 
     #[test]
     fn only_plain_addresses_become_links() {

@@ -10,6 +10,7 @@ use crate::{
     alert::Severity,
     notification::Notification,
     render::{
+        Letter,
         facts::{self, Fact, Listing},
         inert::cut,
         link::Link,
@@ -21,7 +22,8 @@ const BLOCK_TEXT: usize = 2_800;
 const CONTEXT_TEXT: usize = 1_000;
 const FALLBACK_TEXT: usize = 1_000;
 
-pub fn body(notification: &Notification, id: &str) -> Vec<u8> {
+pub fn body(letter: &Letter<'_>) -> Vec<u8> {
+    let Letter { notification, id, .. } = *letter;
     let payload = Payload {
         text: escape(&cut(&facts::headline(notification), FALLBACK_TEXT)),
         blocks: blocks(notification, id),

@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::{
     alert::{Key, Severity},
     clock::Timestamp,
-    notification::{self, AlertFacts, Kind, Notification, Worse},
-    render::inert::cut,
+    notification::{self, AlertFacts, Kind, Worse},
+    render::{Letter, inert::cut},
     trace::{Trace, action},
 };
 
@@ -23,7 +23,8 @@ const NAME: usize = 200;
 const AUDITED_BODY: usize = 4_000;
 const LIST: usize = 20;
 
-pub fn body(notification: &Notification, id: &str) -> Vec<u8> {
+pub fn body(letter: &Letter<'_>) -> Vec<u8> {
+    let Letter { notification, id, .. } = *letter;
     let alert = notification.alert.as_ref();
     let body = Body {
         version: VERSION,
@@ -38,7 +39,7 @@ pub fn body(notification: &Notification, id: &str) -> Vec<u8> {
         alert: alert.map(alert_part),
         trace: alert.map(|alert| trace_part(&alert.trace)),
         worse: notification.worse.as_ref().map(worse_part),
-        overflow: notification.overflow.as_ref().map(overflow_part),
+        overflow: notification.gathered.as_ref().map(overflow_part),
         lines: notification.lines.iter().take(LIST).map(|line| cut(line, TEXT / 2)).collect(),
     };
     serde_json::to_vec(&body).expect("structs of texts and numbers always become JSON")
@@ -227,7 +228,7 @@ fn trace_part(trace: &Trace) -> TracePart<'_> {
     }
 }
 
-fn overflow_part(overflow: &notification::Overflow) -> OverflowPart {
+fn overflow_part(overflow: &notification::Gathered) -> OverflowPart {
     let counted = |counts: &[(String, u64)]| {
         counts.iter().take(LIST).map(|(name, count)| Counted { name: cut(name, NAME), count: *count }).collect()
     };

@@ -28,7 +28,7 @@ use tracebell::{
     notification::{Kind, Notification},
     secret::Secret,
     store::{DeliveryFilter, DeliveryRow, RetryFilter, Sqlite, Store},
-    topic::{Filter, Subscription, Topics},
+    topic::{Due, Filter, Subscription, Topics},
 };
 
 /// What the receiver got, and what it will answer next: a status and a Retry-After.
@@ -74,16 +74,9 @@ impl Scene {
         tokio::spawn(async move { axum::serve(listener, router).await });
         let settings = |name: &'static str, fallback: Option<&str>, rate| {
             let url = Secret::new(format!("http://{address}/{name}"));
-            let kind = KindSettings::Webhook(webhook::Settings { url, signing_secret: None, headers: Vec::new() });
-            let settings = Settings {
-                name: name.to_owned(),
-                kind,
-                rate,
-                fallback: fallback.map(str::to_owned),
-                timeout: Duration::from_secs(5),
-                give_up_after: Duration::from_secs(72 * 3600),
-                concurrency: 1,
-            };
+            let kind = KindSettings::Webhook(webhook::Settings::new(url));
+            let (fallback, timeout) = (fallback.map(str::to_owned), Duration::from_secs(5));
+            let settings = Settings { rate, fallback, timeout, ..Settings::new(name, kind) };
             (name, settings)
         };
         let settings = BTreeMap::from([settings("soar", Some("spare"), rate), settings("spare", None, None)]);
@@ -93,7 +86,7 @@ impl Scene {
         };
         let topics = Topics {
             topics: [subscription("security", "soar"), subscription("ops", "spare")].into(),
-            formats: settings.iter().map(|(name, one)| ((*name).to_owned(), one.format())).collect(),
+            addresses: settings.iter().map(|(name, one)| ((*name).to_owned(), one.address(None))).collect(),
             notices: Some("ops".to_owned()),
         };
         let fallbacks = [("soar".to_owned(), "spare".to_owned())].into();
@@ -134,7 +127,7 @@ impl Scene {
         let notification = Notification::notice(severity, name, Vec::new(), self.now);
         let topics = self.generation.borrow().topics.clone();
         let cause = Cause::Alert(format!("alr_{name}"));
-        let delivery = topics.delivery(&notification, name, "security/soar", "soar", 1, cause).unwrap();
+        let delivery = topics.owed(Due { covers: 1, ..Due::new(&notification, name, "security/soar", "soar", cause) });
         self.store.publish(vec![delivery]).await.unwrap();
     }
 

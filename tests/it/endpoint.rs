@@ -11,10 +11,10 @@ use tokio::{
 };
 use tracebell::{
     clock,
-    delivery::{Cause, Delivery, Outcome},
+    delivery::{Cause, Delivery, Leased, Outcome},
     endpoint::{Endpoint, KindSettings, Settings, answer, email, slack, webhook},
     notification::Notification,
-    render::{self, Format, Letterhead},
+    render::{self, Address, Format, Letter, Letterhead},
     secret::Secret,
 };
 
@@ -24,30 +24,34 @@ use samples::{escalated, opened, samples};
 mod receivers;
 mod samples;
 
-fn delivery(format: &Format, notification: Notification) -> Delivery {
+fn body(format: &Format, notification: &Notification, id: &str) -> Vec<u8> {
+    let address = Address::plain(format.clone());
+    render::body(&Letter { address: &address, notification, id, thread: id, subscription: "security/here" })
+}
+
+fn delivery(address: &Address, notification: Notification) -> Delivery {
     let id = Delivery::id(notification.kind, "a cause", "security/here");
+    let letter = Letter { address, notification: &notification, id: &id, thread: &id, subscription: "security/here" };
     Delivery {
-        body: render::body(format, &notification, &id),
+        body: render::body(&letter),
         subscription: "security/here".into(),
         endpoint: "here".into(),
         notification,
         covers: 1,
         cause: Cause::Test,
         created_at: clock::now(),
+        thread: id.clone(),
+        hold: None,
         id,
     }
 }
 
+fn tried(delivery: &Delivery, attempt: u32) -> Leased {
+    Leased { attempt, ..Leased::once(delivery.clone(), clock::now()) }
+}
+
 fn settings(kind: KindSettings) -> Settings {
-    Settings {
-        name: "here".into(),
-        kind,
-        rate: None,
-        fallback: None,
-        timeout: Duration::from_secs(15),
-        give_up_after: Duration::from_secs(72 * 3600),
-        concurrency: 1,
-    }
+    Settings::new("here", kind)
 }
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -79,8 +83,8 @@ fn mail_to(port: u16, tls: email::Tls, login: Option<(&str, &str)>, ca: Option<&
 
 /// One attempt with a body made for this endpoint.
 async fn send(settings: &Settings, notification: Notification) -> Outcome {
-    let delivery = delivery(&settings.format(), notification);
-    Endpoint::new(settings).unwrap().send(&delivery, 1, clock::now()).await
+    let delivery = delivery(&settings.address(None), notification);
+    Endpoint::new(settings).unwrap().send(&tried(&delivery, 1), clock::now()).await
 }
 
 #[track_caller]
@@ -91,13 +95,13 @@ fn assert_said(outcome: &Outcome, said: &str, class: &str) {
 #[tokio::test]
 async fn webhooks_are_signed_as_the_reference_implementation_wants() {
     let receiver = receiver(vec![(503, &[], "later")]).await;
-    let delivery = delivery(&Format::Webhook, opened());
+    let delivery = delivery(&Address::plain(Format::Webhook), opened());
     let mut checks = Vec::new();
     for (secret, wrong) in [(SECRET, false), ("plain text as a key", false), (SECRET, true)] {
         let KindSettings::Webhook(settings_) = webhook_to(&receiver.url).kind else { unreachable!() };
         let signed = webhook::Settings { signing_secret: Some(Secret::new(secret)), ..settings_ };
         let endpoint = Endpoint::new(&settings(KindSettings::Webhook(signed))).unwrap();
-        endpoint.send(&delivery, 7, clock::now()).await;
+        endpoint.send(&tried(&delivery, 7), clock::now()).await;
         let request = receiver.requests.lock().unwrap().pop().unwrap();
         let headers: serde_json::Map<String, Value> =
             request.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().into())).collect();
@@ -204,9 +208,9 @@ fn header<'a>(mail: &'a Value, name: &str) -> &'a str {
 async fn mail_goes_through_starttls_and_login() {
     let mut inbox = Inbox::start("starttls", "bell:s3cret", "");
     let settings = mail_to(inbox.port, email::Tls::Starttls, Some(("bell", "s3cret")), Some(&inbox.ca()));
-    let delivery = delivery(&settings.format(), opened());
+    let delivery = delivery(&settings.address(None), opened());
     let endpoint = Endpoint::new(&settings).unwrap();
-    assert_said(&endpoint.send(&delivery, 1, clock::now()).await, "delivered", "smtp_2xx");
+    assert_said(&endpoint.send(&tried(&delivery, 1), clock::now()).await, "delivered", "smtp_2xx");
     let mail = inbox.next();
     assert_eq!((&mail["encrypted"], &mail["logged_in"]), (&json!(true), &json!(true)));
     assert_eq!(mail["from"], "bell@example.org");
@@ -233,7 +237,7 @@ async fn mail_goes_through_starttls_and_login() {
     }
 
     // A repeat is the same mail, on the same connection.
-    assert_said(&endpoint.send(&delivery, 2, clock::now()).await, "delivered", "smtp_2xx");
+    assert_said(&endpoint.send(&tried(&delivery, 2), clock::now()).await, "delivered", "smtp_2xx");
     let repeat = inbox.next();
     assert_eq!((&repeat["raw"], &repeat["peer"]), (&mail["raw"], &mail["peer"]));
 }
@@ -336,10 +340,8 @@ fn assert_harmless(text: &str) {
 #[test]
 fn every_slack_payload_is_valid_and_inert() {
     let samples = samples();
-    let lines = samples
-        .iter()
-        .map(|sample| String::from_utf8(render::body(&Format::Slack, sample, "msg_x")).unwrap())
-        .collect();
+    let lines =
+        samples.iter().map(|sample| String::from_utf8(body(&Format::Slack, sample, "msg_x")).unwrap()).collect();
     let seen: Vec<Value> =
         ask("slack_blocks.py", lines).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(seen.len(), samples.len());
@@ -381,7 +383,7 @@ fn every_slack_payload_is_valid_and_inert() {
 #[test]
 fn every_webhook_body_holds_the_texts_as_they_came() {
     for sample in samples() {
-        let body = render::body(&Format::Webhook, &sample, "msg_x");
+        let body = body(&Format::Webhook, &sample, "msg_x");
         assert!(body.len() < 256 * 1024, "{}", body.len());
         let read: Value = serde_json::from_slice(&body).unwrap();
         assert_no_null(&read);
@@ -401,9 +403,9 @@ fn the_documented_example_is_what_is_sent() {
     let example = page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let example: Value = serde_json::from_str(example).unwrap();
     let id = example["id"].as_str().unwrap();
-    let sent: Value = serde_json::from_slice(&render::body(&Format::Webhook, &opened(), id)).unwrap();
+    let sent: Value = serde_json::from_slice(&body(&Format::Webhook, &opened(), id)).unwrap();
     assert_eq!(sent, example);
-    let worse: Value = serde_json::from_slice(&render::body(&Format::Webhook, &escalated(), id)).unwrap();
+    let worse: Value = serde_json::from_slice(&body(&Format::Webhook, &escalated(), id)).unwrap();
     assert_eq!((&worse["kind"], &worse["worse"]["was"]), (&json!("escalated"), &json!("medium")));
     assert_eq!(worse["worse"]["trace"]["operation"], "disableKey");
     assert_eq!(worse["trace"], Value::Object(sent["trace"].as_object().unwrap().clone()));
@@ -433,8 +435,8 @@ async fn hostile_text_adds_no_header_recipient_or_tag_to_a_mail() {
     let endpoint = Endpoint::new(&settings).unwrap();
     let mut shapes = None;
     for sample in samples().into_iter().filter(|sample| sample.alert.is_some()) {
-        let delivery = delivery(&settings.format(), sample);
-        assert_said(&endpoint.send(&delivery, 1, clock::now()).await, "delivered", "smtp_2xx");
+        let delivery = delivery(&settings.address(None), sample);
+        assert_said(&endpoint.send(&tried(&delivery, 1), clock::now()).await, "delivered", "smtp_2xx");
         let mail = inbox.next();
         assert_eq!(mail["to"], json!(["ops@example.org", "oncall@example.org"]));
         assert_eq!(mail["defects"], json!([]));
@@ -462,7 +464,7 @@ async fn hostile_text_adds_no_header_recipient_or_tag_to_a_mail() {
 #[test]
 fn a_mail_says_first_that_an_alert_got_worse() {
     let format = Format::Email(Letterhead { from: "bell@example.org".into(), to: vec!["ops@example.org".into()] });
-    let mail = String::from_utf8(render::body(&format, &escalated(), "msg_x")).unwrap();
+    let mail = String::from_utf8(body(&format, &escalated(), "msg_x")).unwrap();
     let mail = mail.replace("=\r\n", "");
     let text = mail.split("\r\n\r\n").nth(2).unwrap();
     let expected = "This alert got worse, medium before and critical now: KMS disableKey, succeeded, by bob\r\n";
@@ -475,7 +477,7 @@ fn no_letterhead_makes_rendering_fail() {
     for c in ('\0'..'\u{200}').filter(|c| *c != 'x') {
         let from = format!("a{c}b{c} <be{c}ll@example.org>");
         let format = Format::Email(Letterhead { to: vec![format!("{c}<ops@example.org>")], from });
-        let mail = render::body(&format, &opened(), "msg_x");
+        let mail = body(&format, &opened(), "msg_x");
         assert!(mail.starts_with(b"From: "), "{c:?}");
     }
     for (from, to) in [
@@ -487,7 +489,7 @@ fn no_letterhead_makes_rendering_fail() {
     ] {
         let format = Format::Email(Letterhead { from: from.into(), to });
         for sample in samples() {
-            let mail = render::body(&format, &sample, "msg_x");
+            let mail = body(&format, &sample, "msg_x");
             assert!(mail.len() > 100);
             assert!(!mail.windows(6).any(|window| window == b"\r\nBcc:"), "{}", String::from_utf8_lossy(&mail));
         }

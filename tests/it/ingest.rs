@@ -18,7 +18,7 @@ use tracebell::{
     ingest::{Ingest, Step},
     metrics::Metrics,
     notification::Kind,
-    render::Format,
+    render::{Address, Format},
     rule,
     secret::Secret,
     source::{
@@ -159,7 +159,7 @@ fn generation() -> Generation {
     let subscription = Subscription { id: "security/soar".into(), endpoint: "soar".into(), filter: Filter::default() };
     let topics = Topics {
         topics: [("security".to_owned(), vec![subscription])].into(),
-        formats: [("soar".to_owned(), Format::Webhook)].into(),
+        addresses: [("soar".to_owned(), Address::plain(Format::Webhook))].into(),
         notices: None,
     };
     Generation { rules, topics, fallbacks: Default::default() }

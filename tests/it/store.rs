@@ -137,6 +137,8 @@ fn delivery(id: &str, endpoint: &str, notification: Notification, covers: u64, c
         notification,
         covers,
         cause,
+        thread: format!("msg_{id}"),
+        hold: None,
     }
 }
 
@@ -184,7 +186,9 @@ fn page(seen: &[&str], alerts: &[Alert], endpoint: &str, now: Timestamp) -> Inge
 }
 
 fn subscriber(alert: &Alert, endpoint: &str) -> Subscriber {
-    Subscriber { alert: alert.id.clone(), subscription: format!("security/{endpoint}"), endpoint: endpoint.into() }
+    let thread = opened(alert, endpoint).id;
+    let (alert, subscription) = (alert.id.clone(), format!("security/{endpoint}"));
+    Subscriber { alert, subscription, endpoint: endpoint.into(), thread }
 }
 
 fn claim(endpoint: &str, now: Timestamp) -> Claim {
@@ -213,7 +217,7 @@ fn record(leased: &Leased, outcome: Outcome, next: Next, now: Timestamp) -> Atte
 }
 
 fn success(leased: &Leased, now: Timestamp) -> AttemptRecord {
-    record(leased, Outcome::Delivered { answer: "200".into() }, Next::Delivered, now)
+    record(leased, Outcome::Delivered { answer: "200".into(), receipt: None }, Next::Delivered, now)
 }
 
 fn failure(leased: &Leased, next: Next, now: Timestamp) -> AttemptRecord {

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashSet};
 use crate::{
     alert::{Alert, Severity},
     clock::{self, Timestamp},
-    delivery::Cause,
+    delivery::{Cause, Delivery},
     generation::Generation,
     notification::{Kind, Notification, Worse},
     render::facts::when,
     ring::{self, Change, Hit, Ring},
     rule::When,
     store::{IngestBatch, OpenAlert, Owed, Subscriber},
+    topic::Due,
 };
 
 /// Folds the hits into alerts and writes what follows into the batch, but for the ledger.
@@ -76,7 +77,8 @@ fn publish(
             continue;
         }
         let (id, endpoint) = (subscription.id.clone(), subscription.endpoint.clone());
-        let subscriber = Subscriber { alert: alert.id.clone(), subscription: id, endpoint };
+        let thread = Delivery::id(notification.kind, &occasion(ring), &id);
+        let subscriber = Subscriber { alert: alert.id.clone(), subscription: id, endpoint, thread };
         owed.add(&subscriber.subscription, alert.shadow, alert.count);
         send(generation, ring, &notification, &subscriber, alert.told, batch);
         batch.subscribers.push(subscriber.clone());
@@ -100,14 +102,18 @@ fn send(
     if let Some(facts) = &mut notification.alert {
         facts.tells = covers;
     }
+    let (occasion, cause) = (occasion(ring), Cause::Alert(ring.alert.id.clone()));
+    let due = Due::new(&notification, &occasion, &to.subscription, &to.endpoint, cause);
+    batch.deliveries.push(generation.topics.owed(Due { covers, thread: Some(&to.thread), ..due }));
+}
+
+/// An alert opens and escalates once; it is updated once by each outcome that is worse than the one before.
+fn occasion(ring: &Ring) -> String {
     let alert = &ring.alert.id;
-    // An alert opens and escalates once; it is updated once by each outcome that is worse than the one before.
-    let occasion = match ring.change {
+    match ring.change {
         Change::Updated => format!("{alert} {}", ring.lead.outcome().as_str()),
         Change::Opened | Change::Repeat | Change::Escalated => alert.clone(),
-    };
-    let (subscription, endpoint, cause) = (&to.subscription, &to.endpoint, Cause::Alert(alert.clone()));
-    batch.deliveries.push(generation.topics.owed(&notification, &occasion, subscription, endpoint, covers, cause));
+    }
 }
 
 /// What is told of the hit, if it rings.

@@ -109,6 +109,7 @@ async fn rows(
             ("delivered", "window_closed") => &mut account.summarised,
             ("delivered", _) => &mut account.delivered,
             ("dead", _) => &mut account.dead,
+            ("cancelled", _) => &mut account.suppressed,
             _ => &mut account.pending,
         } += unsigned(covers);
     }
@@ -125,7 +126,8 @@ async fn rows(
         let account = subscriptions.entry(subscription).or_default();
         *match carrier.as_deref() {
             Some("delivered") => &mut account.summarised,
-            Some("ready" | "leased") => &mut account.pending,
+            Some("ready" | "leased" | "held") => &mut account.pending,
+            Some("cancelled") => &mut account.suppressed,
             _ => &mut account.dead,
         } += unsigned(covers);
     }

@@ -6,6 +6,7 @@ use sqlx::SqliteConnection;
 use super::{ABSURD, Transaction, micros, row};
 use crate::{
     clock::{self, Timestamp},
+    delivery::Outcome,
     store::{AttemptRecord, Next, StoreError},
 };
 
@@ -60,12 +61,14 @@ async fn append(tx: &mut SqliteConnection, attempt: &AttemptRecord) -> Result<()
 
 /// What was received was received, whoever holds the lease now.
 async fn delivered(tx: &mut SqliteConnection, attempt: &AttemptRecord, ended: Timestamp) -> Result<bool, StoreError> {
+    let receipt = if let Outcome::Delivered { receipt, .. } = &attempt.outcome { receipt.as_deref() } else { None };
     let changed = sqlx::query(
         "UPDATE deliveries SET state = 'delivered', lost = 0, lease_until = NULL, finished_at = ?2, \
-         folded_into = NULL, last_reason = NULL WHERE id = ?1 AND state <> 'delivered'",
+         folded_into = NULL, last_reason = NULL, receipt = coalesce(?3, receipt) WHERE id = ?1 AND state <> 'delivered'",
     )
     .bind(&attempt.delivery)
     .bind(micros(ended))
+    .bind(receipt)
     .execute(tx)
     .await?;
     Ok(changed.rows_affected() == 1)

@@ -4,7 +4,7 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{ABSURD, Transaction, micros, moment, row};
 use crate::{
-    delivery::Leased,
+    delivery::{Delivery, Leased},
     store::{
         Claim, Claimed, StoreError,
         gcra::{self, Permits},
@@ -37,7 +37,9 @@ pub(super) async fn claim(mut tx: Transaction, claim: Claim) -> Result<Claimed, 
             Ok(delivery) => {
                 let (token, attempt, since) = lease(&mut tx, row.try_get("seq")?, micros(claim.lease_until)).await?;
                 let (lease_until, owed_since) = (claim.lease_until, moment(since));
-                claimed.deliveries.push(Leased { delivery, token, attempt, lease_until, owed_since });
+                let thread_receipt = thread_receipt(&mut tx, &delivery).await?;
+                let leased = Leased { delivery, token, attempt, lease_until, owed_since, thread_receipt };
+                claimed.deliveries.push(leased);
             }
             Err(StoreError::Damaged { reason }) => {
                 bury_damaged(&mut tx, row, &reason, now).await?;
@@ -90,6 +92,20 @@ async fn lease(tx: &mut SqliteConnection, seq: i64, until: i64) -> Result<(i64, 
     .bind(until)
     .fetch_one(tx)
     .await?)
+}
+
+/// What was said when the message was delivered below which this one belongs.
+async fn thread_receipt(tx: &mut SqliteConnection, delivery: &Delivery) -> Result<Option<String>, StoreError> {
+    if delivery.thread == delivery.id {
+        return Ok(None);
+    }
+    let receipt: Option<Option<String>> =
+        sqlx::query_scalar("SELECT receipt FROM deliveries WHERE id = ?1 AND endpoint = ?2")
+            .bind(&delivery.thread)
+            .bind(&delivery.endpoint)
+            .fetch_optional(tx)
+            .await?;
+    Ok(receipt.flatten())
 }
 
 async fn bury_damaged(tx: &mut SqliteConnection, row: &SqliteRow, reason: &str, now: i64) -> Result<(), StoreError> {

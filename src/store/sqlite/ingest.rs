@@ -14,6 +14,7 @@ use crate::{
     checkpoint::Checkpoint,
     delivery::Delivery,
     id,
+    notification::Kind,
     store::{IngestBatch, IngestCounts, OpenAlert, StoreError, Subscriber},
 };
 
@@ -65,13 +66,17 @@ pub(super) async fn open_alerts(pool: &SqlitePool, fingerprints: &[String]) -> R
 
 /// Those who get what an alert still owes. Written once, when it opened.
 pub(super) async fn subscribers(db: impl sqlx::SqliteExecutor<'_>, alert: &str) -> Result<Vec<Subscriber>, StoreError> {
-    let rows = sqlx::query_as::<_, (String, String)>(
-        "SELECT subscription, endpoint FROM alert_subscribers WHERE alert = ?1 ORDER BY subscription",
+    let rows = sqlx::query_as::<_, (String, String, Option<String>)>(
+        "SELECT subscription, endpoint, thread FROM alert_subscribers WHERE alert = ?1 ORDER BY subscription",
     )
     .bind(alert)
     .fetch_all(db)
     .await?;
-    let subscriber = |(subscription, endpoint)| Subscriber { alert: alert.to_owned(), subscription, endpoint };
+    let subscriber = |(subscription, endpoint, thread): (String, String, Option<String>)| {
+        // Those written before there were threads got this one first.
+        let thread = thread.unwrap_or_else(|| Delivery::id(Kind::Opened, alert, &subscription));
+        Subscriber { alert: alert.to_owned(), subscription, endpoint, thread }
+    };
     Ok(rows.into_iter().map(subscriber).collect())
 }
 
@@ -132,12 +137,15 @@ async fn position(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), 
 async fn effects(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), StoreError> {
     write_alerts(tx, &batch.alerts).await?;
     for subscriber in &batch.subscribers {
-        sqlx::query("INSERT OR IGNORE INTO alert_subscribers (alert, subscription, endpoint) VALUES (?1, ?2, ?3)")
-            .bind(&subscriber.alert)
-            .bind(&subscriber.subscription)
-            .bind(&subscriber.endpoint)
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "INSERT OR IGNORE INTO alert_subscribers (alert, subscription, endpoint, thread) VALUES (?1, ?2, ?3, ?4)",
+        )
+        .bind(&subscriber.alert)
+        .bind(&subscriber.subscription)
+        .bind(&subscriber.endpoint)
+        .bind(&subscriber.thread)
+        .execute(&mut *tx)
+        .await?;
     }
     let known = write_deliveries(tx, &batch.deliveries).await?;
     write_owed(tx, batch, known).await?;

@@ -20,9 +20,10 @@ use sqlx::{
 use super::{Sqlite, attempt, place::Place};
 use crate::{clock::Timestamp, store::StoreError};
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "state", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0001_state.sql"))),
     (2, "windows", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0002_windows.sql"))),
+    (3, "delivery", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0003_delivery.sql"))),
 ];
 
 /// The schema this build knows.

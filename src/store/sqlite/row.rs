@@ -7,24 +7,26 @@ use super::{micros, moment};
 use crate::{
     alert::Severity,
     clock::Timestamp,
-    delivery::{Cause, Delivery, State},
+    delivery::{Cause, Delivery, Hold, HoldKind, State},
     notification::{Kind, Notification},
     store::{DeliveryRow, StoreError},
 };
 
 /// Columns that [`delivery`] and [`listed`] read.
 pub(super) const COLUMNS: &str = "seq, id, subscription, endpoint, severity, cause, cause_id, title, covers, \
-    notification, body, checksum, state, token, attempts, next_at, created_at, finished_at, folded_into, last_reason";
+    notification, body, checksum, state, token, attempts, next_at, created_at, finished_at, folded_into, last_reason, \
+    thread, hold, hold_kind, hold_until";
 
-/// Writes a delivery as ready; false if its id exists already, which is left alone.
+/// Writes a delivery as ready, or as held; false if its id exists already, which is left alone.
 pub(super) async fn insert(tx: &mut SqliteConnection, delivery: &Delivery) -> Result<bool, StoreError> {
     let notification = json(&delivery.notification);
     let facts = delivery.notification.alert.as_ref();
     let (cause, cause_id) = cause_columns(&delivery.cause);
     let result = sqlx::query(
         "INSERT INTO deliveries (id, subscription, endpoint, severity, cause, cause_id, rule, actor, title, covers, \
-         tells, notification, body, checksum, state, next_at, created_at, owed_since) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 'ready', ?15, ?15, ?15) \
+         tells, notification, body, checksum, state, next_at, created_at, owed_since, thread, hold, hold_kind, \
+         hold_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
+         CASE WHEN ?17 IS NULL THEN 'ready' ELSE 'held' END, ?15, ?15, ?15, ?16, ?17, ?18, ?19) \
          ON CONFLICT (id) DO NOTHING",
     )
     .bind(&delivery.id)
@@ -48,6 +50,10 @@ pub(super) async fn insert(tx: &mut SqliteConnection, delivery: &Delivery) -> Re
         .as_slice(),
     )
     .bind(micros(delivery.created_at))
+    .bind(&delivery.thread)
+    .bind(delivery.hold.as_ref().map(|hold| hold.id.as_str()))
+    .bind(delivery.hold.as_ref().map(|hold| hold.kind.as_str()))
+    .bind(delivery.hold.as_ref().map(|hold| micros(hold.until)))
     .execute(tx)
     .await?;
     Ok(result.rows_affected() == 1)
@@ -70,7 +76,9 @@ pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, StoreError> {
     let cause = cause(&word, cause_id).ok_or_else(|| damaged(&format!("`{word}` is no cause of a delivery")))?;
     let covers = u64::try_from(row.try_get::<i64, _>("covers")?).unwrap_or(0);
     let created_at = moment(row.try_get("created_at")?);
-    Ok(Delivery { id, subscription, endpoint, notification, body, covers, cause, created_at })
+    let thread = row.try_get::<Option<String>, _>("thread")?.unwrap_or_else(|| id.clone());
+    let hold = hold(row)?;
+    Ok(Delivery { id, subscription, endpoint, notification, body, covers, cause, created_at, thread, hold })
 }
 
 /// A row for a list. A damaged one is shown as such rather than hiding the others.
@@ -105,7 +113,19 @@ fn stand_in(row: &SqliteRow, reason: String) -> Result<Delivery, StoreError> {
         covers: u64::try_from(row.try_get::<i64, _>("covers")?).unwrap_or(0),
         cause: cause(&text("cause"), row.try_get("cause_id").unwrap_or_default()).unwrap_or(Cause::Notice),
         created_at,
+        thread: text("id"),
+        hold: None,
     })
+}
+
+fn hold(row: &SqliteRow) -> Result<Option<Hold>, StoreError> {
+    let (Some(id), Some(word)) =
+        (row.try_get::<Option<String>, _>("hold")?, row.try_get::<Option<String>, _>("hold_kind")?)
+    else {
+        return Ok(None);
+    };
+    let kind = HoldKind::parse(&word).ok_or_else(|| damaged(&format!("`{word}` holds no delivery back")))?;
+    Ok(Some(Hold { id, kind, until: moment(row.try_get::<Option<i64>, _>("hold_until")?.unwrap_or(i64::MAX)) }))
 }
 
 /// How many alerts and repeats a reader learns of from this delivery; a copy tells what its original told.
@@ -113,9 +133,12 @@ fn tells(delivery: &Delivery) -> u64 {
     let notification = &delivery.notification;
     match notification.kind {
         _ if delivery.covers > 0 => delivery.covers,
-        Kind::Overflow => notification.overflow.as_ref().map_or(1, |overflow| overflow.total),
+        Kind::Overflow | Kind::Digest | Kind::Group => {
+            notification.gathered.as_ref().map_or(1, |gathered| gathered.total)
+        }
         Kind::Notice | Kind::Test => 1,
-        Kind::Opened | Kind::Escalated | Kind::Updated | Kind::Summary => match &notification.alert {
+        Kind::Repeated => 0,
+        Kind::Opened | Kind::Late | Kind::Escalated | Kind::Updated | Kind::Summary => match &notification.alert {
             Some(facts) if facts.tells > 0 => facts.tells,
             // Stored before `tells` was: the first match was told at once, the rest by the summary.
             Some(facts) if notification.kind == Kind::Summary => facts.count.saturating_sub(1),
@@ -139,6 +162,8 @@ fn cause_columns(cause: &Cause) -> (&'static str, Option<&str>) {
         Cause::WindowClosed(alert) => ("window_closed", Some(alert)),
         Cause::Fallback(delivery) => ("fallback", Some(delivery)),
         Cause::Overflow => ("overflow", None),
+        Cause::Held(kind) => ("held", Some(kind.as_str())),
+        Cause::Repeated(alert) => ("repeated", Some(alert)),
         Cause::Notice => ("notice", None),
         Cause::Test => ("test", None),
     }
@@ -150,6 +175,8 @@ fn cause(word: &str, id: Option<String>) -> Option<Cause> {
         ("window_closed", Some(id)) => Cause::WindowClosed(id),
         ("fallback", Some(id)) => Cause::Fallback(id),
         ("overflow", _) => Cause::Overflow,
+        ("held", Some(kind)) => Cause::Held(HoldKind::parse(&kind)?),
+        ("repeated", Some(alert)) => Cause::Repeated(alert),
         ("notice", _) => Cause::Notice,
         ("test", _) => Cause::Test,
         _ => return None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracebell::{
     alert::{Key, Severity},
     clock::{self, Timestamp},
-    notification::{AlertFacts, Kind, Notification, Overflow, Worse},
+    notification::{AlertFacts, Gathered, Kind, Notification, Worse},
     trace::{Actor, Rating, Resource, Trace},
 };
 
@@ -69,7 +69,9 @@ pub fn opened() -> Notification {
             trace: trace(),
         }),
         worse: None,
-        overflow: None,
+        gathered: None,
+        evidence: Vec::new(),
+        context: Vec::new(),
         lines: Vec::new(),
         created_at: "2026-01-15T08:30:04Z".parse().unwrap(),
     }
@@ -100,11 +102,12 @@ pub fn updated() -> Notification {
 pub fn overflow() -> Notification {
     let mut notice = Notification::notice(Severity::High, "412 more alerts for sec-slack", vec![], clock::now());
     notice.kind = Kind::Overflow;
-    notice.overflow = Some(Overflow {
+    notice.gathered = Some(Gathered {
         total: 412,
         by_rule: vec![("kms-key-destruction".into(), 300), ("login-guessing".into(), 100)],
         by_actor: vec![("alice".into(), 400)],
         titles: (1..=10).map(|n| format!("alice deleted server web-{n}")).collect(),
+        ..Gathered::default()
     });
     notice
 }
@@ -151,11 +154,12 @@ pub fn samples() -> Vec<Notification> {
     samples.push(hostile(&endless));
     let mut flood = overflow();
     flood.lines = vec![endless.clone(); 500];
-    flood.overflow = Some(Overflow {
+    flood.gathered = Some(Gathered {
         total: u64::MAX,
         by_rule: vec![(endless.clone(), u64::MAX); 100],
         by_actor: vec![(endless.clone(), 1); 100],
         titles: vec![endless; 1000],
+        ..Gathered::default()
     });
     samples.push(flood);
     samples

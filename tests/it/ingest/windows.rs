@@ -37,8 +37,9 @@ fn generation_of(text: &str) -> Generation {
         filter: Filter { severities },
     };
     let security = vec![subscription("soar", None), subscription("pager", Some(vec![Severity::Critical]))];
-    let formats = ["soar", "pager"].map(|name| (name.to_owned(), Format::Webhook));
-    let topics = Topics { topics: [("security".to_owned(), security)].into(), formats: formats.into(), notices: None };
+    let addresses = ["soar", "pager"].map(|name| (name.to_owned(), Address::plain(Format::Webhook)));
+    let topics =
+        Topics { topics: [("security".to_owned(), security)].into(), addresses: addresses.into(), notices: None };
     Generation { rules, topics, fallbacks: Default::default() }
 }
 

@@ -343,6 +343,7 @@ pub async fn a_window_closes_with_its_summary<S: Store>(open: impl AsyncFn() -> 
         alert: "alr_a".into(),
         subscription: "security/gone".into(),
         endpoint: "gone".into(),
+        thread: "msg_gone".into(),
     });
     batch.owed.push(Owed { subscription: "security/gone".into(), count: 3, suppressed: None });
     store.commit_ingest(batch).await.unwrap();

@@ -1,0 +1,100 @@
+-- Conversations, deliveries that are told together, muting, and how endpoints stand.
+
+-- The delivery that opened the conversation; NULL in what was written before: itself.
+ALTER TABLE deliveries ADD COLUMN thread TEXT;
+-- By which the endpoint finds the message again.
+ALTER TABLE deliveries ADD COLUMN receipt TEXT;
+-- 1: the endpoint refused the first body and was given a shorter one.
+ALTER TABLE deliveries ADD COLUMN reduced INTEGER NOT NULL DEFAULT 0;
+-- State `held`: what shares a hold is told in one message when it ends.
+ALTER TABLE deliveries ADD COLUMN hold TEXT;
+-- digest, group, quiet, budget, storm
+ALTER TABLE deliveries ADD COLUMN hold_kind TEXT;
+ALTER TABLE deliveries ADD COLUMN hold_until INTEGER;
+CREATE INDEX deliveries_held ON deliveries (hold, seq) WHERE state = 'held';
+CREATE INDEX deliveries_hold_ends ON deliveries (hold_until) WHERE state = 'held';
+
+ALTER TABLE alert_subscribers ADD COLUMN thread TEXT;
+
+-- First messages below which more of the same actor or resource is gathered.
+CREATE TABLE groups (
+    subscription TEXT NOT NULL,
+    -- What its members share: `actor.name alice`.
+    key          TEXT NOT NULL,
+    -- The delivery that opened it.
+    thread       TEXT NOT NULL,
+    opened_at    INTEGER NOT NULL,
+    closes_at    INTEGER NOT NULL,
+    PRIMARY KEY (subscription, key)
+) WITHOUT ROWID;
+CREATE INDEX groups_closing ON groups (closes_at);
+
+-- `count` as endpoints that edit in place show it, and since when.
+ALTER TABLE alerts ADD COLUMN shown INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE alerts ADD COLUMN shown_at INTEGER;
+CREATE INDEX alerts_grown ON alerts (shown_at) WHERE closed_at IS NULL AND shadow = 0 AND count > shown;
+-- Noise budgets and the storm guard count what opened lately.
+CREATE INDEX alerts_opened ON alerts (opened_at, rule);
+CREATE INDEX ledger_alert ON ledger (alert) WHERE alert <> '';
+
+CREATE TABLE silences (
+    id         TEXT NOT NULL PRIMARY KEY,
+    -- JSON list of matchers.
+    matchers   TEXT NOT NULL,
+    starts_at  INTEGER NOT NULL,
+    ends_at    INTEGER NOT NULL,
+    author     TEXT NOT NULL,
+    comment    TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    -- When a person ended it before its time.
+    expired_at INTEGER,
+    -- When people were told that it ends soon.
+    warned_at  INTEGER
+) WITHOUT ROWID;
+CREATE INDEX silences_end ON silences (ends_at);
+
+-- What was not sent, and by what: append-only.
+CREATE TABLE muted (
+    seq          INTEGER PRIMARY KEY,
+    alert        TEXT NOT NULL,
+    rule         TEXT NOT NULL,
+    severity     INTEGER NOT NULL,
+    title        TEXT NOT NULL,
+    -- One subscription, or empty for all.
+    subscription TEXT NOT NULL,
+    -- silence, inhibition, schedule
+    kind         TEXT NOT NULL,
+    -- Id of the silence, name of the inhibition or of the subscription.
+    by_id        TEXT NOT NULL,
+    reason       TEXT NOT NULL,
+    -- Alerts and repeats.
+    count        INTEGER NOT NULL,
+    at           INTEGER NOT NULL
+);
+CREATE INDEX muted_by ON muted (kind, by_id, seq);
+CREATE INDEX muted_alert ON muted (alert);
+
+-- Who used what from where, so that a message can say what is new: the first 16 bytes of a
+-- SHA-256 over source, actor, kind and value; renewed at most once a day.
+CREATE TABLE habits (
+    key BLOB NOT NULL PRIMARY KEY,
+    at  INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX habits_at ON habits (at);
+
+-- How an endpoint stands, so that a restart neither forgets nor repeats what was told of it.
+ALTER TABLE endpoints ADD COLUMN failing_since INTEGER;
+ALTER TABLE endpoints ADD COLUMN paused_reason TEXT;
+ALTER TABLE endpoints ADD COLUMN paused_fix TEXT;
+-- When people were told of this run of failures.
+ALTER TABLE endpoints ADD COLUMN told_at INTEGER;
+-- When its credentials were last tried without sending.
+ALTER TABLE endpoints ADD COLUMN checked_at INTEGER;
+-- When its subscriber confirmed, for those that must.
+ALTER TABLE endpoints ADD COLUMN confirmed_at INTEGER;
+
+-- Secrets of this installation: `link` signs addresses in messages.
+CREATE TABLE keys (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) WITHOUT ROWID;

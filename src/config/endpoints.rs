@@ -1,6 +1,6 @@
 //! `endpoints`: where notifications go.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 
@@ -8,7 +8,7 @@ use super::{named, secrets::Secrets, topics::unknown};
 use crate::{
     delivery::Rate,
     document::{Node, Value, Walk},
-    endpoint::{Endpoint, KindSettings, Settings},
+    endpoint::{Endpoint, KindSettings, Settings, client::Outbound},
 };
 
 mod email;
@@ -34,7 +34,13 @@ pub fn names(walk: &Walk<'_>) -> Vec<String> {
     entries.iter().filter_map(text).collect()
 }
 
-pub fn read(walk: &Walk<'_>, names: &[String], secrets: &Secrets<'_>, folder: &Path) -> BTreeMap<String, Settings> {
+pub fn read(
+    walk: &Walk<'_>,
+    names: &[String],
+    secrets: &Secrets<'_>,
+    folder: &Path,
+    outbound: &Arc<Outbound>,
+) -> BTreeMap<String, Settings> {
     let entries = walk.entries().unwrap_or_default();
     if entries.is_empty() {
         walk.fail_hint("expected at least one endpoint", "write `ops: { webhook: { url: { env: OPS_URL } } }`");
@@ -43,7 +49,7 @@ pub fn read(walk: &Walk<'_>, names: &[String], secrets: &Secrets<'_>, folder: &P
     for (name, _, walk) in entries {
         let fallback = fallback(name, &walk, names);
         if named(name, &walk)
-            && let Some(settings) = endpoint(name, &walk, secrets, folder)
+            && let Some(settings) = endpoint(name, &walk, secrets, folder, outbound)
         {
             endpoints.insert(name.to_owned(), Settings { fallback, ..settings });
         }
@@ -72,7 +78,13 @@ fn fallback(name: &str, walk: &Walk<'_>, names: &[String]) -> Option<String> {
     Some(fallback.to_owned())
 }
 
-fn endpoint(name: &str, walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<Settings> {
+fn endpoint(
+    name: &str,
+    walk: &Walk<'_>,
+    secrets: &Secrets<'_>,
+    folder: &Path,
+    outbound: &Arc<Outbound>,
+) -> Option<Settings> {
     let mut fields = walk.fields()?;
     let kinds = KINDS.map(|kind| (kind, fields.optional(kind)));
     let rate = fields.optional("rate_limit");
@@ -98,7 +110,8 @@ fn endpoint(name: &str, walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -
         None => default_rate,
     };
     let (timeout, zone) = (timeout?, zone?);
-    let settings = Settings { rate, timeout, give_up_after, concurrency, zone, ..Settings::new(name, kind) };
+    let outbound = outbound.clone();
+    let settings = Settings { rate, timeout, give_up_after, concurrency, zone, outbound, ..Settings::new(name, kind) };
     if let Err(error) = Endpoint::new(&settings) {
         walk.fail(error.reason);
         return None;

@@ -3,11 +3,15 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use ipnet::IpNet;
 
 use super::{Config, endpoints, secrets::Secrets, sources, topics};
 use crate::{
     document::{Value, Walk},
+    endpoint::client::Outbound,
     id,
 };
 
@@ -24,9 +28,11 @@ pub fn read(walk: &Walk<'_>, folder: &Path) -> Option<Config> {
     let listen = fields.optional("http").and_then(|walk| http(&walk));
     let rules = rule_paths(fields.list("rules"), folder);
     let sources = fields.required("sources").map(|walk| sources::read(&walk));
+    let outbound = fields.optional("outbound").and_then(|walk| outbound(&walk, &secrets)).unwrap_or_default();
     let endpoints = fields.required("endpoints");
     let names = endpoints.as_ref().map(endpoints::names).unwrap_or_default();
-    let endpoints = endpoints.map(|walk| endpoints::read(&walk, &names, &secrets, folder)).unwrap_or_default();
+    let endpoints =
+        endpoints.map(|walk| endpoints::read(&walk, &names, &secrets, folder, &Arc::new(outbound))).unwrap_or_default();
     let (notices, topic_lists) = (fields.optional("notices"), fields.required("topics"));
     let topics = topics::read(notices, topic_lists, &endpoints, &names);
     fields.finish();
@@ -77,6 +83,26 @@ fn http(walk: &Walk<'_>) -> Option<SocketAddr> {
         listen.fail_hint(format!("`{text}` is not an address with a port"), hint);
     }
     address
+}
+
+/// Which destinations endpoints may be at.
+fn outbound(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<Outbound> {
+    let mut fields = walk.fields()?;
+    let (allow, ports) = (fields.list("allow"), fields.list("ports"));
+    let proxy = fields.optional("proxy").and_then(|walk| secrets.read(&walk));
+    fields.finish();
+    let ports = ports.iter().filter_map(|walk| u16::try_from(walk.whole(1, 65_535)?).ok()).collect();
+    Some(Outbound { allow: allow.iter().filter_map(network).collect(), ports, proxy })
+}
+
+/// `10.0.0.0/8`, or one address.
+fn network(walk: &Walk<'_>) -> Option<IpNet> {
+    let text = walk.words()?;
+    let found = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    if found.is_none() {
+        walk.fail_hint(format!("`{text}` is not a network"), "write `10.0.0.0/8`, `fd00::/8` or one address");
+    }
+    found
 }
 
 fn rule_paths(items: Vec<Walk<'_>>, folder: &Path) -> Vec<PathBuf> {

@@ -26,6 +26,8 @@ pub struct Config {
     /// Where traces come from. The checkpoint is kept under the name, so a renamed source begins anew.
     #[schemars(extend("minProperties" = 1))]
     pub sources: BTreeMap<String, Source>,
+    /// Which destinations endpoints may be at. Default: public addresses, ports 443 and 80.
+    pub outbound: Option<Outbound>,
     /// Where notifications go.
     #[schemars(extend("minProperties" = 1))]
     pub endpoints: BTreeMap<String, Endpoint>,
@@ -82,6 +84,18 @@ pub struct Cts {
     pub poll_every: Option<Duration>,
     /// How much of the past each poll reads again, because traces are recorded late; at most 7d. Default: 30m.
     pub overlap: Option<Duration>,
+}
+
+/// Which destinations endpoints may be at.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Outbound {
+    /// Networks that are not public and allowed all the same, on any port: `10.0.0.0/8`.
+    pub allow: Option<Vec<String>>,
+    /// Ports beside 443 and 80 at public addresses.
+    pub ports: Option<Vec<u16>>,
+    /// The proxy that all requests go through; none is taken from the environment.
+    pub proxy: Option<Secret>,
 }
 
 /// Where notifications go: exactly one of `slack`, `email` and `webhook`.

@@ -34,6 +34,14 @@ pub struct Outbound {
     pub proxy: Option<Secret>,
 }
 
+impl Outbound {
+    /// For what runs on this machine alone: the demo, and tests.
+    pub fn loopback() -> Self {
+        let allow = ["127.0.0.0/8", "::1/128"].map(|network| network.parse().expect("a network")).into();
+        Self { allow, ..Self::default() }
+    }
+}
+
 /// Whom TLS trusts and who we are in it, beside what the system says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {

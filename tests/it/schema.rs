@@ -51,6 +51,7 @@ const CONFIG_MAPS: &[(&str, &str)] = &[
     ("Http", "http: { @ }"),
     ("Source", "sources: { a: { @ } }"),
     ("Cts", "sources: { a: { cts: { @ } } }"),
+    ("Outbound", "outbound: { @ }"),
     ("Endpoint", "endpoints: { a: { @ } }"),
     ("Slack", "endpoints: { a: { slack: { @ } } }"),
     ("Email", "endpoints: { a: { email: { @ } } }"),

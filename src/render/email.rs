@@ -23,15 +23,15 @@ use crate::{
         Letter, Letterhead,
         facts::{self, Fact, Listing},
         inert,
-        link::Link,
+        link::{self, Link},
     },
 };
 
 /// The frozen mail. Cannot fail: what lettre would refuse becomes a plain mail.
 pub fn body(letterhead: &Letterhead, letter: &Letter<'_>) -> Vec<u8> {
     let Letter { notification, id, .. } = *letter;
-    let text = text(notification, id);
-    match build(letterhead, notification, id, &text) {
+    let text = text(letter);
+    match build(letterhead, letter, &text) {
         Some(message) => message.formatted(),
         None => bare(letterhead, notification, id, &text),
     }
@@ -45,7 +45,8 @@ pub fn mailbox(text: &str) -> Result<Mailbox, String> {
     text.trim().parse().map_err(|_| "is not a mail address such as `Tracebell <bell@example.org>`".into())
 }
 
-fn build(letterhead: &Letterhead, notification: &Notification, id: &str, text: &str) -> Option<Message> {
+fn build(letterhead: &Letterhead, letter: &Letter<'_>, text: &str) -> Option<Message> {
+    let Letter { notification, id, .. } = *letter;
     let from = mailbox(&letterhead.from).ok()?;
     let domain = from.email.domain().to_owned();
     let mut message = Message::builder().from(from);
@@ -69,7 +70,7 @@ fn build(letterhead: &Letterhead, notification: &Notification, id: &str, text: &
     if notification.severity == Severity::Critical {
         message = message.raw_header(raw("Importance", "high"));
     }
-    match html(notification, id) {
+    match html(letter) {
         // `=_` cannot occur in quoted-printable or base64. No chance, so that the bytes are the same each time.
         Some(html) => message.multipart(
             MultiPart::alternative()
@@ -114,7 +115,8 @@ fn date(time: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds.unsigned_abs())
 }
 
-fn text(notification: &Notification, id: &str) -> String {
+fn text(letter: &Letter<'_>) -> String {
+    let Letter { notification, id, .. } = *letter;
     let mut text = facts::worse(notification).map(|worse| worse + "\n").unwrap_or_default();
     text += &format!("{}\n{}\n", notification.severity.as_str().to_uppercase(), facts::title(notification));
     if let Some(count) = count(notification) {
@@ -135,10 +137,9 @@ fn text(notification: &Notification, id: &str) -> String {
             text += &format!("  - {line}\n");
         }
     }
-    let links = [("Runbook", Link::runbook(notification)), ("Console", Link::console(notification))];
-    for (at, (label, link)) in links.into_iter().filter_map(|(label, link)| Some((label, link?))).enumerate() {
+    for (at, link) in link::links(letter).iter().enumerate() {
         text += if at == 0 { "\n" } else { "" };
-        text += &format!("{label}  {}\n", link.url);
+        text += &format!("{}  {}\n", link.label, link.url);
     }
     text += "\n----\n";
     for Fact { label, value } in facts::references(notification, id) {
@@ -159,19 +160,21 @@ struct Page {
     why: Option<String>,
     facts: Vec<Fact>,
     listings: Vec<Listing>,
-    runbook: Option<PageLink>,
-    console: Option<PageLink>,
+    links: Vec<PageLink>,
     references: Vec<Fact>,
 }
 
 #[derive(Serialize)]
 struct PageLink {
+    label: &'static str,
     url: String,
-    host: String,
+    /// Where it leads, if that must be seen.
+    host: Option<String>,
 }
 
-fn html(notification: &Notification, id: &str) -> Option<String> {
-    let link = |link: Link| PageLink { url: link.url, host: link.host };
+fn html(letter: &Letter<'_>) -> Option<String> {
+    let Letter { notification, id, .. } = *letter;
+    let link = |link: Link| PageLink { label: link.label, url: link.url, host: link.foreign.then_some(link.host) };
     let (colour, ink) = colours(notification.severity);
     let page = Page {
         headline: facts::headline(notification),
@@ -184,8 +187,7 @@ fn html(notification: &Notification, id: &str) -> Option<String> {
         why: facts::why(notification),
         facts: facts::facts(notification),
         listings: facts::listings(notification),
-        runbook: Link::runbook(notification).map(link),
-        console: Link::console(notification).map(link),
+        links: link::links(letter).into_iter().map(link).collect(),
         references: facts::references(notification, id),
     };
     // A name that ends in `.html` makes every value escaped for HTML.

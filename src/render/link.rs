@@ -10,6 +10,7 @@ use sha2::Sha256;
 use crate::{
     clock::{self, Timestamp},
     notification::Notification,
+    render::{Letter, inert::cut},
     secret::Secret,
 };
 
@@ -75,42 +76,77 @@ impl Links {
 /// An address that is safe to put behind a word, and the host it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
+    /// `Runbook`: what is there.
+    pub label: &'static str,
     pub url: String,
     pub host: String,
+    /// Whoever wrote the trace could have chosen it: every format shows the host.
+    pub foreign: bool,
 }
 
 // Longer addresses are cut or refused by mail clients and by Slack.
 const LONGEST: usize = 2000;
+const HOST: usize = 100;
+
+/// All links of a message, in the order in which they are shown: what to do, the thing itself,
+/// what became of it, and how to hear no more of it.
+pub fn links(letter: &Letter<'_>) -> Vec<Link> {
+    let Letter { address, notification, .. } = *letter;
+    let mut links: Vec<Link> =
+        [Link::runbook(notification), Link::console(notification)].into_iter().flatten().collect();
+    if let (Some(pages), Some(alert)) = (&address.links, &notification.alert) {
+        let now = notification.created_at;
+        let own = [("What became of it", pages.view(&alert.id, now)), ("Silence this", pages.silence(&alert.id, now))];
+        links.extend(own.into_iter().filter_map(|(label, url)| Link::own(label, &url)));
+    }
+    links
+}
 
 impl Link {
     /// The rule's runbook, if it is an address: `http` too, since it comes from the rule's author.
     pub fn runbook(notification: &Notification) -> Option<Self> {
-        Self::parse(notification.runbook.as_deref()?, &["https://", "http://"])
+        Self::own("Runbook", notification.runbook.as_deref()?)
     }
 
-    /// The console page of the trace. Whoever wrote the trace could have chosen it:
-    /// only `https`, and every format shows the host.
+    /// The console page of the trace: only `https`.
     pub fn console(notification: &Notification) -> Option<Self> {
         let opening = notification.alert.as_ref().map(|alert| &alert.trace);
         let trace = notification.worse.as_ref().map(|worse| &worse.trace).or(opening)?;
-        Self::parse(trace.console_url.as_deref()?, &["https://"])
+        let (url, host) = parse(trace.console_url.as_deref()?, &["https://"])?;
+        Some(Self { label: "Open in console", url, host, foreign: true })
     }
 
-    fn parse(text: &str, schemes: &[&str]) -> Option<Self> {
-        let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme))?;
-        let plain = |b: u8| b.is_ascii_graphic() && !b"<>\"'`|\\^{}".contains(&b);
-        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        // No `@`: what looks like the host would be a user name.
-        let host_is_plain =
-            !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b));
-        (text.len() <= LONGEST && text.bytes().all(plain) && host_is_plain)
-            .then(|| Self { url: text.to_owned(), host: host.to_owned() })
+    /// The label, and the host where it must be seen: `Open in console (console.otc.t-systems.com)`.
+    pub fn words(&self) -> String {
+        if self.foreign { format!("{} ({})", self.label, cut(&self.host, HOST)) } else { self.label.to_owned() }
     }
+
+    /// From configuration or of our own making.
+    fn own(label: &'static str, text: &str) -> Option<Self> {
+        let (url, host) = parse(text, &["https://", "http://"])?;
+        Some(Self { label, url, host, foreign: false })
+    }
+}
+
+/// The address and its host, if there is nothing in it that a format or a reader could misread.
+fn parse(text: &str, schemes: &[&str]) -> Option<(String, String)> {
+    let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme))?;
+    let plain = |b: u8| b.is_ascii_graphic() && !b"<>\"'`|\\^{}".contains(&b);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // No `@`: what looks like the host would be a user name.
+    let host_is_plain = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b));
+    (text.len() <= LONGEST && text.bytes().all(plain) && host_is_plain).then(|| (text.to_owned(), host.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        alert::{Key, Severity},
+        notification::AlertFacts,
+        render::{Address, Format},
+        trace::Trace,
+    };
 
     #[test]
     fn signed_addresses_allow_what_they_were_written_for() {
@@ -130,7 +166,7 @@ mod tests {
 
     #[test]
     fn only_plain_addresses_become_links() {
-        let host = |text| Link::parse(text, &["https://"]).map(|link| link.host);
+        let host = |text| parse(text, &["https://"]).map(|(_, host)| host);
         assert_eq!(host("https://console.example.org/kms?a=1#/x"), Some("console.example.org".into()));
         for refused in [
             "http://console.example.org/",
@@ -146,5 +182,32 @@ mod tests {
         ] {
             assert_eq!(host(refused), None, "{refused}");
         }
+    }
+
+    #[test]
+    fn a_message_has_one_list_of_links() {
+        let mut notification = Notification::notice(Severity::High, "t", vec![], Timestamp::UNIX_EPOCH);
+        notification.runbook = Some("https://wiki.example.org/kms".into());
+        let mut trace = Trace::blank("t1", Timestamp::UNIX_EPOCH);
+        trace.console_url = Some("https://console.example.org/kms".into());
+        notification.alert = Some(AlertFacts {
+            id: "alr_1".into(),
+            rule: "r".into(),
+            key: Key::new(),
+            count: 1,
+            tells: 1,
+            first_time: None,
+            span: Duration::ZERO,
+            trace,
+        });
+        let words = |address: &Address| {
+            let letter = Letter { address, notification: &notification, id: "m", thread: "m", subscription: "s/e" };
+            links(&letter).iter().map(Link::words).collect::<Vec<_>>()
+        };
+        let mut address = Address::plain(Format::Slack);
+        assert_eq!(words(&address), ["Runbook", "Open in console (console.example.org)"]);
+        address.links = Some(Links::new("https://bell.example.org", Secret::new("k")));
+        let all = ["Runbook", "Open in console (console.example.org)", "What became of it", "Silence this"];
+        assert_eq!(words(&address), all);
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         Letter,
         facts::{self, Fact, Listing},
         inert::cut,
-        link::Link,
+        link,
     },
 };
 
@@ -23,10 +23,10 @@ const CONTEXT_TEXT: usize = 1_000;
 const FALLBACK_TEXT: usize = 1_000;
 
 pub fn body(letter: &Letter<'_>) -> Vec<u8> {
-    let Letter { notification, id, .. } = *letter;
+    let notification = letter.notification;
     let payload = Payload {
         text: escape(&cut(&facts::headline(notification), FALLBACK_TEXT)),
-        blocks: blocks(notification, id),
+        blocks: blocks(letter),
         unfurl_links: false,
         unfurl_media: false,
         link_names: false,
@@ -90,7 +90,8 @@ struct Plain {
     emoji: bool,
 }
 
-fn blocks(notification: &Notification, id: &str) -> Vec<Block> {
+fn blocks(letter: &Letter<'_>) -> Vec<Block> {
+    let Letter { notification, id, .. } = *letter;
     let mut blocks = vec![sentence(notification)];
     let facts = facts::facts(notification);
     if !facts.is_empty() {
@@ -100,7 +101,7 @@ fn blocks(notification: &Notification, id: &str) -> Vec<Block> {
     if let Some(why) = facts::why(notification) {
         blocks.push(paragraph(vec![bold("Why it matters\n"), plain(why)]));
     }
-    let links = links(notification);
+    let links = links(letter);
     if !links.is_empty() {
         blocks.push(paragraph(links));
     }
@@ -167,18 +168,15 @@ fn item(text: String) -> Rich {
     Rich::RichTextSection { elements: vec![plain(text)] }
 }
 
-fn links(notification: &Notification) -> Vec<Inline> {
-    let mut links = Vec::new();
-    if let Some(Link { url, .. }) = Link::runbook(notification) {
-        links.push(Inline::Link { url, text: "Runbook".into() });
-    }
-    if let Some(Link { url, host }) = Link::console(notification) {
-        if !links.is_empty() {
-            links.push(plain("   ".into()));
+fn links(letter: &Letter<'_>) -> Vec<Inline> {
+    let mut elements = Vec::new();
+    for link in link::links(letter) {
+        if !elements.is_empty() {
+            elements.push(plain("   ".into()));
         }
-        links.push(Inline::Link { url, text: format!("Open in console ({})", cut(&host, 100)) });
+        elements.push(Inline::Link { text: link.words(), url: link.url });
     }
-    links
+    elements
 }
 
 fn paragraph(elements: Vec<Inline>) -> Block {

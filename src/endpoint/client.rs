@@ -97,34 +97,52 @@ pub struct Request<'a> {
 
 /// Sends one request and lets `judge` tell what the answer means.
 pub async fn send(client: &Client, request: Request<'_>, judge: fn(Answer<'_>) -> Outcome) -> Outcome {
-    match tokio::time::timeout(request.timeout, exchange(client, &request, judge)).await {
-        Ok(outcome) => outcome,
-        Err(_) => answer::timed_out(request.timeout),
+    match ask(client, &request, ANSWER_LIMIT).await {
+        Ok(said) => judge(said.answer()),
+        Err(outcome) => outcome,
     }
 }
 
-async fn exchange(client: &Client, request: &Request<'_>, judge: fn(Answer<'_>) -> Outcome) -> Outcome {
+/// What was answered, with at most `limit` bytes of the body.
+#[derive(Debug, Clone)]
+pub struct Said {
+    pub status: u16,
+    pub retry_after: Option<Duration>,
+    pub body: String,
+}
+
+impl Said {
+    pub fn answer(&self) -> Answer<'_> {
+        Answer { status: self.status, retry_after: self.retry_after, body: &self.body }
+    }
+}
+
+/// Sends one request; the error is what follows from there being no answer.
+pub async fn ask(client: &Client, request: &Request<'_>, limit: usize) -> Result<Said, Outcome> {
+    match tokio::time::timeout(request.timeout, exchange(client, request, limit)).await {
+        Ok(said) => said,
+        Err(_) => Err(answer::timed_out(request.timeout)),
+    }
+}
+
+async fn exchange(client: &Client, request: &Request<'_>, limit: usize) -> Result<Said, Outcome> {
     let asked = client
         .request(request.method.clone(), request.url.clone())
         .headers(request.headers.clone())
         .body(request.body.to_vec());
-    let mut response = match asked.send().await {
-        Ok(response) => response,
-        Err(error) => return failed(error),
-    };
+    let mut response = asked.send().await.map_err(failed)?;
     let waits = response.headers().get_all(RETRY_AFTER);
     let retry_after = waits.iter().filter_map(|header| answer::retry_after(header.as_bytes(), request.now)).max();
     let status = response.status().as_u16();
     // The status has been said; a body that breaks off does not unsay it.
     let mut body = Vec::new();
-    while body.len() < ANSWER_LIMIT {
+    while body.len() < limit {
         match response.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk[..chunk.len().min(ANSWER_LIMIT - body.len())]),
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk[..chunk.len().min(limit - body.len())]),
             Ok(None) | Err(_) => break,
         }
     }
-    let body = redact(&String::from_utf8_lossy(&body), request.url);
-    judge(Answer { status, retry_after, body: &body })
+    Ok(Said { status, retry_after, body: redact(&String::from_utf8_lossy(&body), request.url) })
 }
 
 /// Error pages like to repeat the address they were asked for, and ours is a secret.

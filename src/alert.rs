@@ -84,6 +84,58 @@ pub struct Alert {
     /// A rule's `then` made it worse.
     #[serde(default)]
     pub escalated: bool,
+    /// What keeps it from people now; judged anew at each match.
+    #[serde(default)]
+    pub muted: Option<Mute>,
+    /// How many of its traces were kept from people since somebody was told last.
+    #[serde(default)]
+    pub swallowed: u64,
+}
+
+/// What keeps something from people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mute {
+    pub kind: MuteKind,
+    /// Id of the silence, name of the inhibition or of the subscription.
+    pub by: String,
+    /// For people: `silence sil_3f7a2c by anna: planned rotation`.
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MuteKind {
+    /// By people.
+    Silence,
+    /// By another alert.
+    Inhibition,
+    /// By the clock.
+    Schedule,
+}
+
+impl MuteKind {
+    pub const ALL: [Self; 3] = [Self::Silence, Self::Inhibition, Self::Schedule];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Silence => "silence",
+            Self::Inhibition => "inhibition",
+            Self::Schedule => "schedule",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// The reason under which it is counted in the accounts.
+    pub fn suppressed(self) -> &'static str {
+        match self {
+            Self::Silence => "silenced",
+            Self::Inhibition => "inhibited",
+            Self::Schedule => "scheduled",
+        }
+    }
 }
 
 fn one() -> u64 {

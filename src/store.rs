@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    alert::Alert,
+    alert::{Alert, Mute, Severity},
     checkpoint::{Checkpoint, Gap},
     clock::Timestamp,
     delivery::{Delivery, Leased, Outcome, Rate, State},
@@ -40,6 +40,8 @@ pub struct IngestBatch {
     pub deliveries: Vec<Delivery>,
     pub owed: Vec<Owed>,
     pub ledger: Vec<LedgerRow>,
+    /// What is kept from people, and by what.
+    pub muted: Vec<Muted>,
     pub quarantine: Vec<Quarantined>,
     /// Memories that changed, whole; written by slot.
     pub memories: Vec<Remembered>,
@@ -101,6 +103,37 @@ pub struct Owed {
     pub suppressed: Option<&'static str>,
 }
 
+/// Alerts and repeats that were kept from people, by one thing. Append-only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Muted {
+    pub alert: String,
+    pub rule: String,
+    pub severity: Severity,
+    pub title: String,
+    /// One subscription, or `None` for all of them.
+    pub subscription: Option<String>,
+    pub by: Mute,
+    /// Alerts and repeats.
+    pub count: u64,
+    pub at: Timestamp,
+}
+
+impl Muted {
+    /// `count` more traces of `alert`, kept from everybody.
+    pub fn of(alert: &Alert, by: Mute, count: u64, at: Timestamp) -> Self {
+        Self {
+            alert: alert.id.clone(),
+            rule: alert.rule.clone(),
+            severity: alert.severity,
+            title: alert.title.clone(),
+            subscription: None,
+            by,
+            count,
+            at,
+        }
+    }
+}
+
 /// What became of one trace at one rule. Append-only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerRow {
@@ -110,7 +143,7 @@ pub struct LedgerRow {
     pub verdict: Verdict,
     /// Empty if no alert has to do with it.
     pub alert: String,
-    /// Of the exception that made the rule leave the trace alone.
+    /// Of the exception that made the rule leave the trace alone, or of what muted the alert.
     pub reason: Option<String>,
 }
 
@@ -130,6 +163,8 @@ pub enum Verdict {
     Escalated,
     /// The second half of an asynchronous operation went worse than the first: it rang again.
     Updated,
+    /// Counted in an alert that a silence, an inhibition or a schedule keeps from people.
+    Muted,
 }
 
 impl Verdict {
@@ -142,6 +177,7 @@ impl Verdict {
             Self::Counted => "counted",
             Self::Escalated => "escalated",
             Self::Updated => "updated",
+            Self::Muted => "muted",
         }
     }
 }
@@ -213,7 +249,7 @@ pub struct Backlog {
     pub titles: Vec<String>,
     /// Bound for [`Fold`]: rows newer than this are not folded.
     pub up_to: i64,
-    pub worst: Option<crate::alert::Severity>,
+    pub worst: Option<Severity>,
 }
 
 /// Part of T4: fold all ready rows of a lane into `summary` (a delivery with `covers` 0
@@ -242,6 +278,8 @@ pub struct SweepBatch {
     /// are not written, and it comes again.
     pub closed: Vec<String>,
     pub deliveries: Vec<Delivery>,
+    /// Of closed alerts: what nobody is told of, and why. Written if the alert is closed.
+    pub muted: Vec<Muted>,
     /// Forget delivered rows, closed alerts and ledger rows older than this, and
     /// seen ids older than nine days; never what is still owed.
     pub prune_before: Option<Timestamp>,

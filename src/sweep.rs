@@ -102,6 +102,7 @@ impl<S: Store> Sweep<S> {
                 now,
                 closed: closing.iter().map(|closing| closing.alert.id.clone()).collect(),
                 deliveries: closing.iter().flat_map(|closing| summaries(&generation, closing, now)).collect(),
+                muted: Vec::new(),
                 prune_before: prune.then(|| clock::minus(now, RETENTION)),
             };
             let rings = !batch.deliveries.is_empty();

@@ -79,6 +79,8 @@ fn blank(source: &str, hit: &Hit<'_>, now: Timestamp) -> Alert {
         window: rule.dedup.window,
         shadow: rule.mode == Mode::Shadow,
         escalated: false,
+        muted: None,
+        swallowed: 0,
     }
 }
 

@@ -34,6 +34,7 @@ mod memory;
 mod open;
 mod place;
 mod row;
+mod silence;
 mod sweep;
 
 /// An open database; clones share its connections.

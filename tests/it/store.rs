@@ -124,6 +124,8 @@ fn alert(name: &str, severity: Severity, count: u64, now: Timestamp) -> Alert {
         shadow: false,
         told: 1,
         escalated: false,
+        muted: None,
+        swallowed: 0,
     }
 }
 
@@ -257,6 +259,7 @@ async fn close_windows(store: &impl Store, now: Timestamp) -> usize {
             .filter(|closing| closing.alert.untold() > 0)
             .flat_map(|closing| closing.subscribers.iter().map(|by| summary(&closing.alert, &by.endpoint, now)))
             .collect(),
+        muted: vec![],
         prune_before: None,
     };
     store.commit_sweep(batch).await.unwrap();

@@ -8,6 +8,7 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use super::{
     Sqlite, fault, memory, micros, moment,
     row::{self, count, damaged},
+    silence,
 };
 use crate::{
     alert::Alert,
@@ -150,6 +151,7 @@ async fn effects(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), S
     let known = write_deliveries(tx, &batch.deliveries).await?;
     write_owed(tx, batch, known).await?;
     write_ledger(tx, batch).await?;
+    silence::write_muted(tx, &batch.muted).await?;
     memory::write(tx, batch).await?;
     for record in &batch.quarantine {
         sqlx::query("INSERT OR IGNORE INTO quarantine (source, id, reason, raw, at) VALUES (?1, ?2, ?3, ?4, ?5)")

@@ -10,11 +10,12 @@ use super::{
     ingest::{alert, raise, subscribers},
     micros,
     row::{self, count},
+    silence,
 };
 use crate::{
     clock::{self, Timestamp},
     delivery::{Cause, Delivery},
-    store::{OpenAlert, StoreError, SweepBatch},
+    store::{Muted, OpenAlert, StoreError, SweepBatch},
 };
 
 /// Rows forgotten per transaction, and transactions per kind of row and sweep:
@@ -44,7 +45,7 @@ pub(super) async fn closing(store: &Sqlite, now: Timestamp, limit: usize) -> Res
             // Else it would come first, and stop the sweep, for ever.
             Err(StoreError::Damaged { reason }) => {
                 tracing::error!(alert = id, "an alert is closed without a summary: {reason}");
-                close(&mut tx, id, Vec::new(), now).await?;
+                close(&mut tx, id, Vec::new(), &[], now).await?;
             }
             Err(error) => return Err(error),
         }
@@ -68,7 +69,8 @@ pub(super) async fn commit(store: &Sqlite, batch: SweepBatch) -> Result<(), Stor
         let mut tx = store.begin().await?;
         for id in &batch.closed {
             let summaries = batch.deliveries.iter().filter(|delivery| summarises(delivery, id));
-            close(&mut tx, id, summaries.collect(), batch.now).await?;
+            let muted: Vec<Muted> = batch.muted.iter().filter(|muted| muted.alert == *id).cloned().collect();
+            close(&mut tx, id, summaries.collect(), &muted, batch.now).await?;
         }
         for delivery in &batch.deliveries {
             if !batch.closed.iter().any(|id| summarises(delivery, id)) {
@@ -93,6 +95,7 @@ async fn close(
     tx: &mut SqliteConnection,
     id: &str,
     summaries: Vec<&Delivery>,
+    muted: &[Muted],
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let closed: Option<(i64, bool)> = sqlx::query_as(
@@ -113,12 +116,16 @@ async fn close(
     if shadow || untold <= 0 {
         return Ok(());
     }
+    silence::write_muted(&mut *tx, muted).await?;
     // A subscription may be gone from the configuration by now, or have been told
     // by the same summary before a total re-read. Neither may vanish from the accounting.
     for subscriber in subscribers(&mut *tx, id).await? {
         let covered: i64 = told.iter().filter(|(by, _)| *by == subscriber.subscription).map(|(_, covers)| covers).sum();
         if covered < untold {
-            raise(tx, "suppressed", &subscriber.subscription, "no summary owed", untold - covered).await?;
+            let by =
+                muted.iter().find(|muted| muted.subscription.as_ref().is_none_or(|id| *id == subscriber.subscription));
+            let reason = by.map_or("no summary owed", |muted| muted.by.kind.suppressed());
+            raise(tx, "suppressed", &subscriber.subscription, reason, untold - covered).await?;
         }
     }
     Ok(())

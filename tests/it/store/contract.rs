@@ -360,6 +360,7 @@ pub async fn a_window_closes_with_its_summary<S: Store>(open: impl AsyncFn() -> 
         now: at(600),
         closed: closing.iter().map(|closing| closing.alert.id.clone()).collect(),
         deliveries: vec![summary(&first.alert, "slack", at(600))],
+        muted: vec![],
         prune_before: None,
     };
     store.commit_sweep(batch.clone()).await.unwrap();
@@ -384,6 +385,7 @@ pub async fn a_window_that_grew_meanwhile_stays_open<S: Store>(open: impl AsyncF
         now: at(600),
         closed: vec!["alr_a".into()],
         deliveries: vec![summary(&stale.alert, "slack", at(600))],
+        muted: vec![],
         prune_before: None,
     };
     store.commit_sweep(batch).await.unwrap();

@@ -31,6 +31,8 @@ const LEASE_MARGIN: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// The length of the queue is looked at this often.
 const LOOK_FOR_OVERFLOW: Duration = Duration::from_millis(500);
+/// While the store cannot write, the worker waits longer and longer; when told to stop it waits no longer than this.
+const MOST_PATIENCE: Duration = Duration::from_secs(10);
 /// Copies made for the fallback endpoint in one step.
 const COPIES_PER_STEP: usize = 200;
 
@@ -49,6 +51,18 @@ pub struct Deliver<S> {
     held_until: Option<Timestamp>,
     /// Told when a copy or a notice was written for another endpoint.
     rung: watch::Sender<()>,
+    under_way: JoinSet<Answer>,
+    /// What was answered and is not stored yet.
+    records: Vec<AttemptRecord>,
+    /// Of the last turn.
+    now: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claims {
+    WhatIsDue,
+    /// At the end: what is under way is finished, nothing is begun.
+    Nothing,
 }
 
 /// What one step came to.
@@ -83,6 +97,9 @@ impl<S: Store> Deliver<S> {
             looked_at,
             held_until,
             rung,
+            under_way: JoinSet::new(),
+            records: Vec::new(),
+            now: Timestamp::UNIX_EPOCH,
         }
     }
 
@@ -91,35 +108,44 @@ impl<S: Store> Deliver<S> {
         format!("endpoint {name}")
     }
 
-    /// Steps until told to stop. Attempts under way are finished and recorded.
+    /// Turns until told to stop. Attempts under way are finished and recorded.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut committed = self.rung.subscribe();
         self.resume(clock::now()).await;
         let task = Self::task(&self.settings.name);
-        while !stop.is_cancelled() {
+        let mut patience = Duration::from_millis(50);
+        loop {
             committed.mark_unchanged();
             let now = clock::now();
-            let until = match self.step(now).await {
-                Ok(Step::Worked(_)) => {
+            let claims = if stop.is_cancelled() { Claims::Nothing } else { Claims::WhatIsDue };
+            let until = match self.turn(claims, now).await {
+                Ok(until) => {
                     self.board.beat(&task, clock::now());
-                    continue;
-                }
-                Ok(Step::Idle { until }) => {
-                    self.board.beat(&task, clock::now());
+                    patience = Duration::from_millis(50);
                     until
                 }
                 Err(error) => {
                     warn!(endpoint = self.settings.name, %error, "deliveries wait for the store");
                     self.board.trouble(&task, &error.to_string(), now);
-                    clock::plus(now, Duration::from_secs(1))
+                    if stop.is_cancelled() && patience > MOST_PATIENCE {
+                        // The leases will run out and the deliveries repeat, with the same ids.
+                        break;
+                    }
+                    patience = (patience * 2).min(2 * MOST_PATIENCE);
+                    clock::plus(now, patience.min(Duration::from_secs(1)))
                 }
             };
+            if stop.is_cancelled() && self.under_way.is_empty() && self.records.is_empty() {
+                break;
+            }
             let wait = clock::since(clock::now(), until).min(LOOK_AGAIN).max(Duration::from_millis(2));
+            let full = self.under_way.len() >= self.settings.concurrency;
             tokio::select! {
-                () = stop.cancelled() => {}
+                Some(joined) = self.under_way.join_next() => self.take(joined),
+                () = stop.cancelled(), if !stop.is_cancelled() => {}
                 () = clock::sleep(wait) => {}
                 // New work cannot shorten a wait that the endpoint or its limit imposes; then the claim says so again.
-                Ok(()) = committed.changed() => {}
+                Ok(()) = committed.changed(), if !full => {}
             }
         }
         debug!(endpoint = self.settings.name, "deliveries stopped");
@@ -141,57 +167,79 @@ impl<S: Store> Deliver<S> {
 
     /// Claims at most `concurrency` due deliveries, attempts them, records the answers.
     pub async fn step(&mut self, now: Timestamp) -> Result<Step, StoreError> {
-        self.overflow(now).await?;
-        let claimed = self
-            .store
-            .claim_deliveries(Claim {
-                endpoint: self.settings.name.clone(),
-                now,
-                lease_until: clock::plus(now, self.settings.timeout + LEASE_MARGIN),
-                limit: self.settings.concurrency,
-                rate: self.settings.rate,
-            })
-            .await?;
-        if claimed.deliveries.is_empty() {
-            self.copy_to_fallback(now).await?;
-            let until = claimed.next.unwrap_or_else(|| clock::plus(now, LOOK_AGAIN));
+        let until = self.turn(Claims::WhatIsDue, now).await?;
+        let count = self.under_way.len();
+        if count == 0 {
             return Ok(Step::Idle { until });
         }
-        let count = claimed.deliveries.len();
-        let answers = self.attempt(claimed.deliveries).await;
-        let now = clock::now().max(now);
-        let generation = self.generation.borrow().clone();
-        let records: Vec<AttemptRecord> =
-            answers.into_iter().map(|answer| self.record(answer, &generation, now)).collect();
-        let rings = records.iter().any(|record| !record.deliveries.is_empty());
-        self.record_until_kept(records).await;
-        if rings {
-            self.rung.send_replace(());
+        while let Some(joined) = self.under_way.join_next().await {
+            self.take(joined);
         }
+        self.turn(Claims::Nothing, clock::now().max(now)).await?;
         Ok(Step::Worked(count))
     }
 
-    /// All attempts at once; each is bounded by the endpoint's timeout.
-    async fn attempt(&self, leased: Vec<Leased>) -> Vec<Answer> {
-        let mut attempts = JoinSet::new();
-        for leased in leased {
-            let endpoint = self.endpoint.clone();
-            attempts.spawn(async move {
-                let started_at = clock::now();
-                let outcome = endpoint.send(&leased, started_at).await;
-                let took = clock::since(started_at, clock::now());
-                Answer { leased, started_at, took, outcome }
-            });
+    /// One transaction: records the answers that came since the last turn, and claims for the places
+    /// that are free. What is claimed gets under way. Returns when to look again if nothing happens.
+    async fn turn(&mut self, claims: Claims, now: Timestamp) -> Result<Timestamp, StoreError> {
+        self.now = now;
+        while let Some(joined) = self.under_way.try_join_next() {
+            self.take(joined);
         }
-        let mut answers = Vec::new();
-        while let Some(joined) = attempts.join_next().await {
-            match joined {
-                Ok(answer) => answers.push(answer),
-                // Its lease runs out and it is tried again; the store counts such attempts.
-                Err(panic) => warn!(endpoint = self.settings.name, %panic, "an attempt crashed"),
+        let free = self.settings.concurrency.saturating_sub(self.under_way.len());
+        let limit = if claims == Claims::WhatIsDue { free } else { 0 };
+        if limit > 0 {
+            self.overflow(now).await?;
+        } else if self.records.is_empty() {
+            return Ok(clock::plus(now, LOOK_AGAIN));
+        }
+        // Kept until they are stored: an answer is never forgotten.
+        let claim = Claim {
+            endpoint: self.settings.name.clone(),
+            now,
+            lease_until: clock::plus(now, self.settings.timeout + LEASE_MARGIN),
+            limit,
+            rate: self.settings.rate,
+        };
+        let claimed = self.store.turn(self.records.clone(), claim).await?;
+        if self.records.drain(..).any(|record| !record.deliveries.is_empty()) {
+            self.rung.send_replace(());
+        }
+        if claimed.deliveries.is_empty() {
+            if limit > 0 && self.under_way.is_empty() {
+                self.copy_to_fallback(now).await?;
             }
+            return Ok(claimed.next.unwrap_or_else(|| clock::plus(now, LOOK_AGAIN)));
         }
-        answers
+        for leased in claimed.deliveries {
+            self.attempt(leased);
+        }
+        Ok(clock::plus(now, LOOK_AGAIN))
+    }
+
+    /// Each attempt is bounded by the endpoint's timeout.
+    fn attempt(&mut self, leased: Leased) {
+        let endpoint = self.endpoint.clone();
+        self.under_way.spawn(async move {
+            let started_at = clock::now();
+            let outcome = endpoint.send(&leased, started_at).await;
+            let took = clock::since(started_at, clock::now());
+            Answer { leased, started_at, took, outcome }
+        });
+    }
+
+    fn take(&mut self, joined: Result<Answer, tokio::task::JoinError>) {
+        match joined {
+            Ok(answer) => {
+                let generation = self.generation.borrow().clone();
+                // A test moves time on with each step.
+                let now = clock::now().max(self.now);
+                let record = self.record(answer, &generation, now);
+                self.records.push(record);
+            }
+            // Its lease runs out and it is tried again; the store counts such attempts.
+            Err(panic) => warn!(endpoint = self.settings.name, %panic, "an attempt crashed"),
+        }
     }
 
     fn record(&mut self, answer: Answer, generation: &Generation, now: Timestamp) -> AttemptRecord {
@@ -234,22 +282,6 @@ impl<S: Store> Deliver<S> {
             next: step.next,
             hold_endpoint_until: step.hold_until,
             deliveries: step.deliveries,
-        }
-    }
-
-    /// An answer is never forgotten: while the store cannot write, this waits,
-    /// because a repeat of what was delivered is worse than a pause.
-    async fn record_until_kept(&self, records: Vec<AttemptRecord>) {
-        let mut wait = Duration::from_millis(50);
-        while let Err(error) = self.store.record_attempts(records.clone()).await {
-            warn!(endpoint = self.settings.name, %error, "answers wait for the store");
-            self.board.trouble(&Self::task(&self.settings.name), &error.to_string(), clock::now());
-            if wait > Duration::from_secs(10) {
-                // The leases will run out and the deliveries repeat, with the same ids.
-                return;
-            }
-            clock::sleep(wait).await;
-            wait *= 2;
         }
     }
 

@@ -111,11 +111,23 @@ impl Store for Sqlite {
     }
 
     async fn claim_deliveries(&self, claim: Claim) -> Result<Claimed, StoreError> {
-        claim::claim(self.begin().await?, claim).await
+        self.turn(Vec::new(), claim).await
+    }
+
+    async fn turn(&self, answers: Vec<AttemptRecord>, claim: Claim) -> Result<Claimed, StoreError> {
+        let mut tx = self.begin().await?;
+        attempt::record(&mut tx, &answers).await?;
+        let (claimed, changed) = claim::claim(&mut tx, claim).await?;
+        if changed || !answers.is_empty() {
+            tx.commit().await?;
+        }
+        Ok(claimed)
     }
 
     async fn record_attempts(&self, attempts: Vec<AttemptRecord>) -> Result<(), StoreError> {
-        attempt::record(self.begin().await?, attempts).await
+        let mut tx = self.begin().await?;
+        attempt::record(&mut tx, &attempts).await?;
+        Ok(tx.commit().await?)
     }
 
     async fn release_expired(&self, now: Timestamp) -> Result<u64, StoreError> {

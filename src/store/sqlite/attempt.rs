@@ -17,11 +17,80 @@ const LOST_LEASES: i64 = 20;
 /// No lease is longer, so one that seems to be was written before the clock was stepped back.
 const LONGEST_LEASE: i64 = 3600 * 1_000_000;
 
-pub(super) async fn record(mut tx: Transaction, attempts: Vec<AttemptRecord>) -> Result<(), StoreError> {
-    for attempt in &attempts {
-        record_one(&mut tx, attempt).await?;
+pub(super) async fn record(tx: &mut SqliteConnection, attempts: &[AttemptRecord]) -> Result<(), StoreError> {
+    let plain = |attempt: &AttemptRecord| attempt.next == Next::Delivered && attempt.deliveries.is_empty();
+    let one_endpoint = attempts.windows(2).all(|two| two[0].endpoint == two[1].endpoint);
+    match attempts.first() {
+        Some(first) if one_endpoint && attempts.iter().all(plain) => all_delivered(tx, &first.endpoint, attempts).await,
+        _ => {
+            for attempt in attempts {
+                record_one(tx, attempt).await?;
+            }
+            Ok(())
+        }
     }
-    Ok(tx.commit().await?)
+}
+
+/// The common case, in three statements however many there are.
+async fn all_delivered(
+    tx: &mut SqliteConnection,
+    endpoint: &str,
+    attempts: &[AttemptRecord],
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = attempts
+        .iter()
+        .map(|attempt| {
+            let ended = clock::plus(attempt.started_at, attempt.took);
+            let receipt = receipt(attempt);
+            json!([
+                attempt.delivery,
+                attempt.token,
+                attempt.attempt,
+                micros(attempt.started_at),
+                i64::try_from(attempt.took.as_micros()).unwrap_or(i64::MAX),
+                attempt.outcome.as_str(),
+                attempt.outcome.reason(),
+                micros(ended),
+                receipt
+            ])
+        })
+        .collect();
+    let rows = json!(rows).to_string();
+    sqlx::query(
+        "INSERT INTO attempts (delivery, token, attempt, started_at, took, outcome, reason) \
+         SELECT seq, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 \
+         FROM json_each(?1) CROSS JOIN deliveries ON deliveries.id = value ->> 0",
+    )
+    .bind(&rows)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query(
+        "UPDATE deliveries SET state = 'delivered', lost = 0, lease_until = NULL, finished_at = one.value ->> 7, \
+         folded_into = NULL, last_reason = NULL, receipt = coalesce(one.value ->> 8, receipt) \
+         FROM json_each(?1) AS one WHERE deliveries.id = one.value ->> 0 AND state <> 'delivered'",
+    )
+    .bind(&rows)
+    .execute(&mut *tx)
+    .await?;
+    let newest = attempts.iter().map(|attempt| micros(attempt.started_at)).max().unwrap_or(0);
+    write_success(tx, endpoint, newest).await
+}
+
+/// A hold asked for while an attempt was under way stays: the endpoint's newer word is to wait.
+async fn write_success(tx: &mut SqliteConnection, endpoint: &str, started_at: i64) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO endpoints (endpoint) VALUES (?1) ON CONFLICT (endpoint) DO UPDATE SET failures = 0, \
+         last_reason = NULL, hold_until = CASE WHEN held_at > ?2 THEN hold_until END",
+    )
+    .bind(endpoint)
+    .bind(started_at)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+fn receipt(attempt: &AttemptRecord) -> Option<&str> {
+    if let Outcome::Delivered { receipt, .. } = &attempt.outcome { receipt.as_deref() } else { None }
 }
 
 async fn record_one(tx: &mut SqliteConnection, attempt: &AttemptRecord) -> Result<(), StoreError> {
@@ -61,14 +130,13 @@ async fn append(tx: &mut SqliteConnection, attempt: &AttemptRecord) -> Result<()
 
 /// What was received was received, whoever holds the lease now.
 async fn delivered(tx: &mut SqliteConnection, attempt: &AttemptRecord, ended: Timestamp) -> Result<bool, StoreError> {
-    let receipt = if let Outcome::Delivered { receipt, .. } = &attempt.outcome { receipt.as_deref() } else { None };
     let changed = sqlx::query(
         "UPDATE deliveries SET state = 'delivered', lost = 0, lease_until = NULL, finished_at = ?2, \
          folded_into = NULL, last_reason = NULL, receipt = coalesce(?3, receipt) WHERE id = ?1 AND state <> 'delivered'",
     )
     .bind(&attempt.delivery)
     .bind(micros(ended))
-    .bind(receipt)
+    .bind(receipt(attempt))
     .execute(tx)
     .await?;
     Ok(changed.rows_affected() == 1)
@@ -104,16 +172,7 @@ async fn write_endpoint(
     counted: bool,
 ) -> Result<(), StoreError> {
     if attempt.next == Next::Delivered {
-        // A hold asked for while this attempt was under way stays: the endpoint's
-        // newer word is to wait.
-        sqlx::query(
-            "INSERT INTO endpoints (endpoint) VALUES (?1) ON CONFLICT (endpoint) DO UPDATE SET failures = 0, \
-             last_reason = NULL, hold_until = CASE WHEN held_at > ?2 THEN hold_until END",
-        )
-        .bind(&attempt.endpoint)
-        .bind(micros(attempt.started_at))
-        .execute(&mut *tx)
-        .await?;
+        write_success(tx, &attempt.endpoint, micros(attempt.started_at)).await?;
     } else if counted {
         sqlx::query(
             "INSERT INTO endpoints (endpoint, failures, last_reason) VALUES (?1, 1, ?2) \

@@ -1,8 +1,11 @@
 //! T2: leases due deliveries of one endpoint within its rate.
 
+use std::collections::BTreeMap;
+
+use serde_json::json;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{ABSURD, Transaction, micros, moment, row};
+use super::{ABSURD, micros, moment, row};
 use crate::{
     delivery::{Delivery, Leased},
     store::{
@@ -11,7 +14,11 @@ use crate::{
     },
 };
 
-pub(super) async fn claim(mut tx: Transaction, claim: Claim) -> Result<Claimed, StoreError> {
+/// Returns what was leased, and whether anything was written.
+pub(super) async fn claim(tx: &mut SqliteConnection, claim: Claim) -> Result<(Claimed, bool), StoreError> {
+    if claim.limit == 0 {
+        return Ok((Claimed::default(), false));
+    }
     let now = micros(claim.now);
     let endpoint =
         sqlx::query_as::<_, (Option<i64>, Option<i64>)>("SELECT hold_until, tat FROM endpoints WHERE endpoint = ?1")
@@ -25,31 +32,33 @@ pub(super) async fn claim(mut tx: Transaction, claim: Claim) -> Result<Claimed, 
     let free = permits.map_or(u64::MAX, |permits| permits.free);
     let room = i64::try_from(free.min(claim.limit as u64)).unwrap_or(i64::MAX);
     if hold.is_some() || room == 0 {
-        let next = next(&mut tx, &claim, hold, permits, now).await?;
-        return Ok(Claimed { deliveries: Vec::new(), next });
+        let next = next(tx, &claim, hold, permits, now).await?;
+        return Ok((Claimed { deliveries: Vec::new(), next }, false));
     }
 
-    let rows = due(&mut tx, &claim, now, room).await?;
+    let rows = due(tx, &claim, now, room).await?;
     let mut claimed = Claimed::default();
-    let mut damaged = false;
+    let mut whole = BTreeMap::new();
     for row in &rows {
         match row::delivery(row) {
-            Ok(delivery) => {
-                let (token, attempt, since) = lease(&mut tx, row.try_get("seq")?, micros(claim.lease_until)).await?;
-                let (lease_until, owed_since) = (claim.lease_until, moment(since));
-                let thread_receipt = thread_receipt(&mut tx, &delivery).await?;
-                let leased = Leased { delivery, token, attempt, lease_until, owed_since, thread_receipt };
-                claimed.deliveries.push(leased);
-            }
-            Err(StoreError::Damaged { reason }) => {
-                bury_damaged(&mut tx, row, &reason, now).await?;
-                damaged = true;
-            }
+            Ok(delivery) => drop(whole.insert(row.try_get::<i64, _>("seq")?, delivery)),
+            Err(StoreError::Damaged { reason }) => bury_damaged(tx, row, &reason, now).await?,
             Err(error) => return Err(error),
         }
     }
+    let damaged = whole.len() < rows.len();
+    let mut leases = lease(tx, whole.keys().copied().collect(), micros(claim.lease_until)).await?;
+    for row in &rows {
+        let seq: i64 = row.try_get("seq")?;
+        let (Some(delivery), Some((token, attempt, since))) = (whole.remove(&seq), leases.remove(&seq)) else {
+            continue;
+        };
+        let thread_receipt = thread_receipt(tx, &delivery).await?;
+        let (lease_until, owed_since) = (claim.lease_until, moment(since));
+        claimed.deliveries.push(Leased { delivery, token, attempt, lease_until, owed_since, thread_receipt });
+    }
     if claimed.deliveries.is_empty() {
-        claimed.next = if damaged { Some(claim.now) } else { next(&mut tx, &claim, None, permits, now).await? };
+        claimed.next = if damaged { Some(claim.now) } else { next(tx, &claim, None, permits, now).await? };
     } else if let Some(permits) = permits {
         let tat = permits.after(claimed.deliveries.len() as u64);
         sqlx::query(
@@ -60,10 +69,8 @@ pub(super) async fn claim(mut tx: Transaction, claim: Claim) -> Result<Claimed, 
         .execute(&mut *tx)
         .await?;
     }
-    if damaged || !claimed.deliveries.is_empty() {
-        tx.commit().await?;
-    }
-    Ok(claimed)
+    let changed = damaged || !claimed.deliveries.is_empty();
+    Ok((claimed, changed))
 }
 
 /// Ready rows in order; `severity` puts the critical lane first.
@@ -82,16 +89,25 @@ async fn due(tx: &mut SqliteConnection, claim: &Claim, now: i64, limit: i64) -> 
         .await?)
 }
 
-/// The attempt is counted now: a delivery that kills the process must not be tried for ever.
-async fn lease(tx: &mut SqliteConnection, seq: i64, until: i64) -> Result<(i64, u32, i64), StoreError> {
-    Ok(sqlx::query_as(
+/// Token, attempt and since when it is owed, by row. The attempt is counted now: a delivery that
+/// kills the process must not be tried for ever.
+async fn lease(
+    tx: &mut SqliteConnection,
+    rows: Vec<i64>,
+    until: i64,
+) -> Result<BTreeMap<i64, (i64, u32, i64)>, StoreError> {
+    if rows.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let leased: Vec<(i64, i64, u32, i64)> = sqlx::query_as(
         "UPDATE deliveries SET state = 'leased', token = token + 1, attempts = attempts + 1, lease_until = ?2 \
-         WHERE seq = ?1 RETURNING token, attempts, owed_since",
+         WHERE seq IN (SELECT value FROM json_each(?1)) RETURNING seq, token, attempts, owed_since",
     )
-    .bind(seq)
+    .bind(json!(rows).to_string())
     .bind(until)
-    .fetch_one(tx)
-    .await?)
+    .fetch_all(tx)
+    .await?;
+    Ok(leased.into_iter().map(|(seq, token, attempts, since)| (seq, (token, attempts, since))).collect())
 }
 
 /// What was said when the message was delivered below which this one belongs.

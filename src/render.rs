@@ -21,6 +21,8 @@ pub use link::Links;
 pub enum Format {
     /// Slack Block Kit JSON for an incoming webhook.
     Slack,
+    /// The parts of a Slack bot's conversation.
+    SlackBot,
     /// A whole RFC 5322 message, headers included.
     Email(Letterhead),
     /// Tracebell's own versioned JSON.
@@ -69,6 +71,7 @@ impl Address {
 pub fn body(letter: &Letter<'_>) -> Vec<u8> {
     match &letter.address.format {
         Format::Slack => slack::body(letter),
+        Format::SlackBot => slack::bot::body(letter),
         Format::Email(letterhead) => email::body(letterhead, letter),
         Format::Webhook => webhook::body(letter),
     }

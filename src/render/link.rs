@@ -88,6 +88,10 @@ pub struct Link {
 const LONGEST: usize = 2000;
 const HOST: usize = 100;
 
+/// Labels of links to our own pages, which formats may show in ways of their own.
+pub const BECAME: &str = "What became of it";
+pub const SILENCE: &str = "Silence this";
+
 /// All links of a message, in the order in which they are shown: what to do, the thing itself,
 /// what became of it, and how to hear no more of it.
 pub fn links(letter: &Letter<'_>) -> Vec<Link> {
@@ -96,7 +100,7 @@ pub fn links(letter: &Letter<'_>) -> Vec<Link> {
         [Link::runbook(notification), Link::console(notification)].into_iter().flatten().collect();
     if let (Some(pages), Some(alert)) = (&address.links, &notification.alert) {
         let now = notification.created_at;
-        let own = [("What became of it", pages.view(&alert.id, now)), ("Silence this", pages.silence(&alert.id, now))];
+        let own = [(BECAME, pages.view(&alert.id, now)), (SILENCE, pages.silence(&alert.id, now))];
         links.extend(own.into_iter().filter_map(|(label, url)| Link::own(label, &url)));
     }
     links

@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 
-from slack_sdk.models.blocks import Block, ContextBlock, RichTextBlock
+from slack_sdk.models.blocks import ActionsBlock, Block, ButtonElement, ContextBlock, RichTextBlock
 from slack_sdk.models.blocks.basic_components import PlainTextObject
 from slack_sdk.models.blocks.block_elements import (
     RichTextElementParts as Parts,
@@ -35,6 +35,22 @@ def require(condition, problem):
         problems.append(problem)
 
 
+def length(text):
+    """In UTF-16, as JavaScript counts: never less than any other count."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def button(element):
+    require(element["type"] == "button", f"unexpected {element['type']} among the actions")
+    require(set(element) == {"type", "action_id", "text", "url"}, f"keys of a button are {sorted(element)}")
+    require(len(element["url"]) <= 3000 and len(element["text"]["text"]) <= 75, "a button is too long")
+    require(len(element["action_id"]) <= 255, "an action's id is too long")
+    require(element["text"] == dict(element["text"], type="plain_text", emoji=False), "a button's text is parsed")
+    ButtonElement(**{key: value for key, value in element.items() if key != "type"}).to_dict()
+    seen["links"].append(element["url"])
+    seen["text"] += element["text"]["text"]
+
+
 def inline(element):
     kind = element["type"]
     require(kind in INLINE, f"unexpected inline element {kind}")
@@ -44,14 +60,14 @@ def inline(element):
         arguments["style"] = Parts.TextStyle(**style)
     INLINE[kind](**arguments).to_dict()
     if kind == "text":
-        require(0 < len(element["text"]) <= 3000, "text is empty or too long")
+        require(0 < length(element["text"]) <= 3000, "text is empty or too long")
         seen["text"] += element["text"]
     if kind == "link":
         seen["links"].append(element["url"])
         seen["text"] += element["text"]
     if kind == "emoji":
         seen["emoji"].append(element["name"])
-    return len(element.get("text", ""))
+    return length(element.get("text", ""))
 
 
 def rich(element):
@@ -78,14 +94,20 @@ def payload(body):
     require(body["unfurl_links"] is False and body["unfurl_media"] is False, "links unfold")
     require(body["link_names"] is False, "names become mentions")
     require(0 < len(body["blocks"]) <= 50, f"{len(body['blocks'])} blocks")
+    whole = 0
     for block in body["blocks"]:
         parsed = Block.parse(block)
-        require(isinstance(parsed, (RichTextBlock, ContextBlock)), f"unexpected block {block['type']}")
+        require(isinstance(parsed, (RichTextBlock, ContextBlock, ActionsBlock)), f"unexpected block {block['type']}")
         parsed.to_dict()
         seen["text"] += "\n"
         if isinstance(parsed, RichTextBlock):
             total = sum(rich(element) for element in block["elements"])
-            require(0 < total <= 4000, f"a block of {total} characters")
+            require(0 < total <= 3000, f"a block of {total} characters")
+            whole += total
+        elif isinstance(parsed, ActionsBlock):
+            require(0 < len(block["elements"]) <= 25, "too many actions")
+            for element in block["elements"]:
+                button(element)
         else:
             require(0 < len(block["elements"]) <= 10, "context elements")
             for element in block["elements"]:
@@ -93,6 +115,8 @@ def payload(body):
                 PlainTextObject(text=element["text"], emoji=element["emoji"]).to_dict()
                 require(0 < len(element["text"]) <= 2000, "context text")
                 seen["text"] += element["text"]
+    require(whole <= 13000, f"all blocks hold {whole} characters")
+    require(len(json.dumps(body)) < 100_000, "the payload is too large")
 
 
 for line in sys.stdin:

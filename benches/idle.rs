@@ -97,7 +97,7 @@ fn write_configuration(folder: &Path, url: &str) {
          user_domain_name: OTC00000000001000000001, project_name: eu-de }}\n    region_name: eu-de\n"
     );
     let config = "sources:\n  prod: { cts: { cloud: otc, poll_every: 5s } }\n\
-        endpoints:\n  soar: { webhook: { url: \"http://127.0.0.1:9/hook\" } }\n  chat: { slack: { webhook_url: { file: url } } }\n\
+        endpoints:\n  soar: { webhook: { url: \"http://127.0.0.1:9/hook\" } }\n  chat: { slack: { webhook_url: { file: url } } }\noutbound: { allow: [127.0.0.0/8] }\n\
         topics:\n  security: [ { endpoint: soar }, { endpoint: chat } ]\n  default: [ { endpoint: soar } ]\n\
         http: { listen: \"127.0.0.1:0\" }\n";
     fs::create_dir(folder.join("rules")).expect("a folder");

@@ -16,6 +16,7 @@ use crate::{
 pub mod answer;
 pub mod client;
 pub mod email;
+pub mod guard;
 pub mod slack;
 pub mod webhook;
 

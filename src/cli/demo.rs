@@ -2,7 +2,7 @@
 //! scenario, the bridge with the shipped rules, and an inbox that shows what
 //! recipients see. Needs no network, no account and no configuration.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::sync::mpsc;
@@ -163,12 +163,14 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
         ("mail", KindSettings::Email(email)),
         ("webhook", KindSettings::Webhook(webhook)),
     ];
+    let outbound = Arc::new(endpoint::client::Outbound::loopback());
     let endpoints: BTreeMap<String, endpoint::Settings> = kinds
         .into_iter()
         .map(|(name, kind)| {
             let settings = endpoint::Settings {
                 timeout: Duration::from_secs(5),
                 give_up_after: Duration::from_secs(3600),
+                outbound: outbound.clone(),
                 ..endpoint::Settings::new(name, kind)
             };
             (name.to_owned(), settings)

@@ -37,6 +37,7 @@ pub const CLASSES: &[&str] = &[
     "smtp_auth",
     "smtp_starttls",
     "smtp_unable",
+    "forbidden",
     "timeout",
     "connect",
     "dns",
@@ -66,7 +67,7 @@ pub fn class(outcome: &Outcome) -> String {
 /// A reason for people: without the class that metrics count it under, and without the system's error number.
 pub fn in_words(reason: &str) -> &str {
     let told = match reason.split_once(": ") {
-        Some((class, rest)) if class.starts_with("http_") || class == "timeout" => rest,
+        Some((class, rest)) if class.starts_with("http_") || matches!(class, "timeout" | "forbidden") => rest,
         _ => reason,
     };
     told.rsplit_once(" (os error ").filter(|(_, number)| number.ends_with(')')).map_or(told, |(head, _)| head)

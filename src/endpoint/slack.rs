@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use reqwest::{
-    Client, Method, Url,
+    Method, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 
-use super::{InvalidEndpoint, answer, client};
+use super::{
+    InvalidEndpoint, answer,
+    client::{self, Client},
+};
 use crate::{
     clock::Timestamp,
     delivery::{Delivery, Outcome},
@@ -28,7 +31,8 @@ pub struct Slack {
 
 impl Slack {
     pub fn new(endpoint: &super::Settings, settings: &Settings) -> Result<Self, InvalidEndpoint> {
-        let url = client::url("webhook_url", &settings.webhook_url).map_err(|reason| endpoint.invalid(reason))?;
+        let url = client::url("webhook_url", &settings.webhook_url, &endpoint.outbound)
+            .map_err(|reason| endpoint.invalid(reason))?;
         let client =
             client::new(&endpoint.outbound, &client::Tls::default()).map_err(|reason| endpoint.invalid(reason))?;
         Ok(Self { client, url, timeout: endpoint.timeout })

@@ -8,12 +8,15 @@ use base64::{
 };
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{
-    Client, Method, Url,
+    Method, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use sha2::Sha256;
 
-use super::{InvalidEndpoint, answer, client};
+use super::{
+    InvalidEndpoint, answer,
+    client::{self, Client},
+};
 use crate::{
     clock::Timestamp,
     delivery::{Delivery, Outcome},
@@ -65,7 +68,7 @@ const OWN_HEADERS: &[&str] = &[
 impl Webhook {
     pub fn new(endpoint: &super::Settings, settings: &Settings) -> Result<Self, InvalidEndpoint> {
         let invalid = |reason| endpoint.invalid(reason);
-        let url = client::url("url", &settings.url).map_err(invalid)?;
+        let url = client::url("url", &settings.url, &endpoint.outbound).map_err(invalid)?;
         let signer = settings.signing_secret.as_ref().map(signer).transpose().map_err(invalid)?;
         let headers = headers(&settings.headers).map_err(invalid)?;
         let client = client::new(&endpoint.outbound, &client::Tls::default()).map_err(invalid)?;

@@ -112,7 +112,8 @@ fn who_hears_nothing_is_told() {
     let config = |topics: &str| {
         format!(
             "sources:\n  prod: {{ cts: {{ cloud: otc }} }}\nendpoints:\n  soar: {{ webhook: {{ url: \"http://127.0.0.1:9/hook\" }} }}\n\
-             notices: ops\ntopics:\n  ops: [ {{ endpoint: soar }} ]\n  default: [ {{ endpoint: soar }} ]\n{topics}"
+             notices: ops\ntopics:\n  ops: [ {{ endpoint: soar }} ]\n  default: [ {{ endpoint: soar }} ]\n{topics}\
+             outbound: {{ allow: [127.0.0.0/8] }}\n"
         )
     };
     let rule = |rest: &str| {

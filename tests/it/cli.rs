@@ -5,7 +5,8 @@ use crate::world::{Bridge, tracebell};
 const CONFIG: &str = "sources:\n  prod: { cts: { cloud: otc } }\n\
     endpoints:\n  soar: { webhook: { url: \"http://127.0.0.1:9/hook\" } }\n\
     topics:\n  security: [ { endpoint: soar } ]\n\
-    http: { listen: \"127.0.0.1:0\" }\n";
+    http: { listen: \"127.0.0.1:0\" }\n\
+    outbound: { allow: [127.0.0.0/8] }\n";
 
 const RULES: &str = "rules:\n  - id: any-deletion\n    title: \"{{ actor.name }} deleted something\"\n    severity: high\n    \
     match: { operation: \"delete*\" }\n    topics: [security]\n    cases:\n      - fires: { operation: deleteUser }\n      - silent: { operation: createUser }\n";

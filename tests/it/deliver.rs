@@ -21,7 +21,7 @@ use tracebell::{
     clock::{self, Timestamp},
     deliver::{Deliver, Step},
     delivery::{Cause, Rate, State as Standing},
-    endpoint::{Endpoint, KindSettings, Settings, webhook},
+    endpoint::{Endpoint, KindSettings, Settings, client::Outbound, webhook},
     generation::Generation,
     health::Board,
     metrics::Metrics,
@@ -72,11 +72,13 @@ impl Scene {
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/{path}", post(take)).with_state(receiver.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
+        let outbound = Arc::new(Outbound::loopback());
         let settings = |name: &'static str, fallback: Option<&str>, rate| {
             let url = Secret::new(format!("http://{address}/{name}"));
             let kind = KindSettings::Webhook(webhook::Settings::new(url));
             let (fallback, timeout) = (fallback.map(str::to_owned), Duration::from_secs(5));
-            let settings = Settings { rate, fallback, timeout, ..Settings::new(name, kind) };
+            let settings =
+                Settings { rate, fallback, timeout, outbound: outbound.clone(), ..Settings::new(name, kind) };
             (name, settings)
         };
         let settings = BTreeMap::from([settings("soar", Some("spare"), rate), settings("spare", None, None)]);

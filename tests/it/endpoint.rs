@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -12,7 +12,7 @@ use tokio::{
 use tracebell::{
     clock,
     delivery::{Cause, Delivery, Leased, Outcome},
-    endpoint::{Endpoint, KindSettings, Settings, answer, email, slack, webhook},
+    endpoint::{Endpoint, KindSettings, Settings, answer, client, email, slack, webhook},
     notification::Notification,
     render::{self, Address, Format, Letter, Letterhead},
     secret::Secret,
@@ -51,7 +51,7 @@ fn tried(delivery: &Delivery, attempt: u32) -> Leased {
 }
 
 fn settings(kind: KindSettings) -> Settings {
-    Settings::new("here", kind)
+    Settings { outbound: Arc::new(client::Outbound::loopback()), ..Settings::new("here", kind) }
 }
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

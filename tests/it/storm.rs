@@ -114,7 +114,8 @@ async fn storm(limit: &str) -> (Channel, tracebell::store::SubscriptionAccount) 
         "sources:\n  prod: {{ cts: {{ cloud: otc, poll_every: 1s, overlap: 30m }} }}\n\
          endpoints:\n  chat: {{ {limit}slack: {{ webhook_url: {{ file: url }} }} }}\n\
          topics:\n  security: [ {{ endpoint: chat }} ]\n\
-         http: {{ listen: \"127.0.0.1:0\" }}\n"
+         http: {{ listen: \"127.0.0.1:0\" }}\n\
+         outbound: {{ allow: [127.0.0.0/8] }}\n"
     );
     let mut bridge = Bridge::new(&cloud.url(), &config, RULES);
     world::write(&bridge.path("url"), &url);

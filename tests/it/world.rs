@@ -162,7 +162,8 @@ pub fn config(endpoint: &str, url: &str) -> String {
         "sources:\n  prod: {{ cts: {{ cloud: otc, poll_every: 1s }} }}\n\
          endpoints:\n  {endpoint}: {{ webhook: {{ url: \"{url}\" }} }}\n\
          topics:\n  security: [ {{ endpoint: {endpoint} }} ]\n\
-         http: {{ listen: \"127.0.0.1:0\" }}\n"
+         http: {{ listen: \"127.0.0.1:0\" }}\n\
+         outbound: {{ allow: [127.0.0.0/8] }}\n"
     )
 }
 

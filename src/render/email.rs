@@ -125,7 +125,7 @@ fn text(letter: &Letter<'_>) -> String {
     if let Some(why) = facts::why(notification) {
         text += &format!("\n{why}\n");
     }
-    let facts = facts::facts(notification);
+    let facts = facts::facts(notification, &letter.address.zone);
     let width = facts.iter().map(|fact| fact.label.len()).max().unwrap_or(0);
     for (at, Fact { label, value }) in facts.iter().enumerate() {
         text += if at == 0 { "\n" } else { "" };
@@ -185,7 +185,7 @@ fn html(letter: &Letter<'_>) -> Option<String> {
         ink,
         count: count(notification),
         why: facts::why(notification),
-        facts: facts::facts(notification),
+        facts: facts::facts(notification, &letter.address.zone),
         listings: facts::listings(notification),
         links: link::links(letter).into_iter().map(link).collect(),
         references: facts::references(notification, id),

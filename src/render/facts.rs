@@ -1,11 +1,25 @@
 //! What every format tells: who, what, where, when, in words.
+//!
+//! All of it is inert text. Its order is the reader's: what happened, how bad, what to do, then the
+//! details, then the names by which to find it again.
+
+use jiff::tz::TimeZone;
 
 use crate::{
-    clock::{self, Timestamp, in_words},
-    notification::{AlertFacts, Notification},
+    clock::{self, in_words},
+    notification::{Kind, Notification},
     render::{inert, link::Link},
-    trace::{ActorKind, Origin, Outcome, Trace},
+    trace::Trace,
 };
+
+pub mod chart;
+mod gathered;
+mod sentence;
+mod time;
+mod trace;
+
+pub use gathered::total;
+pub use time::{when, when_in};
 
 /// One line of a table: a label and harmless text, never empty.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -28,9 +42,25 @@ const TITLE: usize = 200;
 const PARAGRAPH: usize = 1500;
 const LINES: usize = 20;
 
-/// The sentence that comes first.
+/// The sentence that comes first: the author's, or one made from the trace where that says nothing.
 pub fn title(notification: &Notification) -> String {
-    inert::line(&notification.title, TITLE)
+    titled(notification, TITLE)
+}
+
+fn titled(notification: &Notification, room: usize) -> String {
+    let written = inert::line(notification.title.trim(), room);
+    // A template writes `-` for a field that the trace does not have.
+    let says_nothing = written.starts_with("- ") || written.chars().all(|c| c == '-' || c.is_whitespace());
+    if says_nothing { inert::cut(&made(notification), room) } else { written }
+}
+
+fn made(notification: &Notification) -> String {
+    match (trace_of(notification), notification.kind) {
+        (Some(trace), _) => sentence::sentence(trace),
+        (None, Kind::Notice) => "A notice from Tracebell".to_owned(),
+        (None, Kind::Test) => "A test from Tracebell".to_owned(),
+        (None, _) => total(notification).unwrap_or_else(|| "An alert from Tracebell".to_owned()),
+    }
 }
 
 /// That the alert got worse, from what to what, and what did it.
@@ -40,9 +70,8 @@ pub fn worse(notification: &Notification) -> Option<String> {
         (was, now) if was == now => String::new(),
         (was, now) => format!(", {was} before and {now} now"),
     };
-    let trace = &worse.trace;
-    let by = inert::line(trace.actor_label(), NAME);
-    Some(format!("This alert got worse{severity}: {}, by {by}", what(trace)))
+    let by = inert::line(worse.trace.actor_label(), NAME);
+    Some(format!("This alert got worse{severity}: {}, by {by}", trace::what(&worse.trace)))
 }
 
 /// How often and for how long, if the alert took more than one match.
@@ -58,37 +87,49 @@ pub fn repeats(notification: &Notification) -> Option<String> {
 /// `[critical, was medium] ...` when it got worse.
 pub fn headline(notification: &Notification) -> String {
     let tail = repeats(notification).map(|words| format!(" ({words})")).unwrap_or_default();
+    headed(notification, &tail)
+}
+
+/// As [`headline`], with `tail` in place of how often.
+pub fn headed(notification: &Notification, tail: &str) -> String {
+    let severity = notification.severity;
     let head = match &notification.worse {
-        None => format!("[{}] ", notification.severity),
-        Some(worse) if worse.was == notification.severity => format!("[{}, got worse] ", notification.severity),
-        Some(worse) => format!("[{}, was {}] ", notification.severity, worse.was),
+        None if notification.kind == Kind::Late => format!("[{severity}, late] "),
+        None => format!("[{severity}] "),
+        Some(worse) if worse.was == severity => format!("[{severity}, got worse] "),
+        Some(worse) => format!("[{severity}, was {}] ", worse.was),
     };
     let room = TITLE.saturating_sub(head.len() + tail.len());
-    format!("{head}{}{tail}", inert::line(&notification.title, room))
+    format!("{head}{}{tail}", titled(notification, room))
 }
 
 /// Who did what to which resource, from where and when: of the trace that made it worse, if one did,
 /// else of the one that opened the alert. How often is said by [`repeats`].
-pub fn facts(notification: &Notification) -> Vec<Fact> {
+pub fn facts(notification: &Notification, zone: &TimeZone) -> Vec<Fact> {
     let mut facts = Vec::new();
-    if let Some(alert) = &notification.alert {
-        let trace = notification.worse.as_ref().map_or(&alert.trace, |worse| &worse.trace);
-        add(&mut facts, "Who", who(trace));
-        add(&mut facts, "What", what(trace));
-        add(&mut facts, "Resource", resource(trace));
-        add(&mut facts, "From", from(trace));
-        add(&mut facts, "Project", project(trace));
-        if alert.count > 1 {
-            let first = alert.first_time.unwrap_or(alert.trace.time);
-            add(&mut facts, "First", when(first));
-            add(&mut facts, "Newest", when(clock::plus(first, alert.span)));
-            add(&mut facts, "Grouped by", key(alert));
-        } else {
-            add(&mut facts, "When", when(trace.time));
-        }
-    }
     if Link::runbook(notification).is_none() {
         add(&mut facts, "What to do", notification.runbook.clone().unwrap_or_default());
+    }
+    if let (Some(alert), Some(trace)) = (&notification.alert, trace_of(notification)) {
+        add(&mut facts, "Who", trace::who(trace));
+        add(&mut facts, "What", trace::what(trace));
+        add(&mut facts, "Resource", trace::resource(trace));
+        add(&mut facts, "From", trace::from(trace));
+        add(&mut facts, "Project", trace::project(trace));
+        if alert.count > 1 {
+            let first = alert.first_time.unwrap_or(alert.trace.time);
+            add(&mut facts, "First", when_in(first, zone));
+            add(&mut facts, "Newest", when_in(clock::plus(first, alert.span), zone));
+            add(&mut facts, "Grouped by", trace::key(alert));
+        } else {
+            add(&mut facts, "When", when_in(trace.time, zone));
+        }
+        add(&mut facts, "Late", late(notification, trace).unwrap_or_default());
+    }
+    if let Some(gathered) = &notification.gathered {
+        for (label, time) in [("First", gathered.first), ("Newest", gathered.last)] {
+            add(&mut facts, label, time.map(|time| when_in(time, zone)).unwrap_or_default());
+        }
     }
     facts
 }
@@ -101,8 +142,7 @@ pub fn references(notification: &Notification, delivery: &str) -> Vec<Fact> {
     }
     add(&mut facts, "Severity", notification.severity.to_string());
     add(&mut facts, "Source", notification.source.clone());
-    if let Some(alert) = &notification.alert {
-        let trace = notification.worse.as_ref().map_or(&alert.trace, |worse| &worse.trace);
+    if let (Some(alert), Some(trace)) = (&notification.alert, trace_of(notification)) {
         add(&mut facts, "Trace", trace.id.clone());
         add(&mut facts, "Alert", alert.id.clone());
     } else {
@@ -118,50 +158,41 @@ pub fn why(notification: &Notification) -> Option<String> {
     (!why.trim().is_empty()).then(|| why.trim().to_owned())
 }
 
-/// The lines of a notice and the parts of an overflow summary.
+/// What made the rule match, what the past says, the lines of a notice, the parts of one message in
+/// place of many.
 pub fn listings(notification: &Notification) -> Vec<Listing> {
-    let mut listings = Vec::new();
-    if !notification.lines.is_empty() {
-        let mut lines: Vec<_> =
-            notification.lines.iter().take(LINES).map(|line| inert::line(line, 2 * VALUE)).collect();
-        lines.extend(more(notification.lines.len() as u64, lines.len() as u64));
-        listings.push(Listing { heading: "", lines });
-    }
-    if let Some(gathered) = &notification.gathered {
-        let total = gathered.total;
-        listings.push(counted("By rule", &gathered.by_rule, total));
-        listings.push(counted("By actor", &gathered.by_actor, total));
-        let mut lines: Vec<_> = gathered.titles.iter().take(LINES).map(|title| inert::line(title, TITLE)).collect();
-        lines.extend(more(total, lines.len() as u64));
-        listings.push(Listing { heading: "The first", lines });
-    }
+    let evidence = notification.evidence.iter().map(|evidence| format!("{}: {}", evidence.field, evidence.value));
+    let mut listings = vec![
+        listed("Why it fired", evidence),
+        listed("Worth knowing", notification.context.iter().cloned()),
+        listed("", notification.lines.iter().cloned()),
+    ];
+    listings.extend(gathered::listings(notification));
     listings.retain(|listing| !listing.lines.is_empty());
     listings
 }
 
-/// `Alerts` and its number for an overflow summary.
-pub fn total(notification: &Notification) -> Option<String> {
-    let total = notification.gathered.as_ref()?.total;
-    Some(format!(
-        "{total} {} told in this one notification",
-        if total == 1 { "alert or repeat" } else { "alerts and repeats" }
-    ))
-}
-
-/// `2026-01-15 08:30:00 UTC`
-pub fn when(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-fn counted(heading: &'static str, counts: &[(String, u64)], total: u64) -> Listing {
-    let shown = &counts[..counts.len().min(LINES / 2)];
-    let mut lines: Vec<_> =
-        shown.iter().map(|(name, count)| format!("{count} × {}", inert::line(name, NAME))).collect();
-    if !lines.is_empty() {
-        let told = shown.iter().fold(0u64, |sum, (_, count)| sum.saturating_add(*count));
-        lines.extend(more(total, told));
-    }
+fn listed(heading: &'static str, all: impl ExactSizeIterator<Item = String>) -> Listing {
+    let total = all.len() as u64;
+    let mut lines: Vec<_> = all.take(LINES).map(|line| inert::line(&line, 2 * VALUE)).collect();
+    lines.extend(more(total, lines.len() as u64));
     Listing { heading, lines }
+}
+
+/// That it is told long after it happened, and whose doing that was.
+fn late(notification: &Notification, trace: &Trace) -> Option<String> {
+    let seen = in_words(clock::since(trace.time, notification.created_at));
+    let recorded = clock::since(trace.time, trace.record_time);
+    (notification.kind == Kind::Late).then(|| match recorded.as_secs() {
+        0..60 => format!("seen {seen} after it happened, though the cloud recorded it at once"),
+        _ => format!("seen {seen} after it happened; the cloud recorded it {} late", in_words(recorded)),
+    })
+}
+
+/// The trace to tell of.
+fn trace_of(notification: &Notification) -> Option<&Trace> {
+    let opening = notification.alert.as_ref().map(|alert| &alert.trace);
+    notification.worse.as_ref().map(|worse| &worse.trace).or(opening)
 }
 
 fn more(total: u64, told: u64) -> Option<String> {
@@ -175,81 +206,6 @@ fn add(facts: &mut Vec<Fact>, label: &'static str, value: String) {
     }
 }
 
-/// `name (detail, detail)`; the details that are missing are left out.
-fn with_details(name: &str, details: &[Option<String>]) -> String {
-    let details: Vec<&str> = details.iter().flatten().map(String::as_str).collect();
-    if details.is_empty() { name.to_owned() } else { format!("{name} ({})", details.join(", ")) }
-}
-
-fn short(text: &Option<String>) -> Option<String> {
-    text.as_deref().map(|text| inert::line(text.trim(), NAME)).filter(|text| !text.is_empty())
-}
-
-fn who(trace: &Trace) -> String {
-    let actor = &trace.actor;
-    let kind = match trace.actor_kind() {
-        ActorKind::AccountOwner => Some("account owner".to_owned()),
-        ActorKind::User => Some("user".to_owned()),
-        ActorKind::Agency => Some("agency".to_owned()),
-        ActorKind::Federated => Some("federated user".to_owned()),
-        ActorKind::System => actor.name.is_some().then(|| "system".to_owned()),
-    };
-    let used_by = short(&actor.assumed_by).map(|name| format!("used by {name}"));
-    let account = short(&actor.domain).map(|name| format!("account {name}"));
-    with_details(&inert::line(trace.actor_label(), NAME), &[kind, used_by, account])
-}
-
-fn what(trace: &Trace) -> String {
-    let service = inert::line(&trace.service, NAME);
-    let operation = inert::line(&trace.operation, NAME);
-    let outcome = match trace.outcome() {
-        Outcome::Succeeded => "succeeded".to_owned(),
-        Outcome::Failed => match short(&trace.code) {
-            Some(code) => format!("failed with code {code}"),
-            None => "failed".to_owned(),
-        },
-        Outcome::Incident => "incident".to_owned(),
-        Outcome::Unknown => format!("rated {}", inert::line(trace.rating.as_str(), NAME)),
-    };
-    [service, operation].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ") + ", " + &outcome
-}
-
-fn resource(trace: &Trace) -> String {
-    let resource = &trace.resource;
-    let (kind, name, id) = (short(&resource.kind), short(&resource.name), short(&resource.id));
-    match (name, id) {
-        (Some(name), id) => with_details(&name, &[kind, id.filter(|id| *id != name).map(|id| format!("id {id}"))]),
-        (None, Some(id)) => with_details(&id, &[kind]),
-        (None, None) => kind.unwrap_or_default(),
-    }
-}
-
-fn from(trace: &Trace) -> String {
-    let by = match trace.origin() {
-        Origin::Console => Some("console".to_owned()),
-        Origin::Api => Some("API".to_owned()),
-        Origin::System => Some("the platform itself".to_owned()),
-        Origin::Other => None,
-    };
-    match short(&trace.source_ip) {
-        Some(address) => with_details(&address, &[by]),
-        None => by.unwrap_or_default(),
-    }
-}
-
-fn project(trace: &Trace) -> String {
-    let name = short(&trace.project_name).or_else(|| short(&trace.project_id));
-    match (name, short(&trace.region)) {
-        (Some(name), region) => with_details(&name, &[region.filter(|region| *region != name)]),
-        (None, region) => region.unwrap_or_default(),
-    }
-}
-
-fn key(alert: &AlertFacts) -> String {
-    let parts = alert.key.iter().filter(|(_, value)| !value.is_empty());
-    parts.map(|(name, value)| format!("{name} {}", inert::line(value, NAME))).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -257,7 +213,8 @@ mod tests {
     use super::*;
     use crate::{
         alert::{Key, Severity},
-        notification::{Gathered, Kind, Worse},
+        clock::Timestamp,
+        notification::{AlertFacts, Evidence, Gathered, Worse},
         trace::Rating,
     };
 
@@ -277,7 +234,7 @@ mod tests {
 
     #[track_caller]
     fn check(notification: &Notification, expected: &[(&str, &str)]) {
-        let facts = facts(notification);
+        let facts = facts(notification, &TimeZone::UTC);
         let found: Vec<_> = facts.iter().map(|fact| (fact.label, fact.value.as_str())).collect();
         assert_eq!(found, expected);
     }
@@ -285,7 +242,7 @@ mod tests {
     #[test]
     fn what_is_missing_has_no_line() {
         let bare = notification(|_, _| {});
-        let time = "1970-01-01 00:00:00 UTC";
+        let time = "Thu 1 Jan 1970, 00:00 UTC";
         check(&bare, &[("Who", "the platform"), ("What", "IAM login, failed"), ("When", time)]);
         let blank = notification(|_, alert| {
             alert.trace.source_ip = Some(" ".into());
@@ -318,15 +275,15 @@ mod tests {
         check(
             &told,
             &[
+                ("What to do", "page 7 of the binder"),
                 ("Who", "ops (agency, used by bob, account OTC1)"),
                 ("What", "IAM login, failed with code 401"),
                 ("Resource", "u1 (user)"),
                 ("From", "203.0.113.7 (API)"),
                 ("Project", "p1 (eu-de)"),
-                ("First", "1970-01-01 00:00:00 UTC"),
-                ("Newest", "1970-01-01 00:01:05 UTC"),
+                ("First", "Thu 1 Jan 1970, 00:00 UTC"),
+                ("Newest", "Thu 1 Jan 1970, 00:01 UTC"),
                 ("Grouped by", "source_ip 203.0.113.7"),
-                ("What to do", "page 7 of the binder"),
             ],
         );
         assert_eq!(headline(&told), "[high] A login failed (3 times in 1 min 5 s)");
@@ -354,8 +311,8 @@ mod tests {
             &[
                 ("Who", "alice (user)"),
                 ("What", "IAM login, succeeded"),
-                ("First", "1970-01-01 00:01:00 UTC"),
-                ("Newest", "1970-01-01 00:13:00 UTC"),
+                ("First", "Thu 1 Jan 1970, 00:01 UTC"),
+                ("Newest", "Thu 1 Jan 1970, 00:13 UTC"),
             ],
         );
         told.kind = Kind::Updated;
@@ -388,5 +345,83 @@ mod tests {
         assert_eq!(listings[0].lines.len(), 11);
         assert_eq!(listings[0].lines[10], "+25 more");
         assert_eq!(listings[1].lines, ["A", "+124 more"]);
+    }
+
+    #[test]
+    fn a_title_that_says_nothing_is_made_from_the_trace() {
+        let titled = |text: &str| {
+            let told = notification(|notification, alert| {
+                notification.title = text.to_owned();
+                alert.trace.actor.name = Some("alice".into());
+                alert.trace.operation = "deleteUser".into();
+                alert.trace.resource.name = Some("bob".into());
+                alert.trace.region = Some("eu-de".into());
+            });
+            title(&told)
+        };
+        for nothing in ["", "  ", "-", "- -", "- deleted -", "\u{0}\r\n"] {
+            assert_eq!(titled(nothing), "alice failed to delete user bob in eu-de", "{nothing:?}");
+        }
+        assert_eq!(titled("KMS - a key is gone"), "KMS - a key is gone");
+        let blank = |kind| Notification { kind, ..Notification::notice(Severity::Low, "", vec![], Timestamp::MIN) };
+        assert_eq!(title(&blank(Kind::Notice)), "A notice from Tracebell");
+        assert_eq!(headline(&blank(Kind::Test)), "[low] A test from Tracebell");
+        let gathered = Some(Gathered { total: 14, failed: 3, ..Gathered::default() });
+        let group = Notification { gathered, ..blank(Kind::Group) };
+        assert_eq!(title(&group), "14 alerts and repeats, 3 of them failed");
+    }
+
+    #[test]
+    fn what_came_late_says_how_late_and_why() {
+        let late = |recorded: i64| {
+            notification(|notification, alert| {
+                notification.kind = Kind::Late;
+                notification.created_at = Timestamp::from_second(11_100).unwrap();
+                alert.trace.record_time = Timestamp::from_second(recorded).unwrap();
+            })
+        };
+        let told = |recorded| facts(&late(recorded), &TimeZone::UTC).pop().map(|fact| (fact.label, fact.value));
+        let once = "seen 3 h 5 min after it happened, though the cloud recorded it at once";
+        assert_eq!(told(4), Some(("Late", once.to_owned())));
+        let slow = "seen 3 h 5 min after it happened; the cloud recorded it 3 h late";
+        assert_eq!(told(10_800), Some(("Late", slow.to_owned())));
+        assert_eq!(headline(&late(0)), "[high, late] A login failed");
+    }
+
+    #[test]
+    fn what_made_it_match_and_what_the_past_says_is_listed() {
+        let told = notification(|notification, _| {
+            let evidence = |field: &str, value: &str| Evidence { field: field.into(), value: value.into() };
+            notification.evidence = vec![evidence("operation", "login"), evidence("actor.name", "a\r\nb\u{202e}")];
+            notification.context = vec!["first time alice used KMS in 30 days".into()];
+            notification.lines = vec!["more".into(); 25];
+        });
+        let listings = listings(&told);
+        assert_eq!(listings[0].heading, "Why it fired");
+        assert_eq!(listings[0].lines, ["operation: login", "actor.name: a b\\u{202e}"]);
+        assert_eq!(listings[1].lines, ["first time alice used KMS in 30 days"]);
+        assert_eq!((listings[2].lines.len(), listings[2].lines[20].as_str()), (21, "+5 more"));
+    }
+
+    #[test]
+    fn what_is_gathered_is_counted_in_one_line() {
+        let told = |failed, seconds| {
+            let last = Timestamp::from_second(seconds).unwrap();
+            let gathered = Gathered {
+                total: 14,
+                failed,
+                first: Some(Timestamp::UNIX_EPOCH),
+                last: Some(last),
+                by_service: vec![("IAM".into(), 9), (" ".into(), 5)],
+                ..Gathered::default()
+            };
+            let notice = Notification::notice(Severity::High, "More", vec![], Timestamp::UNIX_EPOCH);
+            Notification { gathered: Some(gathered), kind: Kind::Group, ..notice }
+        };
+        assert_eq!(total(&told(3, 360)).unwrap(), "14 alerts and repeats in 6 min, 3 of them failed");
+        assert_eq!(total(&told(14, 0)).unwrap(), "14 alerts and repeats, all of them failed");
+        assert_eq!(listings(&told(0, 0))[0].lines, ["9 × IAM", "5 × (no name)"]);
+        let times = facts(&told(0, 60), &TimeZone::UTC);
+        assert_eq!(times[1].value, "Thu 1 Jan 1970, 00:01 UTC");
     }
 }

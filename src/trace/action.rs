@@ -123,8 +123,8 @@ fn verb(word: &str) -> Option<&'static str> {
     exact.or_else(begins).map(|(action, _)| *action)
 }
 
-/// `batchDeleteDCSInstance` is `batch`, `delete`, `dcs`, `instance`; a lone `Un` belongs to the next word.
-fn words(operation: &str) -> Vec<String> {
+/// The words of an operation's name: `batchDeleteDCSInstance` is `batch`, `delete`, `dcs`, `instance`; a lone `Un` belongs to the next word.
+pub fn words(operation: &str) -> Vec<String> {
     let chars: Vec<char> = operation.chars().take(256).collect();
     let mut words: Vec<String> = Vec::new();
     let mut fresh = true;

@@ -34,7 +34,7 @@ pub fn blocks(letter: &Letter<'_>, place: Place) -> Vec<Block> {
     let Letter { notification, id, thread, .. } = *letter;
     let links = link::links(letter);
     let mut blocks = vec![sentence(letter, place)];
-    blocks.extend(rows(&facts::facts(notification), &links));
+    blocks.extend(rows(&facts::facts(notification, &letter.address.zone), &links));
     if let Some(line) =
         notification.gathered.as_ref().and_then(|gathered| chart::line(&gathered.bars, &letter.address.zone))
     {

@@ -29,6 +29,23 @@ pub enum Format {
     Webhook,
 }
 
+impl Format {
+    /// Read by people, who drown where programs do not.
+    pub fn for_people(&self) -> bool {
+        match self {
+            Self::Slack | Self::Email(_) => true,
+            Self::Webhook => false,
+        }
+    }
+
+    /// Its endpoint can change what it has sent.
+    pub fn edits(&self) -> bool {
+        match self {
+            Self::Slack | Self::Email(_) | Self::Webhook => false,
+        }
+    }
+}
+
 /// The fixed parts of a mail, from configuration only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letterhead {

@@ -15,6 +15,7 @@ use crate::{
     clock::Timestamp,
     delivery::{Delivery, Leased, Outcome, Rate, State},
     ring::{Memory, Slot},
+    topic::Group,
 };
 
 mod gcra;
@@ -40,8 +41,10 @@ pub struct IngestBatch {
     pub deliveries: Vec<Delivery>,
     pub owed: Vec<Owed>,
     pub ledger: Vec<LedgerRow>,
-    /// What is kept from people, and by what.
+    /// What is kept from people, and by what. Of one subscription it counts as suppressed there.
     pub muted: Vec<Muted>,
+    /// Groups that open with this page. One that another writer opened meanwhile is a [`StoreError::Conflict`].
+    pub groups: Vec<Group>,
     pub quarantine: Vec<Quarantined>,
     /// Memories that changed, whole; written by slot.
     pub memories: Vec<Remembered>,

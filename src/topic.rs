@@ -1,4 +1,4 @@
-//! Topics and their subscriptions: who gets what is published.
+//! Topics and their subscriptions: who gets what is published, and how soon.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,16 @@ use crate::{
     render::{self, Address, Format, Letter},
 };
 
+pub mod filter;
+pub mod pace;
+pub mod schedule;
+pub mod timetable;
+
+pub use filter::{Filter, Subject};
+pub use pace::{Asked, Group, GroupBy, Grouping, Pace, Storm};
+pub use schedule::Schedule;
+pub use timetable::Timetable;
+
 /// All topics with their subscriptions, and how each endpoint wants to be addressed.
 #[derive(Debug, Clone, Default)]
 pub struct Topics {
@@ -16,26 +26,37 @@ pub struct Topics {
     pub addresses: BTreeMap<String, Address>,
     /// The topic for what Tracebell says about itself.
     pub notices: Option<String>,
+    /// When there is more at once than people can read; `None`: never.
+    pub storm: Option<Storm>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Subscription {
     /// `topic/endpoint`, with `#2` and so on where a topic names an endpoint twice.
     pub id: String,
     pub endpoint: String,
     pub filter: Filter,
+    /// Told in one at these times.
+    pub digest: Option<Timetable>,
+    pub schedule: Option<Schedule>,
+    pub group: Option<Grouping>,
 }
 
-/// What a subscription lets through. Empty lets everything through.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// `None` or the accepted severities.
-    pub severities: Option<Vec<Severity>>,
-}
+impl Subscription {
+    /// One that hears everything at once.
+    pub fn new(id: impl Into<String>, endpoint: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            endpoint: endpoint.into(),
+            filter: Filter::default(),
+            digest: None,
+            schedule: None,
+            group: None,
+        }
+    }
 
-impl Filter {
-    pub fn accepts(&self, severity: Severity) -> bool {
-        self.severities.as_ref().is_none_or(|accepted| accepted.contains(&severity))
+    pub fn topic(&self) -> &str {
+        self.id.split('/').next().unwrap_or(&self.id)
     }
 }
 
@@ -43,18 +64,34 @@ impl Filter {
 pub const DEFAULT: &str = "default";
 
 impl Topics {
-    /// Subscriptions that get something of `severity` published to `topics`; each once.
-    pub fn subscribers<'a>(&'a self, topics: &[String], severity: Severity) -> Vec<&'a Subscription> {
+    /// Subscriptions that get `subject` when it is published to `topics`; each once.
+    pub fn subscribers<'a>(&'a self, topics: &[String], subject: &Subject<'_>) -> Vec<&'a Subscription> {
+        self.those(topics, |subscription| subscription.filter.accepts(subject))
+    }
+
+    /// Subscriptions that may get something of this rule and severity: what else filters look at is not known.
+    pub fn may_hear<'a>(&'a self, topics: &[String], rule: &str, severity: Severity) -> Vec<&'a Subscription> {
+        self.those(topics, |subscription| subscription.filter.may_accept(rule, severity))
+    }
+
+    fn those<'a>(&'a self, topics: &[String], wanted: impl Fn(&Subscription) -> bool) -> Vec<&'a Subscription> {
         let mut found: Vec<&Subscription> = Vec::new();
-        for topic in topics {
-            for subscription in self.topics.get(topic).into_iter().flatten() {
-                let twice = found.iter().any(|other| other.id == subscription.id);
-                if subscription.filter.accepts(severity) && !twice {
-                    found.push(subscription);
-                }
+        for subscription in topics.iter().filter_map(|topic| self.topics.get(topic)).flatten() {
+            let twice = found.iter().any(|other| other.id == subscription.id);
+            if !twice && wanted(subscription) {
+                found.push(subscription);
             }
         }
         found
+    }
+
+    pub fn subscription(&self, id: &str) -> Option<&Subscription> {
+        self.topics.values().flatten().find(|subscription| subscription.id == id)
+    }
+
+    /// How an endpoint wants to be addressed; one that is gone from the configuration is a plain webhook.
+    pub fn format(&self, endpoint: &str) -> &Format {
+        self.addresses.get(endpoint).map_or(&Format::Webhook, |address| &address.format)
     }
 
     /// Deliveries of a notice: to the notices topic, or to every topic if `all` or if there is none.
@@ -64,9 +101,14 @@ impl Topics {
         if all || topics.is_empty() {
             topics = self.topics.keys().cloned().collect();
         }
+        self.notice_to(&topics, notification, occasion)
+    }
+
+    /// Deliveries of a notice to these topics, whatever their filters and schedules say.
+    pub fn notice_to(&self, topics: &[String], notification: &Notification, occasion: &str) -> Vec<Delivery> {
         let mut endpoints: Vec<&str> = Vec::new();
         let mut deliveries = Vec::new();
-        for topic in &topics {
+        for topic in topics {
             for subscription in self.topics.get(topic).into_iter().flatten() {
                 if !endpoints.contains(&subscription.endpoint.as_str()) {
                     endpoints.push(&subscription.endpoint);
@@ -142,11 +184,12 @@ fn freeze(address: &Address, due: Due<'_>) -> Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Timestamp, notification::Notification};
+    use crate::{clock::Timestamp, notification::Notification, trace::Trace};
 
     fn subscription(id: &str, severities: Option<&[Severity]>) -> Subscription {
         let endpoint = id.split(['/', '#']).nth(1).expect("written below as topic/endpoint").to_owned();
-        Subscription { id: id.to_owned(), endpoint, filter: Filter { severities: severities.map(<[_]>::to_vec) } }
+        let filter = Filter { severities: severities.map(<[_]>::to_vec), ..Filter::default() };
+        Subscription { filter, ..Subscription::new(id, endpoint) }
     }
 
     fn topics() -> Topics {
@@ -165,6 +208,7 @@ mod tests {
                 .map(|(name, format)| (name.to_owned(), Address::plain(format)))
                 .into(),
             notices: None,
+            storm: None,
         }
     }
 
@@ -172,7 +216,9 @@ mod tests {
     fn check(topics_named: &[&str], severity: Severity, expected: &[&str]) {
         let named: Vec<String> = topics_named.iter().map(|&name| name.to_owned()).collect();
         let topics = topics();
-        let found: Vec<_> = topics.subscribers(&named, severity).iter().map(|found| found.id.as_str()).collect();
+        let trace = Trace::blank("t", Timestamp::UNIX_EPOCH);
+        let subject = Subject { severity, source: "prod", rule: "r", traces: &[&trace] };
+        let found: Vec<_> = topics.subscribers(&named, &subject).iter().map(|found| found.id.as_str()).collect();
         assert_eq!(found, expected);
     }
 

@@ -32,7 +32,7 @@ pub fn pressure(tally: &Tally<'_>, routes: &Routes) -> Vec<Pressure> {
     }
     let mut tell = |mark: usize, at: Timestamp, severity| {
         let rule = &tally.rules.rules[tally.marks[mark].rule];
-        for subscription in routes.topics.subscribers(&rule.topics, severity) {
+        for subscription in routes.topics.may_hear(&rule.topics, &rule.id, severity) {
             arrivals.entry(&subscription.endpoint).or_default().push(at.as_microsecond());
         }
     };

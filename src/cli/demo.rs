@@ -27,7 +27,7 @@ use crate::{
     },
     store::{Accounting, Store},
     telemetry,
-    topic::{Filter, Subscription, Topics},
+    topic::{Storm, Subscription, Topics},
 };
 
 mod show;
@@ -177,17 +177,14 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
         })
         .collect();
     let subscriptions = |topic: &str| {
-        let subscription = |name: &String| Subscription {
-            id: format!("{topic}/{name}"),
-            endpoint: name.clone(),
-            filter: Filter::default(),
-        };
+        let subscription = |name: &String| Subscription::new(format!("{topic}/{name}"), name);
         (topic.to_owned(), endpoints.keys().map(subscription).collect::<Vec<_>>())
     };
     let topics = Topics {
         topics: ["security", "changes", crate::topic::DEFAULT].into_iter().map(subscriptions).collect(),
         addresses: endpoints.iter().map(|(name, settings)| (name.clone(), settings.address(None))).collect(),
         notices: Some(crate::topic::DEFAULT.to_owned()),
+        storm: Some(Storm::default()),
     };
     Config {
         state: folder.join("demo.db"),

@@ -29,7 +29,7 @@ pub fn read(
             let Some((endpoint, filter)) = subscription(&item, names) else { continue };
             let again = subscriptions.iter().filter(|other| other.endpoint == endpoint).count();
             let id = if again == 0 { format!("{name}/{endpoint}") } else { format!("{name}/{endpoint}#{}", again + 1) };
-            subscriptions.push(Subscription { id, endpoint, filter });
+            subscriptions.push(Subscription { filter, ..Subscription::new(id, endpoint) });
         }
         topics.topics.insert(name.to_owned(), subscriptions);
     }
@@ -66,7 +66,7 @@ fn filter(walk: &Walk<'_>) -> Option<Filter> {
     let mut fields = walk.fields()?;
     let severity = fields.optional("severity");
     fields.finish();
-    Some(Filter { severities: severity.and_then(|walk| severities(&walk)) })
+    Some(Filter { severities: severity.and_then(|walk| severities(&walk)), ..Filter::default() })
 }
 
 /// `high`, `[info, low]` or `{ at_least: high }`.

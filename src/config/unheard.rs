@@ -40,7 +40,7 @@ fn unheard(rules: &[&Rule], topics: &Topics, files: &[File]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut homeless: BTreeMap<&[String], Vec<&Rule>> = BTreeMap::new();
     for rule in rules {
-        let heard = |severity: &Severity| !topics.subscribers(&rule.topics, *severity).is_empty();
+        let heard = |severity: &Severity| !topics.may_hear(&rule.topics, &rule.id, *severity).is_empty();
         if severities(rule).iter().any(heard) {
             continue;
         }
@@ -103,7 +103,9 @@ fn idle(rules: &[&Rule], topics: &Topics, config: &File, tree: &Node) -> Vec<Pro
         let Value::List(items) = &node.value else { continue };
         let subscriptions = topics.topics.get(name).into_iter().flatten();
         let takes = |subscription: &Subscription| {
-            let taken = |rule: &&&Rule| severities(rule).iter().any(|severity| subscription.filter.accepts(*severity));
+            let taken = |rule: &&&Rule| {
+                severities(rule).iter().any(|severity| subscription.filter.may_accept(&rule.id, *severity))
+            };
             publishing.iter().any(taken)
         };
         // If nobody takes anything, the rules say so.

@@ -28,7 +28,7 @@ use tracebell::{
     notification::{Kind, Notification},
     secret::Secret,
     store::{DeliveryFilter, DeliveryRow, RetryFilter, Sqlite, Store},
-    topic::{Due, Filter, Subscription, Topics},
+    topic::{Due, Subscription, Topics},
 };
 
 /// What the receiver got, and what it will answer next: a status and a Retry-After.
@@ -84,12 +84,13 @@ impl Scene {
         let settings = BTreeMap::from([settings("soar", Some("spare"), rate), settings("spare", None, None)]);
         let subscription = |topic: &str, endpoint: &str| {
             let id = format!("{topic}/{endpoint}");
-            (topic.to_owned(), vec![Subscription { id, endpoint: endpoint.to_owned(), filter: Filter::default() }])
+            (topic.to_owned(), vec![Subscription::new(id, endpoint)])
         };
         let topics = Topics {
             topics: [subscription("security", "soar"), subscription("ops", "spare")].into(),
             addresses: settings.iter().map(|(name, one)| ((*name).to_owned(), one.address(None))).collect(),
             notices: Some("ops".to_owned()),
+            storm: None,
         };
         let fallbacks = [("soar".to_owned(), "spare".to_owned())].into();
         let (generation, _) = watch::channel(Arc::new(Generation { topics, fallbacks, ..Generation::default() }));

@@ -156,11 +156,12 @@ impl Scene {
 fn generation() -> Generation {
     let (rules, problems) = rule::load(&[File { name: "test.yaml".into(), text: RULES.into() }]);
     assert!(problems.is_empty(), "{problems:?}");
-    let subscription = Subscription { id: "security/soar".into(), endpoint: "soar".into(), filter: Filter::default() };
+    let subscription = Subscription::new("security/soar", "soar");
     let topics = Topics {
         topics: [("security".to_owned(), vec![subscription])].into(),
         addresses: [("soar".to_owned(), Address::plain(Format::Webhook))].into(),
         notices: None,
+        storm: None,
     };
     Generation { rules, topics, fallbacks: Default::default() }
 }

@@ -12,7 +12,7 @@ use crate::{
     ring::{self, Change, Hit, Ring},
     rule::When,
     store::{IngestBatch, OpenAlert, Owed, Subscriber},
-    topic::Due,
+    topic::{Due, Subject},
 };
 
 /// Folds the hits into alerts and writes what follows into the batch, but for the ledger.
@@ -72,7 +72,9 @@ fn publish(
         }
     }
     let Some(notification) = notification else { return };
-    for subscription in generation.topics.subscribers(&ring.topics, alert.severity) {
+    let traces = [&alert.first, ring.lead.as_ref()];
+    let subject = Subject { severity: alert.severity, source: &alert.source, rule: &alert.rule, traces: &traces };
+    for subscription in generation.topics.subscribers(&ring.topics, &subject) {
         if known.iter().any(|subscriber| subscriber.subscription == subscription.id) {
             continue;
         }

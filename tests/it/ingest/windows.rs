@@ -32,14 +32,13 @@ fn generation_of(text: &str) -> Generation {
     let (rules, problems) = rule::load(&[File { name: "test.yaml".into(), text: text.into() }]);
     assert!(problems.is_empty(), "{problems:?}");
     let subscription = |endpoint: &str, severities: Option<Vec<Severity>>| Subscription {
-        id: format!("security/{endpoint}"),
-        endpoint: endpoint.into(),
-        filter: Filter { severities },
+        filter: Filter { severities, ..Filter::default() },
+        ..Subscription::new(format!("security/{endpoint}"), endpoint)
     };
     let security = vec![subscription("soar", None), subscription("pager", Some(vec![Severity::Critical]))];
     let addresses = ["soar", "pager"].map(|name| (name.to_owned(), Address::plain(Format::Webhook)));
     let topics =
-        Topics { topics: [("security".to_owned(), security)].into(), addresses: addresses.into(), notices: None };
+        Topics { topics: [("security".to_owned(), security)].into(), addresses: addresses.into(), ..Topics::default() };
     Generation { rules, topics, fallbacks: Default::default() }
 }
 

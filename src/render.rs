@@ -33,7 +33,7 @@ impl Format {
     /// Read by people, who drown where programs do not.
     pub fn for_people(&self) -> bool {
         match self {
-            Self::Slack | Self::Email(_) => true,
+            Self::Slack | Self::SlackBot { .. } | Self::Email(_) => true,
             Self::Webhook => false,
         }
     }
@@ -41,6 +41,7 @@ impl Format {
     /// Its endpoint can change what it has sent.
     pub fn edits(&self) -> bool {
         match self {
+            Self::SlackBot { .. } => true,
             Self::Slack | Self::Email(_) | Self::Webhook => false,
         }
     }

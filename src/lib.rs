@@ -12,7 +12,7 @@
 //! rim    cli  app  config  http  lsp  telemetry
 //! loops  ingest  deliver  sweep
 //! ports  source  endpoint  store  emulator
-//! logic  backtest  rule  ring  topic  render  catalog  document  generation  backoff
+//! logic  backtest  rule  ring  silence  topic  render  catalog  document  generation  backoff
 //! logic  convert  rule  ring  topic  render  catalog  document  generation  backoff
 //! words  trace  alert  notification  delivery  checkpoint  clock  health  metrics  secret  id
 //! ```
@@ -46,6 +46,7 @@ pub mod generation;
 pub mod render;
 pub mod ring;
 pub mod rule;
+pub mod silence;
 pub mod topic;
 
 // words

@@ -33,8 +33,10 @@ pub use evidence::Evidence;
 use index::Index;
 pub use lint::lint;
 pub use load::load;
+pub use pattern::SIZE_LIMIT as REGEX_SIZE_LIMIT;
 pub use shipped::shipped;
 pub use template::Template;
+pub use words::Words;
 
 /// One rule, compiled.
 #[derive(Debug, Clone)]

@@ -10,17 +10,20 @@ use std::{
 };
 
 use crate::{
-    alert::{Alert, Mute, Severity},
+    alert::{Alert, Severity},
     checkpoint::{Checkpoint, Gap},
     clock::Timestamp,
     delivery::{Delivery, Leased, Outcome, Rate, State},
     ring::{Memory, Slot},
+    silence::Silence,
     topic::Group,
 };
 
 mod gcra;
+mod silence;
 pub mod sqlite;
 
+pub use silence::{Muted, MutedFilter, SilenceFilter, SilenceRow};
 pub use sqlite::Sqlite;
 
 /// T1, whole or not at all: one page's effects and, if it was the last page of
@@ -104,37 +107,6 @@ pub struct Owed {
     pub count: u64,
     /// For example `shadow`.
     pub suppressed: Option<&'static str>,
-}
-
-/// Alerts and repeats that were kept from people, by one thing. Append-only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Muted {
-    pub alert: String,
-    pub rule: String,
-    pub severity: Severity,
-    pub title: String,
-    /// One subscription, or `None` for all of them.
-    pub subscription: Option<String>,
-    pub by: Mute,
-    /// Alerts and repeats.
-    pub count: u64,
-    pub at: Timestamp,
-}
-
-impl Muted {
-    /// `count` more traces of `alert`, kept from everybody.
-    pub fn of(alert: &Alert, by: Mute, count: u64, at: Timestamp) -> Self {
-        Self {
-            alert: alert.id.clone(),
-            rule: alert.rule.clone(),
-            severity: alert.severity,
-            title: alert.title.clone(),
-            subscription: None,
-            by,
-            count,
-            at,
-        }
-    }
 }
 
 /// What became of one trace at one rule. Append-only.
@@ -476,6 +448,43 @@ pub trait Store: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<(DeliveryRow, Vec<AttemptRow>)>, StoreError>> + Send;
     /// Dead deliveries (all of `endpoint`, or the one with `id`) become ready again; returns how many.
     fn retry(&self, filter: RetryFilter, now: Timestamp) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// Writes a silence; one that is there already stays as it is.
+    fn put_silence(&self, silence: Silence) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Those that end last come first.
+    fn silences(&self, filter: SilenceFilter) -> impl Future<Output = Result<Vec<SilenceRow>, StoreError>> + Send;
+    /// The id may be shortened if unambiguous; `sil_` may be left out.
+    fn silence(&self, id: &str) -> impl Future<Output = Result<Option<SilenceRow>, StoreError>> + Send;
+    /// Ends it now; false if it is over already, or unknown.
+    fn expire_silence(&self, id: &str, now: Timestamp) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    /// Silences in force at any time from then to `now` that no person ended. A damaged one mutes nothing.
+    fn silences_between(
+        &self,
+        from: Timestamp,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Silence>, StoreError>> + Send;
+    /// T4: publishes the notices of its end, once for each silence.
+    fn warn_of_silence(
+        &self,
+        id: &str,
+        notices: Vec<Delivery>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// What was kept from people, newest first.
+    fn muted(&self, filter: MutedFilter) -> impl Future<Output = Result<Vec<Muted>, StoreError>> + Send;
+    /// Open alerts that are no shadows, of all rules or of these, worst and newest first.
+    fn ringing_alerts(
+        &self,
+        rules: Option<&[String]>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Alert>, StoreError>> + Send;
+    /// Alerts opened since then, shadows left out, newest first. Damaged ones are left out.
+    fn alerts_since(
+        &self,
+        since: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Alert>, StoreError>> + Send;
+    /// The alert whose id is, or begins with, `id`; `alr_` may be left out.
+    fn alert(&self, id: &str) -> impl Future<Output = Result<Option<Alert>, StoreError>> + Send;
     fn gaps(&self, source: &str) -> impl Future<Output = Result<Vec<Gap>, StoreError>> + Send;
     /// Flushes and closes; the lock is given up.
     fn close(&self) -> impl Future<Output = ()> + Send;

@@ -64,7 +64,7 @@ fn matchers_hold_as_they_read() {
         ("key.source_ip!=10.0.0.1", true),
         ("actor.name=ALICE", true),
         ("service=kms", true),
-        ("action!=delete", true),
+        ("action!=login", true),
         ("resource.name=~prod \\*key\\*", true),
         ("resource.id=x", false),
         ("resource.id!=x", true),
@@ -164,10 +164,7 @@ fn more_of_the_same_is_matched_by_rule_and_key() {
     one.key.insert("resource.name".into(), "~x y".into());
     let found = like(&one);
     let texts: Vec<String> = found.iter().map(Matcher::to_string).collect();
-    assert_eq!(
-        texts,
-        ["rule=kms", "key.actor.name=~al\\*ice", "key.resource.name=~\\~x y"].map(|text| text.replace("\\~", "~"))
-    );
+    assert_eq!(texts, ["rule=kms", "key.actor.name=~al\\*ice", "key.resource.name=~\\~x y"]);
     assert!(found.iter().all(|matcher| matcher.holds(Subject::of(&one))));
     one.key.insert("actor.name".into(), "alxice".into());
     assert!(!found.iter().all(|matcher| matcher.holds(Subject::of(&one))));

@@ -14,13 +14,16 @@ use sqlx::SqlitePool;
 
 use super::{
     Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, DeliveryFilter, DeliveryRow, EndpointState, Fold,
-    IngestBatch, Lane, OpenAlert, Recollection, RetryFilter, Store, StoreError, SweepBatch,
+    IngestBatch, Lane, Muted, MutedFilter, OpenAlert, Recollection, RetryFilter, SilenceFilter, SilenceRow, Store,
+    StoreError, SweepBatch,
 };
 use crate::{
+    alert::Alert,
     checkpoint::{Checkpoint, Gap},
     clock::Timestamp,
     delivery::Delivery,
     ring::Slot,
+    silence::Silence,
 };
 
 mod account;
@@ -184,6 +187,46 @@ impl Store for Sqlite {
 
     async fn retry(&self, filter: RetryFilter, now: Timestamp) -> Result<u64, StoreError> {
         list::retry(self.begin().await?, filter, now).await
+    }
+
+    async fn put_silence(&self, silence: Silence) -> Result<(), StoreError> {
+        silence::put(self.begin().await?, silence).await
+    }
+
+    async fn silences(&self, filter: SilenceFilter) -> Result<Vec<SilenceRow>, StoreError> {
+        silence::list(&self.read, filter).await
+    }
+
+    async fn silence(&self, id: &str) -> Result<Option<SilenceRow>, StoreError> {
+        silence::one(&self.read, id).await
+    }
+
+    async fn expire_silence(&self, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+        silence::expire(self.begin().await?, id, now).await
+    }
+
+    async fn silences_between(&self, from: Timestamp, now: Timestamp) -> Result<Vec<Silence>, StoreError> {
+        silence::between(&self.read, from, now).await
+    }
+
+    async fn warn_of_silence(&self, id: &str, notices: Vec<Delivery>, now: Timestamp) -> Result<(), StoreError> {
+        silence::warn(self.begin().await?, id, notices, now).await
+    }
+
+    async fn muted(&self, filter: MutedFilter) -> Result<Vec<Muted>, StoreError> {
+        silence::muted(&self.read, filter).await
+    }
+
+    async fn ringing_alerts(&self, rules: Option<&[String]>, limit: usize) -> Result<Vec<Alert>, StoreError> {
+        silence::ringing(&self.read, rules, limit).await
+    }
+
+    async fn alerts_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Alert>, StoreError> {
+        silence::alerts_since(&self.read, since, limit).await
+    }
+
+    async fn alert(&self, id: &str) -> Result<Option<Alert>, StoreError> {
+        silence::alert_by_id(&self.read, id).await
     }
 
     async fn gaps(&self, source: &str) -> Result<Vec<Gap>, StoreError> {

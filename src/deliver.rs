@@ -17,7 +17,7 @@ use crate::{
     generation::Generation,
     health::Board,
     metrics::{AttemptLabel, EndpointLabel, Metrics},
-    store::{AttemptRecord, Claim, Next, Store, StoreError},
+    store::{AttemptRecord, Claim, EndpointState, Next, Store, StoreError},
 };
 
 mod follow;
@@ -45,6 +45,8 @@ pub struct Deliver<S> {
     metrics: Metrics,
     board: Board,
     standing: Standing,
+    /// The store was asked how an earlier process left it.
+    resumed: bool,
     overflow_at: Option<Timestamp>,
     looked_at: Option<Timestamp>,
     /// Until when the endpoint wants to be left alone, as far as this worker knows.
@@ -84,7 +86,8 @@ impl<S: Store> Deliver<S> {
         metrics: Metrics,
         board: Board,
     ) -> Self {
-        let (standing, overflow_at, looked_at, held_until) = (Standing::default(), None, None, None);
+        let (standing, resumed) = (Standing::default(), false);
+        let (overflow_at, looked_at, held_until) = (None, None, None);
         Self {
             settings,
             endpoint,
@@ -93,6 +96,7 @@ impl<S: Store> Deliver<S> {
             metrics,
             board,
             standing,
+            resumed,
             overflow_at,
             looked_at,
             held_until,
@@ -111,7 +115,6 @@ impl<S: Store> Deliver<S> {
     /// Turns until told to stop. Attempts under way are finished and recorded.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut committed = self.rung.subscribe();
-        self.resume(clock::now()).await;
         let task = Self::task(&self.settings.name);
         let mut patience = Duration::from_millis(50);
         loop {
@@ -151,18 +154,21 @@ impl<S: Store> Deliver<S> {
         debug!(endpoint = self.settings.name, "deliveries stopped");
     }
 
-    /// Says on the board what an earlier process was told to wait for.
-    async fn resume(&mut self, now: Timestamp) {
-        let Ok(endpoints) = self.store.endpoints().await else { return };
-        let mine = endpoints.into_iter().find(|state| state.endpoint == self.settings.name);
-        let Some((until, state)) = mine.and_then(|state| Some((state.hold_until.filter(|until| *until > now)?, state)))
-        else {
-            return;
-        };
-        self.held_until = Some(until);
-        let (wait, reason) = (clock::in_words(clock::since(now, until)), state.last_reason.unwrap_or_default());
-        let reason = answer::in_words(&reason);
-        self.board.note(&Self::task(&self.settings.name), Some(format!("nothing is sent for {wait}: {reason}")));
+    /// Goes on as an earlier process left it: what was told is not told again.
+    async fn resume(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let Some(state) = self.state().await? else { return Ok(()) };
+        self.held_until = state.hold_until.filter(|until| *until > now);
+        let held = self.held_until.map(|until| {
+            let (wait, reason) = (clock::in_words(clock::since(now, until)), state.last_reason.as_deref());
+            format!("nothing is sent for {wait}: {}", answer::in_words(reason.unwrap_or_default()))
+        });
+        self.standing = Standing::of(state);
+        self.board.note(&Self::task(&self.settings.name), self.standing.in_words().or(held));
+        Ok(())
+    }
+
+    async fn state(&self) -> Result<Option<EndpointState>, StoreError> {
+        Ok(self.store.endpoints().await?.into_iter().find(|state| state.endpoint == self.settings.name))
     }
 
     /// Claims at most `concurrency` due deliveries, attempts them, records the answers.
@@ -183,10 +189,14 @@ impl<S: Store> Deliver<S> {
     /// that are free. What is claimed gets under way. Returns when to look again if nothing happens.
     async fn turn(&mut self, claims: Claims, now: Timestamp) -> Result<Timestamp, StoreError> {
         self.now = now;
+        if !self.resumed {
+            self.resume(now).await?;
+            self.resumed = true;
+        }
         while let Some(joined) = self.under_way.try_join_next() {
             self.take(joined);
         }
-        let free = self.settings.concurrency.saturating_sub(self.under_way.len());
+        let free = self.standing.at_once(self.settings.concurrency).saturating_sub(self.under_way.len());
         let limit = if claims == Claims::WhatIsDue { free } else { 0 };
         if limit > 0 {
             self.overflow(now).await?;
@@ -210,6 +220,12 @@ impl<S: Store> Deliver<S> {
                 self.copy_to_fallback(now).await?;
             }
             return Ok(claimed.next.unwrap_or_else(|| clock::plus(now, LOOK_AGAIN)));
+        }
+        // Only for what people are told when it works again, so a store that cannot tell it is let be.
+        if self.standing.is_told()
+            && let Ok(Some(state)) = self.state().await
+        {
+            self.standing.saw(state.ready + claimed.deliveries.len() as u64, state.dead);
         }
         for leased in claimed.deliveries {
             self.attempt(leased);
@@ -280,6 +296,7 @@ impl<S: Store> Deliver<S> {
             took,
             outcome,
             next: step.next,
+            trouble: step.trouble,
             hold_endpoint_until: step.hold_until,
             deliveries: step.deliveries,
         }

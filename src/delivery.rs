@@ -104,12 +104,15 @@ pub struct Leased {
     pub owed_since: Timestamp,
     /// What the endpoint said when the delivery that opened the conversation was delivered.
     pub thread_receipt: Option<String>,
+    /// Its first body was refused; this is the shorter one.
+    pub reduced: bool,
 }
 
 impl Leased {
     /// A delivery tried once, outside the outbox.
     pub fn once(delivery: Delivery, now: Timestamp) -> Self {
-        Self { delivery, token: 0, attempt: 1, lease_until: now, owed_since: now, thread_receipt: None }
+        let (token, attempt, thread_receipt, reduced) = (0, 1, None, false);
+        Self { delivery, token, attempt, lease_until: now, owed_since: now, thread_receipt, reduced }
     }
 }
 
@@ -123,8 +126,8 @@ pub enum Outcome {
     },
     /// May succeed later. `retry_after` binds the whole endpoint.
     Retry { reason: String, retry_after: Option<Duration> },
-    /// This body will never be taken.
-    Refused { reason: String },
+    /// This body will never be taken; perhaps one that says less is.
+    Refused { reason: String, shorter_may_help: bool },
     /// The endpoint takes nothing until somebody mends it; `fix` says how, in words.
     Paused { reason: String, fix: String },
 }
@@ -143,9 +146,26 @@ impl Outcome {
     pub fn reason(&self) -> &str {
         match self {
             Self::Delivered { answer, .. } => answer,
-            Self::Retry { reason, .. } | Self::Refused { reason } | Self::Paused { reason, .. } => reason,
+            Self::Retry { reason, .. } | Self::Refused { reason, .. } | Self::Paused { reason, .. } => reason,
         }
     }
+}
+
+/// An endpoint takes nothing, from the first failure to the next success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    pub since: Timestamp,
+    /// While it refuses everything, whatever it is sent.
+    pub paused: Option<Pause>,
+    /// When people were told.
+    pub told_at: Option<Timestamp>,
+}
+
+/// Why an endpoint refuses everything, and what mends it, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    pub reason: String,
+    pub fix: String,
 }
 
 /// A rate limit: `burst` at once, then one per `interval` (GCRA; its state lives in the store).

@@ -11,6 +11,7 @@ pub mod email;
 pub mod facts;
 pub mod inert;
 pub mod link;
+mod reduced;
 pub mod slack;
 pub mod webhook;
 
@@ -93,4 +94,9 @@ pub fn body(letter: &Letter<'_>) -> Vec<u8> {
         Format::Email(letterhead) => email::body(letterhead, letter),
         Format::Webhook => webhook::body(letter),
     }
+}
+
+/// A body that says less, for an endpoint that refused the first one.
+pub fn reduced(letter: &Letter<'_>) -> Vec<u8> {
+    reduced::body(letter)
 }

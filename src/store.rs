@@ -13,7 +13,7 @@ use crate::{
     alert::{Alert, Severity},
     checkpoint::{Checkpoint, Gap},
     clock::Timestamp,
-    delivery::{Delivery, Leased, Outcome, Rate, State},
+    delivery::{Delivery, Leased, Outcome, Rate, State, Trouble},
     ring::{Memory, Slot},
     silence::Silence,
     topic::Group,
@@ -198,16 +198,22 @@ pub struct AttemptRecord {
     pub took: Duration,
     pub outcome: Outcome,
     pub next: Next,
+    /// How the endpoint stands after it; `None` if it takes what it is sent.
+    pub trouble: Option<Trouble>,
     /// Nothing of this endpoint is claimed before then (Retry-After, pause, breaker).
     pub hold_endpoint_until: Option<Timestamp>,
     /// Copies for the fallback endpoint and notices, written with the attempt.
     pub deliveries: Vec<Delivery>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     Delivered,
     At(Timestamp),
+    /// At once with this body in place of the one that was refused, under the same id.
+    Reduce {
+        body: Vec<u8>,
+    },
     Dead,
 }
 
@@ -361,6 +367,7 @@ pub struct EndpointState {
     /// Consecutive attempts that failed without a success between.
     pub failures: u32,
     pub last_reason: Option<String>,
+    pub trouble: Option<Trouble>,
     /// When an overflow summary was last made for it.
     pub overflow_at: Option<Timestamp>,
 }

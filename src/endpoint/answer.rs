@@ -55,6 +55,10 @@ pub struct Answer<'a> {
     pub body: &'a str,
 }
 
+/// What mends a TLS failure that does not go away.
+pub const TLS_FIX: &str = "the receiver's certificate or TLS version is not accepted: see that the certificate is in \
+    date, names this host and comes from a known authority (`tls.ca` or `smtp.ca` for one of your own)";
+
 // As much of the other side's text as is kept with an attempt.
 const QUOTED: usize = 200;
 
@@ -80,7 +84,7 @@ pub fn webhook(answer: Answer<'_>) -> Outcome {
         200..=299 => Outcome::Delivered { answer: reason, receipt: None },
         300..=399 => paused(reason, "the address redirects, which is not followed: configure the new address as `url`"),
         408 | 409 | 423 | 425 | 429 | 500..=599 => Outcome::Retry { reason, retry_after: answer.retry_after },
-        400 | 413 | 422 => Outcome::Refused { reason },
+        400 | 413 | 422 => Outcome::Refused { reason, shorter_may_help: true },
         401 | 403 => paused(reason, "the receiver does not accept our credentials: check `headers` and `sign.secret`"),
         404 => paused(reason, "the receiver does not know this address: check `url`"),
         410 => paused(reason, "the receiver is gone for good: configure another `url` or remove the endpoint"),
@@ -113,7 +117,7 @@ pub fn slack(answer: Answer<'_>) -> Outcome {
             | "no_text"
             | "msg_too_long"
             | "too_many_attachments",
-        ) => Outcome::Refused { reason },
+        ) => Outcome::Refused { reason, shorter_may_help: true },
         (_, "rate_limited" | "ratelimited" | "rollup_error") => {
             Outcome::Retry { reason, retry_after: answer.retry_after }
         }
@@ -157,7 +161,8 @@ pub fn smtp(stage: Stage, code: u16, text: &str) -> Outcome {
             says("smtp_5xx"),
             "the mail server does not talk to us: check `host` and whether it allows our address",
         ),
-        (Stage::Mail, _) => Outcome::Refused { reason: says("smtp_5xx") },
+        // 552 is about room for the mail, 554 may be; 550 and the like are about its addresses.
+        (Stage::Mail, _) => Outcome::Refused { reason: says("smtp_5xx"), shorter_may_help: matches!(code, 552 | 554) },
     }
 }
 
@@ -328,7 +333,7 @@ mod tests {
     fn classes_are_a_closed_set() {
         assert_eq!(class(&timed_out(Duration::from_secs(15))), "timeout");
         assert_eq!(timed_out(Duration::from_secs(15)).reason(), "timeout: timed out after 15 s");
-        assert_eq!(class(&Outcome::Refused { reason: "eve: chose this".into() }), "other");
+        assert_eq!(class(&Outcome::Refused { reason: "eve: chose this".into(), shorter_may_help: false }), "other");
         assert_eq!(class(&Outcome::Delivered { answer: String::new(), receipt: None }), "other");
     }
 

@@ -213,6 +213,7 @@ fn record(leased: &Leased, outcome: Outcome, next: Next, now: Timestamp) -> Atte
         took: Duration::from_millis(20),
         outcome,
         next,
+        trouble: None,
         hold_endpoint_until: None,
         deliveries: vec![],
     }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 use super::{memory, moment};
 use crate::{
     checkpoint::Checkpoint,
+    delivery::{Pause, Trouble},
     store::{Accounting, EndpointState, SourceAccount, StoreError, SubscriptionAccount, WindowAccount},
 };
 
@@ -158,17 +159,33 @@ pub(super) async fn endpoints(pool: &SqlitePool) -> Result<Vec<EndpointState>, S
         let state = endpoints.entry(endpoint).or_default();
         (state.ready, state.dead, state.oldest) = (unsigned(ready), unsigned(dead), oldest.map(moment));
     }
-    let standing = sqlx::query("SELECT endpoint, hold_until, failures, last_reason, overflow_at FROM endpoints")
-        .fetch_all(&mut *tx)
-        .await?;
+    let standing = sqlx::query(
+        "SELECT endpoint, hold_until, failures, last_reason, overflow_at, failing_since, paused_reason, paused_fix, \
+         told_at FROM endpoints",
+    )
+    .fetch_all(&mut *tx)
+    .await?;
     for row in &standing {
         let state = endpoints.entry(row.try_get(0)?).or_default();
         state.hold_until = row.try_get::<Option<i64>, _>(1)?.map(moment);
         state.failures = row.try_get(2)?;
         state.last_reason = row.try_get(3)?;
         state.overflow_at = row.try_get::<Option<i64>, _>(4)?.map(moment);
+        state.trouble = trouble(row)?;
     }
     Ok(endpoints.into_iter().map(|(endpoint, state)| EndpointState { endpoint, ..state }).collect())
+}
+
+fn trouble(row: &SqliteRow) -> Result<Option<Trouble>, StoreError> {
+    let Some(since) = row.try_get::<Option<i64>, _>("failing_since")? else { return Ok(None) };
+    let reason: Option<String> = row.try_get("paused_reason")?;
+    let fix: Option<String> = row.try_get("paused_fix")?;
+    let told_at: Option<i64> = row.try_get("told_at")?;
+    Ok(Some(Trouble {
+        since: moment(since),
+        paused: reason.map(|reason| Pause { reason, fix: fix.unwrap_or_default() }),
+        told_at: told_at.map(moment),
+    }))
 }
 
 /// The rule of a memory: a rule that remembers several kinds of things files them under `rule/kind`.

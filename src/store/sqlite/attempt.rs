@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 use super::{ABSURD, Transaction, micros, row};
 use crate::{
     clock::{self, Timestamp},
-    delivery::Outcome,
+    delivery::{Outcome, Trouble},
     store::{AttemptRecord, Next, StoreError},
 };
 
@@ -80,7 +80,8 @@ async fn all_delivered(
 async fn write_success(tx: &mut SqliteConnection, endpoint: &str, started_at: i64) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO endpoints (endpoint) VALUES (?1) ON CONFLICT (endpoint) DO UPDATE SET failures = 0, \
-         last_reason = NULL, hold_until = CASE WHEN held_at > ?2 THEN hold_until END",
+         last_reason = NULL, failing_since = NULL, paused_reason = NULL, paused_fix = NULL, told_at = NULL, \
+         hold_until = CASE WHEN held_at > ?2 THEN hold_until END",
     )
     .bind(endpoint)
     .bind(started_at)
@@ -96,9 +97,13 @@ fn receipt(attempt: &AttemptRecord) -> Option<&str> {
 async fn record_one(tx: &mut SqliteConnection, attempt: &AttemptRecord) -> Result<(), StoreError> {
     append(tx, attempt).await?;
     let ended = clock::plus(attempt.started_at, attempt.took);
-    let counted = match attempt.next {
+    let counted = match &attempt.next {
         Next::Delivered => delivered(tx, attempt, ended).await?,
-        Next::At(time) => settle(tx, attempt, "ready", Some(time), None).await?,
+        Next::At(time) => settle(tx, attempt, "ready", Some(*time), None).await?,
+        Next::Reduce { body } => {
+            reduce(tx, attempt, body).await?;
+            settle(tx, attempt, "ready", Some(ended), None).await?
+        }
         Next::Dead => settle(tx, attempt, "dead", None, Some(ended)).await?,
     };
     write_endpoint(tx, attempt, ended, counted).await?;
@@ -165,6 +170,24 @@ async fn settle(
     Ok(changed.rows_affected() == 1)
 }
 
+/// The shorter body in place of the refused one, sealed anew.
+async fn reduce(tx: &mut SqliteConnection, attempt: &AttemptRecord, body: &[u8]) -> Result<(), StoreError> {
+    let sql = format!("SELECT {} FROM deliveries WHERE id = ?1 AND token = ?2 AND state = 'leased'", row::COLUMNS);
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(&attempt.delivery)
+        .bind(attempt.token)
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some(row) = row else { return Ok(()) };
+    sqlx::query("UPDATE deliveries SET body = ?2, checksum = ?3, reduced = 1 WHERE id = ?1")
+        .bind(&attempt.delivery)
+        .bind(body)
+        .bind(row::seal(&row, body)?.as_slice())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
 async fn write_endpoint(
     tx: &mut SqliteConnection,
     attempt: &AttemptRecord,
@@ -174,14 +197,7 @@ async fn write_endpoint(
     if attempt.next == Next::Delivered {
         write_success(tx, &attempt.endpoint, micros(attempt.started_at)).await?;
     } else if counted {
-        sqlx::query(
-            "INSERT INTO endpoints (endpoint, failures, last_reason) VALUES (?1, 1, ?2) \
-             ON CONFLICT (endpoint) DO UPDATE SET failures = failures + 1, last_reason = ?2",
-        )
-        .bind(&attempt.endpoint)
-        .bind(attempt.outcome.reason())
-        .execute(&mut *tx)
-        .await?;
+        failed(tx, attempt, attempt.trouble.as_ref()).await?;
     }
     // The wish to be left alone holds even if the lease was lost meanwhile.
     if let Some(until) = attempt.hold_endpoint_until {
@@ -197,6 +213,31 @@ async fn write_endpoint(
         .execute(&mut *tx)
         .await?;
     }
+    Ok(())
+}
+
+/// An answer that is about one body alone ends the trouble, but is still the last that was said.
+async fn failed(
+    tx: &mut SqliteConnection,
+    attempt: &AttemptRecord,
+    trouble: Option<&Trouble>,
+) -> Result<(), StoreError> {
+    let paused = trouble.and_then(|trouble| trouble.paused.as_ref());
+    sqlx::query(
+        "INSERT INTO endpoints (endpoint, failures, last_reason, failing_since, paused_reason, paused_fix, told_at) \
+         VALUES (?1, ?7, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (endpoint) DO UPDATE SET \
+         failures = CASE WHEN ?7 THEN failures + 1 ELSE 0 END, \
+         last_reason = ?2, failing_since = ?3, paused_reason = ?4, paused_fix = ?5, told_at = ?6",
+    )
+    .bind(&attempt.endpoint)
+    .bind(attempt.outcome.reason())
+    .bind(trouble.map(|trouble| micros(trouble.since)))
+    .bind(paused.map(|pause| pause.reason.as_str()))
+    .bind(paused.map(|pause| pause.fix.as_str()))
+    .bind(trouble.and_then(|trouble| trouble.told_at).map(micros))
+    .bind(!matches!(attempt.outcome, Outcome::Refused { .. }))
+    .execute(tx)
+    .await?;
     Ok(())
 }
 

@@ -50,12 +50,13 @@ pub(super) async fn claim(tx: &mut SqliteConnection, claim: Claim) -> Result<(Cl
     let mut leases = lease(tx, whole.keys().copied().collect(), micros(claim.lease_until)).await?;
     for row in &rows {
         let seq: i64 = row.try_get("seq")?;
-        let (Some(delivery), Some((token, attempt, since))) = (whole.remove(&seq), leases.remove(&seq)) else {
+        let (Some(delivery), Some((token, attempt, since, reduced))) = (whole.remove(&seq), leases.remove(&seq)) else {
             continue;
         };
         let thread_receipt = thread_receipt(tx, &delivery).await?;
         let (lease_until, owed_since) = (claim.lease_until, moment(since));
-        claimed.deliveries.push(Leased { delivery, token, attempt, lease_until, owed_since, thread_receipt });
+        let leased = Leased { delivery, token, attempt, lease_until, owed_since, thread_receipt, reduced };
+        claimed.deliveries.push(leased);
     }
     if claimed.deliveries.is_empty() {
         claimed.next = if damaged { Some(claim.now) } else { next(tx, &claim, None, permits, now).await? };
@@ -89,25 +90,28 @@ async fn due(tx: &mut SqliteConnection, claim: &Claim, now: i64, limit: i64) -> 
         .await?)
 }
 
-/// Token, attempt and since when it is owed, by row. The attempt is counted now: a delivery that
+/// Token, attempt, since when it is owed and whether it was reduced, by row. The attempt is counted now: a delivery that
 /// kills the process must not be tried for ever.
 async fn lease(
     tx: &mut SqliteConnection,
     rows: Vec<i64>,
     until: i64,
-) -> Result<BTreeMap<i64, (i64, u32, i64)>, StoreError> {
+) -> Result<BTreeMap<i64, (i64, u32, i64, bool)>, StoreError> {
     if rows.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let leased: Vec<(i64, i64, u32, i64)> = sqlx::query_as(
+    let leased: Vec<(i64, i64, u32, i64, bool)> = sqlx::query_as(
         "UPDATE deliveries SET state = 'leased', token = token + 1, attempts = attempts + 1, lease_until = ?2 \
-         WHERE seq IN (SELECT value FROM json_each(?1)) RETURNING seq, token, attempts, owed_since",
+         WHERE seq IN (SELECT value FROM json_each(?1)) RETURNING seq, token, attempts, owed_since, reduced",
     )
     .bind(json!(rows).to_string())
     .bind(until)
     .fetch_all(tx)
     .await?;
-    Ok(leased.into_iter().map(|(seq, token, attempts, since)| (seq, (token, attempts, since))).collect())
+    Ok(leased
+        .into_iter()
+        .map(|(seq, token, attempts, since, reduced)| (seq, (token, attempts, since, reduced)))
+        .collect())
 }
 
 /// What was said when the message was delivered below which this one belongs.

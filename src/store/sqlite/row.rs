@@ -59,16 +59,22 @@ pub(super) async fn insert(tx: &mut SqliteConnection, delivery: &Delivery) -> Re
     Ok(result.rows_affected() == 1)
 }
 
+/// The checksum of a row with this body.
+pub(super) fn seal(row: &SqliteRow, body: &[u8]) -> Result<[u8; 32], StoreError> {
+    let (id, notification): (String, String) = (row.try_get("id")?, row.try_get("notification")?);
+    let (subscription, endpoint): (String, String) = (row.try_get("subscription")?, row.try_get("endpoint")?);
+    let (word, cause_id): (String, Option<String>) = (row.try_get("cause")?, row.try_get("cause_id")?);
+    let cause_id = cause_id.as_deref().unwrap_or("");
+    Ok(checksum([&id, &subscription, &endpoint, &word, cause_id, &notification], body))
+}
+
 /// The delivery of a row, or what is wrong with it.
 pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, StoreError> {
     let (id, notification, body): (String, String, Vec<u8>) =
         (row.try_get("id")?, row.try_get("notification")?, row.try_get("body")?);
     let (subscription, endpoint): (String, String) = (row.try_get("subscription")?, row.try_get("endpoint")?);
     let (word, cause_id): (String, Option<String>) = (row.try_get("cause")?, row.try_get("cause_id")?);
-    let kept: Vec<u8> = row.try_get("checksum")?;
-    let found =
-        checksum([&id, &subscription, &endpoint, &word, cause_id.as_deref().unwrap_or(""), &notification], &body);
-    if kept != found {
+    if row.try_get::<Vec<u8>, _>("checksum")? != seal(row, &body)? {
         return Err(damaged("the stored delivery is not what was written: its checksum differs"));
     }
     let notification = serde_json::from_str(&notification)

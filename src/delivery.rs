@@ -102,7 +102,7 @@ pub struct Leased {
     pub lease_until: Timestamp,
     /// When it was written, or when a person last asked for another try.
     pub owed_since: Timestamp,
-    /// What the endpoint said when the delivery that opened the conversation was delivered.
+    /// What the endpoint said last in the conversation, if this delivery follows another.
     pub thread_receipt: Option<String>,
     /// Its first body was refused; this is the shorter one.
     pub reduced: bool,

@@ -43,6 +43,7 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub enum KindSettings {
     Slack(slack::Settings),
+    SlackBot(slack::bot::Settings),
     Email(email::Settings),
     Webhook(webhook::Settings),
 }
@@ -51,6 +52,7 @@ pub enum KindSettings {
 #[derive(Clone)]
 pub enum Endpoint {
     Slack(slack::Slack),
+    SlackBot(slack::bot::Bot),
     Email(email::Email),
     Webhook(webhook::Webhook),
 }
@@ -87,6 +89,7 @@ impl Settings {
     fn format(&self) -> Format {
         match &self.kind {
             KindSettings::Slack(_) => Format::Slack,
+            KindSettings::SlackBot(_) => Format::SlackBot,
             KindSettings::Email(email) => Format::Email(email.letterhead()),
             KindSettings::Webhook(_) => Format::Webhook,
         }
@@ -101,6 +104,7 @@ impl Endpoint {
     pub fn new(settings: &Settings) -> Result<Self, InvalidEndpoint> {
         match &settings.kind {
             KindSettings::Slack(slack) => slack::Slack::new(settings, slack).map(Self::Slack),
+            KindSettings::SlackBot(bot) => slack::bot::Bot::new(settings, bot).map(Self::SlackBot),
             KindSettings::Email(email) => email::Email::new(settings, email).map(Self::Email),
             KindSettings::Webhook(webhook) => webhook::Webhook::new(settings, webhook).map(Self::Webhook),
         }
@@ -111,8 +115,17 @@ impl Endpoint {
         let Leased { delivery, attempt, .. } = leased;
         match self {
             Self::Slack(slack) => slack.send(delivery, now).await,
+            Self::SlackBot(bot) => bot.send(leased, now).await,
             Self::Email(email) => email.send(delivery, now).await,
             Self::Webhook(webhook) => webhook.send(delivery, *attempt, now).await,
+        }
+    }
+
+    /// Tries the endpoint's credentials without sending anything; `None` for kinds that offer no way to.
+    pub async fn check(&self, now: Timestamp) -> Option<Outcome> {
+        match self {
+            Self::SlackBot(bot) => Some(bot.check(now).await),
+            _ => None,
         }
     }
 }

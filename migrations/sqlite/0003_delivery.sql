@@ -4,6 +4,7 @@
 ALTER TABLE deliveries ADD COLUMN thread TEXT;
 -- By which the endpoint finds the message again.
 ALTER TABLE deliveries ADD COLUMN receipt TEXT;
+CREATE INDEX deliveries_conversation ON deliveries (thread, finished_at) WHERE receipt IS NOT NULL;
 -- 1: the endpoint refused the first body and was given a shorter one.
 ALTER TABLE deliveries ADD COLUMN reduced INTEGER NOT NULL DEFAULT 0;
 -- State `held`: what shares a hold is told in one message when it ends.

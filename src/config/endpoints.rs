@@ -101,7 +101,7 @@ fn endpoint(
         return None;
     };
     let (kind, default_rate, concurrency) = match kind {
-        "slack" => (KindSettings::Slack(slack::read(&inner, secrets)?), Some(SLACK_RATE), 1),
+        "slack" => (slack::read(&inner, secrets)?, Some(SLACK_RATE), 1),
         "email" => (KindSettings::Email(email::read(&inner, secrets, folder)?), Some(EMAIL_RATE), 1),
         _ => (KindSettings::Webhook(webhook::read(&inner, secrets)?), None, 4),
     };

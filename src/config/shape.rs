@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
+mod chat;
+
+use self::chat::Slack;
 use crate::rule::shape::{Duration, Severity};
 
 /// JSON Schema of the configuration.
@@ -105,7 +108,7 @@ pub struct Outbound {
     extend("oneOf" = [{ "required": ["slack"] }, { "required": ["email"] }, { "required": ["webhook"] }])
 )]
 pub struct Endpoint {
-    /// A Slack channel, through an incoming webhook.
+    /// A Slack channel, through an incoming webhook or a bot.
     pub slack: Option<Slack>,
     /// Mailboxes, through a relay.
     pub email: Option<Email>,
@@ -121,14 +124,6 @@ pub struct Endpoint {
     pub give_up_after: Option<Duration>,
     /// IANA name of the time zone in which its readers are told times, beside UTC. Default: UTC alone.
     pub timezone: Option<String>,
-}
-
-/// A Slack channel.
-#[derive(Debug, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Slack {
-    /// The incoming webhook, which knows its channel.
-    pub webhook_url: Secret,
 }
 
 /// Mailboxes.

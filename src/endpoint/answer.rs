@@ -13,6 +13,10 @@ use crate::{
     render::inert,
 };
 
+mod slack;
+
+pub use slack::{Refusal, slack, slack_api};
+
 /// Every class a reason can begin with.
 pub const CLASSES: &[&str] = &[
     "http_2xx",
@@ -31,6 +35,7 @@ pub const CLASSES: &[&str] = &[
     "http_5xx",
     "http_other",
     "slack_not_ok",
+    "slack_error",
     "smtp_2xx",
     "smtp_4xx",
     "smtp_5xx",
@@ -71,7 +76,11 @@ pub fn class(outcome: &Outcome) -> String {
 /// A reason for people: without the class that metrics count it under, and without the system's error number.
 pub fn in_words(reason: &str) -> &str {
     let told = match reason.split_once(": ") {
-        Some((class, rest)) if class.starts_with("http_") || matches!(class, "timeout" | "forbidden") => rest,
+        Some((class, rest))
+            if class.starts_with("http_") || matches!(class, "timeout" | "forbidden" | "slack_error") =>
+        {
+            rest
+        }
         _ => reason,
     };
     told.rsplit_once(" (os error ").filter(|(_, number)| number.ends_with(')')).map_or(told, |(head, _)| head)
@@ -91,46 +100,6 @@ pub fn webhook(answer: Answer<'_>) -> Outcome {
         400..=499 => paused(reason, "the receiver does not take webhooks at this address: check `url`"),
         // Informational answers never end an exchange; whatever this is, it was no acceptance.
         _ => Outcome::Retry { reason, retry_after: answer.retry_after },
-    }
-}
-
-/// The meaning of Slack's answer: its one-word body says more than the status.
-pub fn slack(answer: Answer<'_>) -> Outcome {
-    let reason = answer.reason();
-    match (answer.status, answer.body.trim()) {
-        (200, "ok") => Outcome::Delivered { answer: reason, receipt: None },
-        (_, "no_service" | "no_service_id" | "no_active_hooks" | "invalid_token" | "no_team" | "team_disabled") => {
-            paused(reason, "Slack no longer knows this webhook: create a new one and configure it as `webhook_url`")
-        }
-        (_, "channel_not_found" | "channel_is_archived" | "user_not_found") => {
-            paused(reason, "the webhook's channel is gone: restore it, or create a webhook for another channel")
-        }
-        (_, "action_prohibited" | "posting_to_general_channel_denied") => {
-            paused(reason, "an administrator of the workspace forbids this webhook to post: ask them to allow it")
-        }
-        (
-            _,
-            "invalid_payload"
-            | "invalid_blocks"
-            | "invalid_blocks_format"
-            | "invalid_attachments"
-            | "no_text"
-            | "msg_too_long"
-            | "too_many_attachments",
-        ) => Outcome::Refused { reason, shorter_may_help: true },
-        (_, "rate_limited" | "ratelimited" | "rollup_error") => {
-            Outcome::Retry { reason, retry_after: answer.retry_after }
-        }
-        // A proxy's page or another program's answer: nobody said that Slack took it.
-        (200, _) => {
-            Outcome::Retry { reason: format!("slack_not_ok: {}", tail(&reason)), retry_after: answer.retry_after }
-        }
-        _ => match webhook(answer) {
-            Outcome::Paused { reason, .. } if matches!(answer.status, 401 | 403 | 404 | 410) => {
-                paused(reason, "Slack does not accept this webhook: create a new one and configure it as `webhook_url`")
-            }
-            outcome => outcome,
-        },
     }
 }
 
@@ -195,10 +164,6 @@ impl Answer<'_> {
         let quoted = if body.is_empty() { String::new() } else { format!(" `{body}`") };
         format!("{class}: answered {}{quoted}", self.status)
     }
-}
-
-fn tail(reason: &str) -> &str {
-    reason.split_once(": ").map_or(reason, |(_, tail)| tail)
 }
 
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);

@@ -1,4 +1,4 @@
-//! Slack incoming webhooks.
+//! Slack: incoming webhooks, and bots in a file of their own.
 
 use std::time::Duration;
 
@@ -16,6 +16,10 @@ use crate::{
     delivery::{Delivery, Outcome},
     secret::Secret,
 };
+
+pub mod bot;
+mod call;
+mod receipt;
 
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -1,12 +1,48 @@
-//! `slack`.
+//! `slack`: an incoming webhook, or a bot.
 
-use crate::{config::secrets::Secrets, document::Walk, endpoint::slack};
+use crate::{
+    config::secrets::Secrets,
+    document::Walk,
+    endpoint::{
+        KindSettings,
+        slack::{Settings, bot},
+    },
+};
 
-pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<slack::Settings> {
+pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<KindSettings> {
     let mut fields = walk.fields()?;
-    fields.later("token", "this version posts through an incoming webhook: `webhook_url`");
-    fields.later("channel", "an incoming webhook knows its channel");
-    let url = fields.required("webhook_url").and_then(|walk| secrets.read(&walk));
+    let url = fields.optional("webhook_url");
+    let token = fields.optional("token");
+    let channel = fields.optional("channel");
+    let api_url = fields.optional("api_url");
     fields.finish();
-    Some(slack::Settings { webhook_url: url? })
+    match (url, token) {
+        (Some(url), None) => {
+            if let Some(walk) = channel.or(api_url) {
+                walk.fail_hint("an incoming webhook knows its channel", "leave it out, or configure a `token`");
+                return None;
+            }
+            Some(KindSettings::Slack(Settings { webhook_url: secrets.read(&url)? }))
+        }
+        (None, Some(token)) => {
+            let token = secrets.read(&token);
+            let Some(channel) = channel else {
+                walk.fail_hint("a bot needs a `channel`", "write `channel: \"#sec\"`, or the channel's id");
+                return None;
+            };
+            let channel = channel.words()?.to_owned();
+            let api_url = match api_url {
+                Some(walk) => walk.words()?.to_owned(),
+                None => bot::API.to_owned(),
+            };
+            Some(KindSettings::SlackBot(bot::Settings { token: token?, channel, api_url }))
+        }
+        _ => {
+            walk.fail_hint(
+                "expected exactly one of `webhook_url` and `token`",
+                "write `{ webhook_url: { env: SLACK_URL } }`, or `{ token: { env: SLACK_TOKEN }, channel: \"#sec\" }`",
+            );
+            None
+        }
+    }
 }

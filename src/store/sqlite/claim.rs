@@ -114,18 +114,20 @@ async fn lease(
         .collect())
 }
 
-/// What was said when the message was delivered below which this one belongs.
+/// What was said last in the conversation that this one belongs to: a first message that was lost is
+/// followed by another, and what shows in it may have changed.
 async fn thread_receipt(tx: &mut SqliteConnection, delivery: &Delivery) -> Result<Option<String>, StoreError> {
     if delivery.thread == delivery.id {
         return Ok(None);
     }
-    let receipt: Option<Option<String>> =
-        sqlx::query_scalar("SELECT receipt FROM deliveries WHERE id = ?1 AND endpoint = ?2")
-            .bind(&delivery.thread)
-            .bind(&delivery.endpoint)
-            .fetch_optional(tx)
-            .await?;
-    Ok(receipt.flatten())
+    Ok(sqlx::query_scalar(
+        "SELECT receipt FROM deliveries WHERE thread = ?1 AND endpoint = ?2 AND receipt IS NOT NULL \
+         AND state = 'delivered' ORDER BY finished_at DESC, seq DESC LIMIT 1",
+    )
+    .bind(&delivery.thread)
+    .bind(&delivery.endpoint)
+    .fetch_optional(tx)
+    .await?)
 }
 
 async fn bury_damaged(tx: &mut SqliteConnection, row: &SqliteRow, reason: &str, now: i64) -> Result<(), StoreError> {

@@ -1,0 +1,23 @@
+//! Chats.
+
+use schemars::JsonSchema;
+
+use super::Secret;
+
+/// A Slack channel: exactly one of `webhook_url` and `token`.
+#[derive(Debug, JsonSchema)]
+#[schemars(
+    deny_unknown_fields,
+    extend("oneOf" = [{ "required": ["webhook_url"] }, { "required": ["token", "channel"] }])
+)]
+pub struct Slack {
+    /// The incoming webhook, which knows its channel.
+    pub webhook_url: Option<Secret>,
+    /// The bot's token, `xoxb-...`: messages are kept up to date, and what follows is told in threads.
+    pub token: Option<Secret>,
+    /// Where the bot posts: `"#sec"`, or the channel's id.
+    pub channel: Option<String>,
+    /// Slack's Web API. Default: `https://slack.com/api`.
+    #[schemars(regex(pattern = "^https?://"))]
+    pub api_url: Option<String>,
+}

@@ -13,11 +13,17 @@ use crate::{
     render::{Address, Format, Links},
 };
 
+pub mod alertmanager;
 pub mod answer;
 pub mod client;
 pub mod email;
 pub mod guard;
+pub mod opsgenie;
+pub mod pagerduty;
+mod post;
 pub mod slack;
+pub mod teams;
+pub mod telegram;
 pub mod webhook;
 
 /// One endpoint as configured.
@@ -46,6 +52,11 @@ pub enum KindSettings {
     SlackBot(slack::bot::Settings),
     Email(email::Settings),
     Webhook(webhook::Settings),
+    Teams(teams::Settings),
+    Telegram(telegram::Settings),
+    PagerDuty(pagerduty::Settings),
+    Opsgenie(opsgenie::Settings),
+    Alertmanager(alertmanager::Settings),
 }
 
 /// A connected endpoint; cheap to clone.
@@ -55,6 +66,11 @@ pub enum Endpoint {
     SlackBot(slack::bot::Bot),
     Email(email::Email),
     Webhook(webhook::Webhook),
+    Teams(teams::Teams),
+    Telegram(telegram::Telegram),
+    PagerDuty(pagerduty::PagerDuty),
+    Opsgenie(opsgenie::Opsgenie),
+    Alertmanager(alertmanager::Alertmanager),
 }
 
 /// The settings cannot work, whatever the other side says.
@@ -92,6 +108,11 @@ impl Settings {
             KindSettings::SlackBot(_) => Format::SlackBot,
             KindSettings::Email(email) => Format::Email(email.letterhead()),
             KindSettings::Webhook(_) => Format::Webhook,
+            KindSettings::Teams(_) => Format::Teams,
+            KindSettings::Telegram(_) => Format::Telegram,
+            KindSettings::PagerDuty(_) => Format::PagerDuty,
+            KindSettings::Opsgenie(_) => Format::Opsgenie,
+            KindSettings::Alertmanager(_) => Format::Alertmanager,
         }
     }
 
@@ -107,6 +128,13 @@ impl Endpoint {
             KindSettings::SlackBot(bot) => slack::bot::Bot::new(settings, bot).map(Self::SlackBot),
             KindSettings::Email(email) => email::Email::new(settings, email).map(Self::Email),
             KindSettings::Webhook(webhook) => webhook::Webhook::new(settings, webhook).map(Self::Webhook),
+            KindSettings::Teams(teams) => teams::Teams::new(settings, teams).map(Self::Teams),
+            KindSettings::Telegram(telegram) => telegram::Telegram::new(settings, telegram).map(Self::Telegram),
+            KindSettings::PagerDuty(duty) => pagerduty::PagerDuty::new(settings, duty).map(Self::PagerDuty),
+            KindSettings::Opsgenie(genie) => opsgenie::Opsgenie::new(settings, genie).map(Self::Opsgenie),
+            KindSettings::Alertmanager(settled) => {
+                alertmanager::Alertmanager::new(settings, settled).map(Self::Alertmanager)
+            }
         }
     }
 
@@ -118,6 +146,11 @@ impl Endpoint {
             Self::SlackBot(bot) => bot.send(leased, now).await,
             Self::Email(email) => email.send(delivery, now).await,
             Self::Webhook(webhook) => webhook.send(delivery, *attempt, now).await,
+            Self::Teams(teams) => teams.send(delivery, now).await,
+            Self::Telegram(telegram) => telegram.send(leased, now).await,
+            Self::PagerDuty(duty) => duty.send(delivery, now).await,
+            Self::Opsgenie(genie) => genie.send(delivery, now).await,
+            Self::Alertmanager(alertmanager) => alertmanager.send(delivery, now).await,
         }
     }
 

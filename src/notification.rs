@@ -88,6 +88,9 @@ impl Kind {
 pub struct AlertFacts {
     pub id: String,
     pub rule: String,
+    /// Of source, rule and key; empty in what was stored before it was kept.
+    #[serde(default)]
+    pub fingerprint: String,
     pub key: Key,
     pub count: u64,
     /// How many of them nobody was told of before; 0 in what was stored before there was such a number.
@@ -98,6 +101,9 @@ pub struct AlertFacts {
     pub first_time: Option<Timestamp>,
     /// From the oldest match's time to the newest one's.
     pub span: Duration,
+    /// When the alert's window closes by the wall clock.
+    #[serde(default)]
+    pub open_until: Option<Timestamp>,
     /// The match that opened the alert.
     pub trace: Trace,
 }
@@ -195,11 +201,13 @@ impl Notification {
             alert: Some(AlertFacts {
                 id: alert.id.clone(),
                 rule: alert.rule.clone(),
+                fingerprint: alert.fingerprint.clone(),
                 key: alert.key.clone(),
                 count: alert.count,
                 tells,
                 first_time: alert.first_time,
                 span: clock::since(alert.begun(), alert.last_time),
+                open_until: Some(alert.closes_at),
                 trace: alert.first.clone(),
             }),
             worse: None,

@@ -7,12 +7,18 @@ use jiff::tz::TimeZone;
 
 use crate::notification::Notification;
 
+pub mod alertmanager;
 pub mod email;
 pub mod facts;
 pub mod inert;
 pub mod link;
+pub mod opsgenie;
+pub mod pagerduty;
 mod reduced;
 pub mod slack;
+pub mod teams;
+pub mod telegram;
+mod told;
 pub mod webhook;
 
 pub use link::Links;
@@ -28,14 +34,22 @@ pub enum Format {
     Email(Letterhead),
     /// Tracebell's own versioned JSON.
     Webhook,
+    /// An Adaptive Card for a Teams workflow.
+    Teams,
+    Telegram,
+    /// An event of PagerDuty's Events API v2.
+    PagerDuty,
+    Opsgenie,
+    /// Alerts of Alertmanager's API v2.
+    Alertmanager,
 }
 
 impl Format {
     /// Read by people, who drown where programs do not.
     pub fn for_people(&self) -> bool {
         match self {
-            Self::Slack | Self::SlackBot { .. } | Self::Email(_) => true,
-            Self::Webhook => false,
+            Self::Slack | Self::SlackBot { .. } | Self::Email(_) | Self::Teams | Self::Telegram => true,
+            Self::Webhook | Self::PagerDuty | Self::Opsgenie | Self::Alertmanager => false,
         }
     }
 
@@ -43,7 +57,14 @@ impl Format {
     pub fn edits(&self) -> bool {
         match self {
             Self::SlackBot { .. } => true,
-            Self::Slack | Self::Email(_) | Self::Webhook => false,
+            Self::Slack
+            | Self::Email(_)
+            | Self::Webhook
+            | Self::Teams
+            | Self::Telegram
+            | Self::PagerDuty
+            | Self::Opsgenie
+            | Self::Alertmanager => false,
         }
     }
 }
@@ -79,6 +100,17 @@ pub struct Letter<'a> {
     pub subscription: &'a str,
 }
 
+impl Letter<'_> {
+    /// By which services tell that two notifications are about the same trouble.
+    pub(crate) fn trouble(&self) -> &str {
+        match &self.notification.alert {
+            Some(alert) if alert.fingerprint.is_empty() => &alert.id,
+            Some(alert) => &alert.fingerprint,
+            None => self.id,
+        }
+    }
+}
+
 impl Address {
     /// Times in UTC and no pages.
     pub fn plain(format: Format) -> Self {
@@ -93,6 +125,11 @@ pub fn body(letter: &Letter<'_>) -> Vec<u8> {
         Format::SlackBot => slack::bot::body(letter),
         Format::Email(letterhead) => email::body(letterhead, letter),
         Format::Webhook => webhook::body(letter),
+        Format::Teams => teams::body(letter),
+        Format::Telegram => telegram::body(letter),
+        Format::PagerDuty => pagerduty::body(letter),
+        Format::Opsgenie => opsgenie::body(letter),
+        Format::Alertmanager => alertmanager::body(letter),
     }
 }
 

@@ -9,17 +9,31 @@ use crate::{
     delivery::Rate,
     document::{Node, Value, Walk},
     endpoint::{Endpoint, KindSettings, Settings, client::Outbound},
+    secret::Secret,
 };
 
+mod alertmanager;
 mod email;
+mod opsgenie;
+mod pagerduty;
 mod slack;
+mod teams;
+mod telegram;
 mod webhook;
 
 /// What an endpoint can be; the kind is a key.
-const KINDS: [&str; 3] = ["slack", "email", "webhook"];
+const KINDS: [&str; 8] = ["slack", "email", "webhook", "teams", "telegram", "pagerduty", "opsgenie", "alertmanager"];
 
 /// Slack takes one message a second for each webhook; the tenth more keeps clear of it.
 const SLACK_RATE: Rate = Rate { interval: Duration::from_millis(1100), burst: 1 };
+/// A workflow takes 25 messages in five minutes.
+const TEAMS_RATE: Rate = Rate { interval: Duration::from_secs(12), burst: 5 };
+/// A group takes 20 messages a minute from a bot.
+const TELEGRAM_RATE: Rate = Rate { interval: Duration::from_secs(3), burst: 3 };
+/// An integration key takes 120 events a minute.
+const PAGERDUTY_RATE: Rate = Rate { interval: Duration::from_millis(500), burst: 10 };
+/// Accounts are limited by their size; the smallest take about one request a second.
+const OPSGENIE_RATE: Rate = Rate { interval: Duration::from_secs(1), burst: 10 };
 /// A relay that sees more than this from one sender starts to suspect it.
 const EMAIL_RATE: Rate = Rate { interval: Duration::from_secs(2), burst: 10 };
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -103,6 +117,12 @@ fn endpoint(
     let (kind, default_rate, concurrency) = match kind {
         "slack" => (slack::read(&inner, secrets)?, Some(SLACK_RATE), 1),
         "email" => (KindSettings::Email(email::read(&inner, secrets, folder)?), Some(EMAIL_RATE), 1),
+        "teams" => (KindSettings::Teams(teams::read(&inner, secrets)?), Some(TEAMS_RATE), 1),
+        "telegram" => (KindSettings::Telegram(telegram::read(&inner, secrets)?), Some(TELEGRAM_RATE), 1),
+        "pagerduty" => (KindSettings::PagerDuty(pagerduty::read(&inner, secrets)?), Some(PAGERDUTY_RATE), 1),
+        "opsgenie" => (KindSettings::Opsgenie(opsgenie::read(&inner, secrets)?), Some(OPSGENIE_RATE), 1),
+        // One at a time keeps what was told last the newest.
+        "alertmanager" => (KindSettings::Alertmanager(alertmanager::read(&inner, secrets, folder)?), None, 1),
         _ => (KindSettings::Webhook(webhook::read(&inner, secrets)?), None, 4),
     };
     let rate = match rate {
@@ -117,6 +137,27 @@ fn endpoint(
         return None;
     }
     Some(settings)
+}
+
+/// A URL as it stands, or a secret that holds one.
+fn address(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<Secret> {
+    if let Value::Map(_) = walk.node.value {
+        return secrets.read(walk);
+    }
+    let text = walk.words()?;
+    if text.contains("${") {
+        walk.fail_hint("`${...}` is never expanded", "write `url: { env: NAME }`");
+        return None;
+    }
+    Some(Secret::new(text))
+}
+
+/// What is there must be good; the outer `None` says that it is not.
+fn all_or_none<T>(found: Option<Option<T>>) -> Option<Option<T>> {
+    match found {
+        None => Some(None),
+        Some(value) => value.map(Some),
+    }
 }
 
 /// `Europe/Berlin`

@@ -11,6 +11,10 @@ mod chat;
 use self::chat::Slack;
 use crate::rule::shape::{Duration, Severity};
 
+mod services;
+
+use services::{Alertmanager, Opsgenie, PagerDuty, Teams, Telegram};
+
 /// JSON Schema of the configuration.
 pub fn schema() -> serde_json::Value {
     crate::rule::shape::draw::<Config>("Tracebell configuration")
@@ -101,11 +105,15 @@ pub struct Outbound {
     pub proxy: Option<Secret>,
 }
 
-/// Where notifications go: exactly one of `slack`, `email` and `webhook`.
+/// Where notifications go: exactly one kind, and what all kinds take.
 #[derive(Debug, JsonSchema)]
 #[schemars(
     deny_unknown_fields,
-    extend("oneOf" = [{ "required": ["slack"] }, { "required": ["email"] }, { "required": ["webhook"] }])
+    extend("oneOf" = [
+        { "required": ["slack"] }, { "required": ["email"] }, { "required": ["webhook"] }, { "required": ["teams"] },
+        { "required": ["telegram"] }, { "required": ["pagerduty"] }, { "required": ["opsgenie"] },
+        { "required": ["alertmanager"] }
+    ])
 )]
 pub struct Endpoint {
     /// A Slack channel, through an incoming webhook or a bot.
@@ -114,6 +122,16 @@ pub struct Endpoint {
     pub email: Option<Email>,
     /// A program that takes JSON.
     pub webhook: Option<Webhook>,
+    /// A Microsoft Teams channel or chat, through a workflow.
+    pub teams: Option<Teams>,
+    /// A Telegram chat, through a bot.
+    pub telegram: Option<Telegram>,
+    /// A service of PagerDuty, through its Events API v2.
+    pub pagerduty: Option<PagerDuty>,
+    /// Opsgenie, or a service that speaks its alert API.
+    pub opsgenie: Option<Opsgenie>,
+    /// Prometheus Alertmanager, through its API v2.
+    pub alertmanager: Option<Alertmanager>,
     /// What it takes at most; beyond it waiting alerts become a summary.
     pub rate_limit: Option<RateLimit>,
     /// The endpoint that gets what this one cannot take.

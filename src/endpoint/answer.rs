@@ -166,7 +166,8 @@ impl Answer<'_> {
     }
 }
 
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+/// Nobody's wish holds an endpoint back longer.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_HEADER: usize = 256;
 
 /// How long the header asks to wait: seconds or an HTTP date in any of its three

@@ -223,8 +223,18 @@ mod tests {
         let (service, operation) = ("IAM".to_owned(), "login".to_owned());
         let trace = Trace { service, operation, rating: Rating::Warning, ..Trace::blank("t1", time) };
         let (id, rule) = ("alr_x".into(), "r".into());
-        let mut alert =
-            AlertFacts { id, rule, key: Key::new(), count: 1, tells: 1, first_time: None, span: Duration::ZERO, trace };
+        let mut alert = AlertFacts {
+            id,
+            rule,
+            fingerprint: String::new(),
+            key: Key::new(),
+            count: 1,
+            tells: 1,
+            first_time: None,
+            span: Duration::ZERO,
+            open_until: None,
+            trace,
+        };
         let mut notification = Notification::notice(Severity::High, "A login failed", vec![], time);
         notification.kind = Kind::Opened;
         change(&mut notification, &mut alert);

@@ -197,11 +197,13 @@ mod tests {
         notification.alert = Some(AlertFacts {
             id: "alr_1".into(),
             rule: "r".into(),
+            fingerprint: String::new(),
             key: Key::new(),
             count: 1,
             tells: 1,
             first_time: None,
             span: Duration::ZERO,
+            open_until: None,
             trace,
         });
         let words = |address: &Address| {

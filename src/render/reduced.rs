@@ -127,11 +127,13 @@ mod tests {
         let alert = AlertFacts {
             id: "alr_1".to_owned(),
             rule: "kms-key-destruction".to_owned(),
+            fingerprint: String::new(),
             key: [("actor.name".to_owned(), "a".repeat(900))].into(),
             count: 3,
             tells: 3,
             first_time: None,
             span: std::time::Duration::from_secs(60),
+            open_until: None,
             trace,
         };
         Notification { kind: Kind::Opened, why: Some("w".repeat(900)), alert: Some(alert), ..notice }

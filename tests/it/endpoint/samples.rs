@@ -61,11 +61,13 @@ pub fn opened() -> Notification {
         alert: Some(AlertFacts {
             id: "alr_abcdefghijklmnopqrstuvwxyz".into(),
             rule: "kms-key-destruction".into(),
+            fingerprint: String::new(),
             key: Key::from([("actor.name".into(), "alice".into())]),
             count: 1,
             tells: 1,
             first_time: None,
             span: Duration::ZERO,
+            open_until: None,
             trace: trace(),
         }),
         worse: None,

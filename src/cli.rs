@@ -74,9 +74,9 @@ pub enum Command {
     Catalog(catalog::Args),
     /// Show the accounting, the lag and the endpoints
     Status(status::Args),
-    /// List, show and retry deliveries
+    /// List, show, retry and cancel deliveries
     Delivery(delivery::Args),
-    /// Test an endpoint
+    /// Show how endpoints stand, test one, lift a pause
     Endpoint(endpoint::Args),
     /// Ask a running Tracebell whether it is well
     Healthcheck(healthcheck::Args),

@@ -352,6 +352,9 @@ pub struct AttemptRow {
 pub struct DeliveryFilter {
     pub endpoint: Option<String>,
     pub state: Option<State>,
+    /// Made at or after, and before.
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
     pub limit: usize,
 }
 
@@ -453,8 +456,15 @@ pub trait Store: Clone + Send + Sync + 'static {
         &self,
         id: &str,
     ) -> impl Future<Output = Result<Option<(DeliveryRow, Vec<AttemptRow>)>, StoreError>> + Send;
-    /// Dead deliveries (all of `endpoint`, or the one with `id`) become ready again; returns how many.
-    fn retry(&self, filter: RetryFilter, now: Timestamp) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// Dead and cancelled deliveries become ready again; returns how many.
+    fn retry(&self, pick: Pick, now: Timestamp) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// How many [`Store::cancel`] would call off.
+    fn cancellable(&self, pick: Pick) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// Ready, held and dead deliveries are called off, and with them their copies for the fallback; returns
+    /// how many, copies uncounted.
+    fn cancel(&self, pick: Pick, now: Timestamp) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// Lifts a hold or a pause of an endpoint: what waits for it is due now. False if there was none.
+    fn resume(&self, endpoint: &str, now: Timestamp) -> impl Future<Output = Result<bool, StoreError>> + Send;
     /// Writes a silence; one that is there already stays as it is.
     fn put_silence(&self, silence: Silence) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// Those that end last come first.
@@ -497,9 +507,24 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
-#[derive(Debug, Clone)]
-pub enum RetryFilter {
-    Id(String),
-    Endpoint(String),
-    All,
+/// Deliveries that a person picks; all of those that can be meant, if nothing is said.
+#[derive(Debug, Clone, Default)]
+pub struct Pick {
+    /// The one whose id begins so.
+    pub id: Option<String>,
+    pub endpoint: Option<String>,
+    pub state: Option<State>,
+    /// Made at or after, and before.
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+}
+
+impl Pick {
+    pub fn one(id: impl Into<String>) -> Self {
+        Self { id: Some(id.into()), ..Self::default() }
+    }
+
+    pub fn of(endpoint: impl Into<String>) -> Self {
+        Self { endpoint: Some(endpoint.into()), ..Self::default() }
+    }
 }

@@ -15,6 +15,9 @@ ALTER TABLE deliveries ADD COLUMN hold_until INTEGER;
 CREATE INDEX deliveries_held ON deliveries (hold, seq) WHERE state = 'held';
 CREATE INDEX deliveries_hold_ends ON deliveries (hold_until) WHERE state = 'held';
 
+DROP INDEX deliveries_done;
+CREATE INDEX deliveries_done ON deliveries (state, finished_at) WHERE state = 'delivered' OR state = 'cancelled';
+
 ALTER TABLE alert_subscribers ADD COLUMN thread TEXT;
 
 -- First messages below which more of the same actor or resource is gathered.

@@ -1,4 +1,4 @@
-//! `tracebell delivery`: what is owed, what became of it, and another try for what was given up.
+//! `tracebell delivery`: what is owed, what became of it; another try for what was given up, or none.
 
 use std::process::ExitCode;
 
@@ -16,8 +16,10 @@ use crate::{
     endpoint::answer::in_words,
     notification::{AlertFacts, Notification},
     render::facts::when,
-    store::{AttemptRow, DeliveryFilter, DeliveryRow, RetryFilter, Sqlite, Store, StoreError},
+    store::{AttemptRow, DeliveryFilter, DeliveryRow, Sqlite, Store, StoreError},
 };
+
+mod pick;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -31,8 +33,10 @@ enum Command {
     List(ListArgs),
     /// Show one delivery and its attempts
     Show(ShowArgs),
-    /// Send dead deliveries once more, with the same id and body
-    Retry(RetryArgs),
+    /// Send dead or cancelled deliveries once more, with the same id and body
+    Retry(pick::RetryArgs),
+    /// Call off deliveries that are ready, held or dead
+    Cancel(pick::CancelArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -40,9 +44,14 @@ struct ListArgs {
     /// Only those for this endpoint
     #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
-    /// Only those in this state: ready, leased, delivered, folded or dead
+    /// Only those in this state: ready, leased, delivered, held, folded, dead or cancelled
     #[arg(long, value_name = "STATE", value_parser = parse_state)]
     state: Option<State>,
+    /// Only those that wait to be told together with others
+    #[arg(long, conflicts_with = "state")]
+    held: bool,
+    #[command(flatten)]
+    made: pick::Made,
     /// How many
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -64,21 +73,6 @@ struct ShowArgs {
     output: Output,
 }
 
-#[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false, args = ["id", "endpoint", "all"])]
-struct RetryArgs {
-    /// The delivery's id; its beginning is enough
-    id: Option<String>,
-    /// All dead deliveries for this endpoint
-    #[arg(long, value_name = "NAME")]
-    endpoint: Option<String>,
-    /// All dead deliveries
-    #[arg(long)]
-    all: bool,
-    #[command(flatten)]
-    file: StateArg,
-}
-
 fn parse_state(word: &str) -> Result<State, String> {
     State::parse(word).ok_or_else(|| format!("expected one of {}", State::ALL.map(State::as_str).join(", ")))
 }
@@ -88,6 +82,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::List(args) => (&args.file, false),
         Command::Show(args) => (&args.file, false),
         Command::Retry(args) => (&args.file, true),
+        Command::Cancel(args) => (&args.file, true),
     };
     let path = match file.path() {
         Ok(path) => path,
@@ -101,7 +96,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let done = match args.command {
         Command::List(args) => list(&store, args).await,
         Command::Show(args) => show(&store, args).await,
-        Command::Retry(args) => retry(&store, args).await,
+        Command::Retry(args) => pick::retry(&store, args).await,
+        Command::Cancel(args) => pick::cancel(&store, args).await,
     };
     store.close().await;
     Ok(done.unwrap_or_else(|error| failed(&error)))
@@ -110,7 +106,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn list(store: &Sqlite, args: ListArgs) -> Result<ExitCode, StoreError> {
     let limit = args.limit as usize;
     // One more than shown tells whether there are more.
-    let filter = DeliveryFilter { endpoint: args.endpoint, state: args.state, limit: limit + 1 };
+    let state = if args.held { Some(State::Held) } else { args.state };
+    let pick::Made { since, until } = args.made;
+    let filter = DeliveryFilter { endpoint: args.endpoint, state, since, until, limit: limit + 1 };
     let mut rows = store.deliveries(filter).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
@@ -235,7 +233,7 @@ fn standing(row: &DeliveryRow, now: Timestamp) -> String {
             let until = row.delivery.hold.as_ref().map_or_else(String::new, |hold| ago(hold.until, now));
             format!("held, told together with others {until}")
         }
-        State::Cancelled => format!("cancelled by a person{since}"),
+        State::Cancelled => format!("cancelled by a person{since}; `tracebell delivery retry` brings it back"),
         State::Folded => format!("folded into {}{since}", row.folded_into.as_deref().unwrap_or("a summary")),
         State::Dead => format!("dead{since}; `tracebell delivery retry` sends it once more"),
     }
@@ -294,39 +292,6 @@ fn told_of_alert(alert: &AlertFacts, facts: &mut Vec<(&'static str, String)>) {
     facts.extend(trace.source_ip.iter().map(|address| ("from", address.clone())));
     facts.extend(trace.region.iter().map(|region| ("region", region.clone())));
     facts.push(("trace", trace.id.clone()));
-}
-
-async fn retry(store: &Sqlite, args: RetryArgs) -> Result<ExitCode, StoreError> {
-    let filter = match (&args.id, args.endpoint) {
-        (Some(id), _) => RetryFilter::Id(id.clone()),
-        (None, Some(endpoint)) => RetryFilter::Endpoint(endpoint),
-        (None, None) => RetryFilter::All,
-    };
-    let retried = store.retry(filter, clock::now()).await?;
-    match (retried, &args.id) {
-        (0, Some(id)) => match store.delivery(id).await? {
-            None => return Ok(unknown(id)),
-            Some((row, _)) if row.state == State::Dead => {
-                anstream::eprintln!("error: `{}` stays dead: {}", row.delivery.id, row.last_reason.unwrap_or_default());
-            }
-            Some((row, _)) => {
-                anstream::eprintln!("error: `{}` is {}, only a dead one can be retried", row.delivery.id, row.state);
-            }
-        },
-        (0, None) => {
-            say!("There are no dead deliveries to retry.");
-            return Ok(ExitCode::SUCCESS);
-        }
-        (1, _) => {
-            say!("1 delivery is ready again.");
-            return Ok(ExitCode::SUCCESS);
-        }
-        (count, _) => {
-            say!("{count} deliveries are ready again.");
-            return Ok(ExitCode::SUCCESS);
-        }
-    }
-    Ok(ExitCode::from(BAD))
 }
 
 fn unknown(id: &str) -> ExitCode {

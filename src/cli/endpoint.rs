@@ -1,9 +1,19 @@
-//! `tracebell endpoint`: try one out before it matters.
+//! `tracebell endpoint`: how endpoints stand; try one out before it matters; go on after a pause.
 
 use std::process::ExitCode;
 
-use super::{ConfigArg, OUTSIDE, USAGE, check, status::plain};
-use crate::{app, config, delivery::Outcome, endpoint::answer::in_words};
+use super::{
+    ConfigArg, OUTSIDE, Output, USAGE, check,
+    status::{StateArg, failed, plain},
+};
+use crate::{
+    app, config,
+    delivery::Outcome,
+    endpoint::answer::in_words,
+    store::{Sqlite, Store},
+};
+
+mod health;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -13,6 +23,31 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Show how each endpoint stands: working, held, failing or paused, and what waits for it
+    List {
+        #[command(flatten)]
+        file: StateArg,
+        /// How to print it
+        #[arg(long, value_name = "FORMAT", value_enum, default_value = "table")]
+        output: Output,
+    },
+    /// Show how one endpoint stands
+    Show {
+        /// Name of the endpoint
+        name: String,
+        #[command(flatten)]
+        file: StateArg,
+        /// How to print it
+        #[arg(long, value_name = "FORMAT", value_enum, default_value = "table")]
+        output: Output,
+    },
+    /// Lift a pause or a hold now: what waits is tried at once
+    Resume {
+        /// Name of the endpoint
+        name: String,
+        #[command(flatten)]
+        file: StateArg,
+    },
     /// Send one test notification and say what came back
     Test {
         /// Name of the endpoint in the configuration
@@ -23,7 +58,10 @@ enum Command {
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Command::Test { name, config } = args.command;
+    let (name, config) = match args.command {
+        Command::Test { name, config } => (name, config),
+        stored => return beside(stored).await,
+    };
     let loaded = config::load(&config.config);
     if loaded.config.is_none() {
         check::print_problems(&loaded.problems, &loaded.files);
@@ -53,4 +91,30 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Outcome::Paused { fix, .. } => say!("{name} takes nothing: {said}\nwhat to do: {fix}"),
     }
     Ok(ExitCode::from(OUTSIDE))
+}
+
+/// What is asked of the store, beside a Tracebell that may be running.
+async fn beside(command: Command) -> anyhow::Result<ExitCode> {
+    let (file, writes) = match &command {
+        Command::List { file, .. } | Command::Show { file, .. } => (file, false),
+        Command::Resume { file, .. } => (file, true),
+        Command::Test { .. } => unreachable!("a test needs no store"),
+    };
+    let path = match file.path() {
+        Ok(path) => path,
+        Err(code) => return Ok(code),
+    };
+    let opened = if writes { Sqlite::open_beside(&path).await } else { Sqlite::open_read(&path).await };
+    let store = match opened {
+        Ok(store) => store,
+        Err(error) => return Ok(failed(&error)),
+    };
+    let done = match &command {
+        Command::List { file, output } => health::list(&store, file, *output).await,
+        Command::Show { name, file, output } => health::show(&store, file, name, *output).await,
+        Command::Resume { name, file } => health::resume(&store, file, name).await,
+        Command::Test { .. } => unreachable!("a test needs no store"),
+    };
+    store.close().await;
+    Ok(done.unwrap_or_else(|error| failed(&error)))
 }

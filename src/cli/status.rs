@@ -9,7 +9,9 @@ use serde_json::json;
 use super::{BAD, ConfigArg, OUTSIDE, Output, USAGE, terminal::columns};
 use crate::{
     clock::{self, Timestamp},
-    config, document,
+    config,
+    delivery::Pause,
+    document,
     endpoint::answer::in_words,
     render::facts,
     store::{Accounting, EndpointState, Sqlite, Store, StoreError},
@@ -61,6 +63,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 impl StateArg {
+    /// Where the configuration is.
+    pub(super) fn config(&self) -> &std::path::Path {
+        &self.config.config
+    }
+
     /// The file, or the exit code after every problem of the configuration was told. A secret that is
     /// missing in this shell does not matter here.
     pub(super) fn path(&self) -> Result<PathBuf, ExitCode> {
@@ -185,6 +192,9 @@ fn show_endpoints(endpoints: &[EndpointState], now: Timestamp) {
 fn standing(state: &EndpointState, now: Timestamp) -> String {
     let reason =
         state.last_reason.as_deref().map_or_else(|| "no reason given".to_owned(), |reason| in_words(reason).to_owned());
+    if let Some(Pause { reason, fix }) = state.trouble.as_ref().and_then(|trouble| trouble.paused.as_ref()) {
+        return format!("paused: {reason}; {fix}");
+    }
     match (state.hold_until, state.failures) {
         (Some(until), _) if until > now => format!("held, again {}: {reason}", ago(until, now)),
         (_, 0) => "well".to_owned(),

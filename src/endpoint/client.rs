@@ -21,6 +21,7 @@ use reqwest::{
     header::{HeaderMap, RETRY_AFTER},
     redirect,
 };
+use tokio::time::timeout_at;
 use url::Host;
 
 use super::{
@@ -142,13 +143,7 @@ impl Said {
 
 /// Sends one request; the error is what follows from there being no answer.
 pub async fn ask(client: &Client, request: &Request<'_>, limit: usize) -> Result<Said, Outcome> {
-    match tokio::time::timeout(request.timeout, exchange(client, request, limit)).await {
-        Ok(said) => said,
-        Err(_) => Err(answer::timed_out(request.timeout)),
-    }
-}
-
-async fn exchange(client: &Client, request: &Request<'_>, limit: usize) -> Result<Said, Outcome> {
+    let deadline = tokio::time::Instant::now() + request.timeout;
     let recipe = &client.0;
     recipe.outbound.url(request.url).map_err(|error| forbidden(&error))?;
     let client = recipe.client(recipe.reach(request.url)).map_err(|error| answer::retry("io", &error))?;
@@ -156,17 +151,18 @@ async fn exchange(client: &Client, request: &Request<'_>, limit: usize) -> Resul
         .request(request.method.clone(), request.url.clone())
         .headers(request.headers.clone())
         .body(request.body.to_vec());
-    let mut response = asked.send().await.map_err(failed)?;
+    let late = |_| answer::timed_out(request.timeout);
+    let mut response = timeout_at(deadline, asked.send()).await.map_err(late)?.map_err(failed)?;
     recipe.peer(response.remote_addr()).map_err(|error| forbidden(&error))?;
     let waits = response.headers().get_all(RETRY_AFTER);
     let retry_after = waits.iter().filter_map(|header| answer::retry_after(header.as_bytes(), request.now)).max();
     let status = response.status().as_u16();
-    // The status has been said; a body that breaks off does not unsay it.
+    // The status has been said; a body that breaks off, or drips without end, does not unsay it.
     let mut body = Vec::new();
     while body.len() < limit {
-        match response.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk[..chunk.len().min(limit - body.len())]),
-            Ok(None) | Err(_) => break,
+        match timeout_at(deadline, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk[..chunk.len().min(limit - body.len())]),
+            Ok(Ok(None) | Err(_)) | Err(_) => break,
         }
     }
     Ok(Said { status, retry_after, body: redact(&String::from_utf8_lossy(&body), request.url) })

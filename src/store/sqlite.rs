@@ -14,8 +14,8 @@ use sqlx::SqlitePool;
 
 use super::{
     Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, DeliveryFilter, DeliveryRow, EndpointState, Fold,
-    IngestBatch, Lane, Muted, MutedFilter, OpenAlert, Recollection, RetryFilter, SilenceFilter, SilenceRow, Store,
-    StoreError, SweepBatch,
+    IngestBatch, Lane, Muted, MutedFilter, OpenAlert, Pick, Recollection, SilenceFilter, SilenceRow, Store, StoreError,
+    SweepBatch,
 };
 use crate::{
     alert::Alert,
@@ -35,6 +35,7 @@ mod ingest;
 mod list;
 mod memory;
 mod open;
+mod pick;
 mod place;
 mod row;
 mod silence;
@@ -185,8 +186,20 @@ impl Store for Sqlite {
         list::delivery(&self.read, id).await
     }
 
-    async fn retry(&self, filter: RetryFilter, now: Timestamp) -> Result<u64, StoreError> {
-        list::retry(self.begin().await?, filter, now).await
+    async fn retry(&self, pick: Pick, now: Timestamp) -> Result<u64, StoreError> {
+        pick::retry(self.begin().await?, pick, now).await
+    }
+
+    async fn cancellable(&self, pick: Pick) -> Result<u64, StoreError> {
+        pick::cancellable(&self.read, pick).await
+    }
+
+    async fn cancel(&self, pick: Pick, now: Timestamp) -> Result<u64, StoreError> {
+        pick::cancel(self.begin().await?, pick, now).await
+    }
+
+    async fn resume(&self, endpoint: &str, now: Timestamp) -> Result<bool, StoreError> {
+        pick::resume(self.begin().await?, endpoint, now).await
     }
 
     async fn put_silence(&self, silence: Silence) -> Result<(), StoreError> {

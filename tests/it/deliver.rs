@@ -27,7 +27,7 @@ use tracebell::{
     metrics::Metrics,
     notification::{Kind, Notification},
     secret::Secret,
-    store::{DeliveryFilter, DeliveryRow, RetryFilter, Sqlite, Store},
+    store::{DeliveryFilter, DeliveryRow, Pick, Sqlite, Store},
     topic::{Due, Subscription, Topics},
 };
 
@@ -150,7 +150,7 @@ impl Scene {
     }
 
     async fn rows(&self, state: Standing) -> Vec<DeliveryRow> {
-        let filter = DeliveryFilter { state: Some(state), limit: 1000, endpoint: None };
+        let filter = DeliveryFilter { state: Some(state), limit: 1000, ..DeliveryFilter::default() };
         self.store.deliveries(filter).await.unwrap()
     }
 
@@ -242,7 +242,7 @@ async fn a_refused_body_is_a_dead_letter_that_a_person_can_retry() {
 
     // Four days later somebody mends the receiver; the first answer is one more failure.
     let late = scene.after(96 * 3600);
-    assert_eq!(scene.store.retry(RetryFilter::Id(dead[0].delivery.id.clone()), late).await.unwrap(), 1);
+    assert_eq!(scene.store.retry(Pick::one(dead[0].delivery.id.clone()), late).await.unwrap(), 1);
     scene.answers("soar", &[(503, None)]);
     let until = scene.work(&mut worker, late).await;
     assert!(scene.rows(Standing::Dead).await.is_empty(), "one failure and it was given up again");

@@ -18,6 +18,7 @@ use tracebell::{
 
 mod command;
 mod contract;
+mod outbox;
 mod random;
 mod sqlite;
 
@@ -59,6 +60,22 @@ contract! { fresh_sqlite:
     rules_watch_since_their_first_page
     dead_deliveries_are_retried_unchanged
     deliveries_are_found_by_the_start_of_their_id
+}
+
+/// As [`contract!`], of another file.
+macro_rules! outbox {
+    ($open:path: $($piece:ident)*) => {
+        $(#[tokio::test]
+        async fn $piece() {
+            outbox::$piece($open).await;
+        })*
+    };
+}
+
+outbox! { fresh_sqlite:
+    a_refused_body_is_replaced_once_under_the_same_id
+    what_is_cancelled_is_not_sent_and_counts_as_suppressed
+    trouble_is_remembered_until_something_is_taken
 }
 
 #[tokio::test]

@@ -1,27 +1,28 @@
-//! What people look at, and dead deliveries sent once more.
+//! What people look at.
 
 use std::time::Duration;
 
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
-use super::{Transaction, micros, moment, row};
+use super::{micros, moment, row};
 use crate::{
     checkpoint::Gap,
-    clock::Timestamp,
     delivery::{Delivery, State},
-    store::{AttemptRow, DeliveryFilter, DeliveryRow, RetryFilter, StoreError},
+    store::{AttemptRow, DeliveryFilter, DeliveryRow, StoreError},
 };
 
 pub(super) async fn deliveries(pool: &SqlitePool, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
     let sql = format!(
         "SELECT {} FROM deliveries WHERE (?1 IS NULL OR endpoint = ?1) AND (?2 IS NULL OR state = ?2) \
-         ORDER BY seq DESC LIMIT ?3",
+         AND (?4 IS NULL OR created_at >= ?4) AND (?5 IS NULL OR created_at < ?5) ORDER BY seq DESC LIMIT ?3",
         row::COLUMNS
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(filter.endpoint)
         .bind(filter.state.map(State::as_str))
         .bind(i64::try_from(filter.limit).unwrap_or(i64::MAX))
+        .bind(filter.since.map(micros))
+        .bind(filter.until.map(micros))
         .fetch_all(pool)
         .await?;
     rows.iter().map(row::listed).collect()
@@ -70,7 +71,7 @@ pub(super) async fn delivery(
 }
 
 /// The one delivery whose id is, or begins with, `id`; `msg_` may be left out.
-async fn find(tx: &mut SqliteConnection, id: &str) -> Result<Option<i64>, StoreError> {
+pub(super) async fn find(tx: &mut SqliteConnection, id: &str) -> Result<Option<i64>, StoreError> {
     let id = if id.starts_with("msg_") { id.to_owned() } else { format!("msg_{id}") };
     let found: Vec<(i64, String)> = sqlx::query_as(
         "SELECT seq, id FROM deliveries WHERE id >= ?1 AND id < ?1 || char(1114111) ORDER BY id LIMIT 2",
@@ -83,29 +84,6 @@ async fn find(tx: &mut SqliteConnection, id: &str) -> Result<Option<i64>, StoreE
         [(seq, first), ..] if *first == id => Some(*seq),
         _ => None,
     })
-}
-
-/// The same id and body, so a receiver can recognise the repeat. A damaged one stays dead.
-pub(super) async fn retry(mut tx: Transaction, filter: RetryFilter, now: Timestamp) -> Result<u64, StoreError> {
-    let (seq, endpoint) = match filter {
-        RetryFilter::Id(id) => match find(&mut tx, &id).await? {
-            Some(seq) => (Some(seq), None),
-            None => return Ok(0),
-        },
-        RetryFilter::Endpoint(endpoint) => (None, Some(endpoint)),
-        RetryFilter::All => (None, None),
-    };
-    let changed = sqlx::query(
-        "UPDATE deliveries SET state = 'ready', attempts = 0, lost = 0, next_at = ?3, owed_since = ?3, finished_at = NULL \
-         WHERE state = 'dead' AND NOT damaged AND (?1 IS NULL OR seq = ?1) AND (?2 IS NULL OR endpoint = ?2)",
-    )
-    .bind(seq)
-    .bind(endpoint)
-    .bind(micros(now))
-    .execute(&mut *tx)
-    .await?;
-    tx.commit().await?;
-    Ok(changed.rows_affected())
 }
 
 pub(super) async fn gaps(pool: &SqlitePool, source: &str) -> Result<Vec<Gap>, StoreError> {

@@ -139,9 +139,11 @@ async fn prune(store: &Sqlite, now: Timestamp, before: Timestamp) -> Result<(), 
             break;
         }
     }
-    for _ in 0..CHUNKS {
-        if !forget_delivered(store.begin().await?, before).await? {
-            break;
+    for state in ["delivered", "cancelled"] {
+        for _ in 0..CHUNKS {
+            if !forget_done(store.begin().await?, state, before).await? {
+                break;
+            }
         }
     }
     for (statement, before) in [
@@ -169,38 +171,45 @@ async fn prune(store: &Sqlite, now: Timestamp, before: Timestamp) -> Result<(), 
     Ok(())
 }
 
-/// Rows told by an overflow summary that was delivered long ago.
+/// Rows told by an overflow summary that was delivered long ago, or cancelled.
 async fn forget_folded(mut tx: Transaction, before: i64) -> Result<bool, StoreError> {
     let rows = sqlx::query(
-        "SELECT told.seq, told.subscription, told.covers FROM deliveries AS carrier \
+        "SELECT told.seq, told.subscription, told.covers, carrier.state FROM deliveries AS carrier \
          CROSS JOIN deliveries AS told ON told.folded_into = carrier.id AND told.state = 'folded' \
-         WHERE carrier.state = 'delivered' AND carrier.finished_at < ?1 LIMIT ?2",
+         WHERE (carrier.state = 'delivered' OR carrier.state = 'cancelled') AND carrier.finished_at < ?1 LIMIT ?2",
     )
     .bind(before)
     .bind(CHUNK)
     .fetch_all(&mut *tx)
     .await?;
     for row in &rows {
-        raise(&mut tx, "summarised", row.try_get(1)?, "", row.try_get(2)?).await?;
+        let told = row.try_get::<&str, _>(3)? == "delivered";
+        let (kind, reason) = if told { ("summarised", "") } else { ("suppressed", "cancelled") };
+        raise(&mut tx, kind, row.try_get(1)?, reason, row.try_get(2)?).await?;
     }
     forget(tx, &rows).await
 }
 
-/// Delivered rows that no folded one points at any more.
-async fn forget_delivered(mut tx: Transaction, before: i64) -> Result<bool, StoreError> {
+/// Delivered or cancelled rows that no folded one points at any more.
+async fn forget_done(mut tx: Transaction, state: &str, before: i64) -> Result<bool, StoreError> {
     let rows = sqlx::query(
         "SELECT seq, subscription, covers, cause FROM deliveries AS done \
-         WHERE state = 'delivered' AND finished_at < ?1 \
+         WHERE state = ?3 AND (state = 'delivered' OR state = 'cancelled') AND finished_at < ?1 \
          AND NOT EXISTS (SELECT 1 FROM deliveries AS told WHERE told.folded_into = done.id AND told.state = 'folded') \
          ORDER BY finished_at LIMIT ?2",
     )
     .bind(before)
     .bind(CHUNK)
+    .bind(state)
     .fetch_all(&mut *tx)
     .await?;
     for row in &rows {
-        let kind = if row.try_get::<&str, _>(3)? == "window_closed" { "summarised" } else { "delivered" };
-        raise(&mut tx, kind, row.try_get(1)?, "", row.try_get(2)?).await?;
+        let (kind, reason) = match (state, row.try_get::<&str, _>(3)?) {
+            ("cancelled", _) => ("suppressed", "cancelled"),
+            (_, "window_closed") => ("summarised", ""),
+            _ => ("delivered", ""),
+        };
+        raise(&mut tx, kind, row.try_get(1)?, reason, row.try_get(2)?).await?;
     }
     forget(tx, &rows).await
 }

@@ -5,6 +5,7 @@ use std::process::Output;
 use super::*;
 use crate::world;
 use tracebell::{
+    delivery::{Pause, Trouble},
     ring::{Memory, Slot},
     store::Remembered,
 };
@@ -64,9 +65,19 @@ async fn the_state_is_shown_and_the_dead_retried_beside_the_owner() {
     check(&home, &["delivery", "show", "alr_a", "--output", "json"], 0, &["\"log\"", "\"state\": \"dead\""]);
     check(&home, &["delivery", "show", "alr"], 1, &["or more than one does"]);
     check(&home, &["delivery", "retry"], 2, &["--all"]);
-    check(&home, &["delivery", "retry", "alr_b"], 1, &["is ready, only a dead one"]);
+    check(&home, &["delivery", "retry", "alr_b"], 1, &["is ready, only a dead or cancelled one"]);
     check(&home, &["delivery", "retry", "--all"], 0, &["1 delivery is ready again"]);
-    check(&home, &["delivery", "retry", "--all"], 0, &["no dead deliveries"]);
+    check(&home, &["delivery", "retry", "--all"], 0, &["no such dead deliveries"]);
+    check(&home, &["delivery", "cancel", "alr_b"], 2, &["nothing was cancelled; `--yes` cancels 1 delivery"]);
+    check(&home, &["delivery", "cancel", "--all", "--since", "1h", "--until", "soon"], 2, &["`soon` is no time"]);
+    check(&home, &["delivery", "cancel", "--endpoint", "slack", "--until", "1d"], 0, &["no such deliveries"]);
+    check(&home, &["delivery", "cancel", "--endpoint", "slack", "--yes"], 0, &["2 deliveries for slack cancelled"]);
+    check(&home, &["delivery", "cancel", "alr_b", "--yes"], 1, &["is cancelled, only a ready, held or dead"]);
+    check(&home, &["delivery", "list", "--state", "cancelled", "--since", "1h"], 0, &["msg_alr_b"]);
+    check(&home, &["delivery", "list", "--held"], 0, &["No such deliveries"]);
+    check(&home, &["delivery", "show", "alr_b"], 0, &["cancelled by a person"]);
+    check(&home, &["delivery", "retry", "alr_b"], 0, &["1 delivery is ready again"]);
+    check(&home, &["status"], 0, &[": holds"]);
 }
 
 #[tokio::test]
@@ -97,4 +108,35 @@ async fn accounts_that_do_not_hold_are_said_to() {
 fn without_a_state_there_is_a_word_of_advice() {
     check(&Home::new(), &["status"], 2, &["there is no state at", "`tracebell run` makes it"]);
     check(&Home::new(), &["delivery", "list"], 2, &["there is no state at"]);
+}
+
+/// How an endpoint stands, told by another process than the one that delivers.
+#[tokio::test]
+async fn how_an_endpoint_stands_is_told_in_words_and_a_pause_lifted() {
+    let (store, home) = fresh_sqlite().await;
+    let now = clock::now();
+    store.commit_ingest(page(&["t"], &[alert("a", Severity::High, 1, now)], "slack", now)).await.unwrap();
+    let leased = store.claim_deliveries(claim("slack", now)).await.unwrap().deliveries.remove(0);
+    let pause = Pause { reason: "answered 404 `no_service`".into(), fix: "create a new webhook".into() };
+    let trouble = Trouble { since: clock::minus(now, HOUR), paused: Some(pause), told_at: Some(now) };
+    let hold = Some(clock::plus(now, HOUR / 4));
+    let paused = failure(&leased, Next::At(clock::plus(now, HOUR / 4)), now);
+    store
+        .record_attempts(vec![AttemptRecord { trouble: Some(trouble), hold_endpoint_until: hold, ..paused }])
+        .await
+        .unwrap();
+    check(&home, &["endpoint", "list"], 0, &["slack", "paused", "in 14 min"]);
+    let (_, list, _) = run(&home, &["endpoint", "list"]);
+    assert!(list.lines().all(|line| line.chars().count() <= 80), "{list}");
+    let words = list.split_whitespace().collect::<Vec<_>>().join(" ");
+    for told in ["slack: paused since 1 h ago", "because it answered 404", "What to do: create a new webhook."] {
+        assert!(words.contains(told), "no `{told}` in {words}");
+    }
+    check(&home, &["endpoint", "show", "slack"], 0, &["waiting  1, the oldest made", "people told"]);
+    check(&home, &["endpoint", "show", "slak"], 1, &["no endpoint `slak`; there are: slack"]);
+    check(&home, &["endpoint", "list", "--output", "json"], 0, &["\"state\": \"paused\"", "\"waiting\": 1"]);
+    check(&home, &["status"], 0, &["paused: answered 404"]);
+    check(&home, &["endpoint", "resume", "slack"], 0, &["slack goes on: 1 delivery is tried now."]);
+    check(&home, &["endpoint", "resume", "slack"], 0, &["was not paused or held"]);
+    assert_eq!(store.claim_deliveries(claim("slack", clock::now())).await.unwrap().deliveries.len(), 1);
 }

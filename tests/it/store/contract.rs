@@ -4,7 +4,7 @@ use tracebell::{
     checkpoint::{Checkpoint, Gap},
     delivery::{Rate, State},
     ring::{Entry, Memory, Slot},
-    store::{DeliveryFilter, Fold, Lane, LedgerRow, Quarantined, Remembered, RetryFilter, StoreError, Verdict},
+    store::{DeliveryFilter, Fold, Lane, LedgerRow, Pick, Quarantined, Remembered, StoreError, Verdict},
 };
 
 use super::*;
@@ -321,7 +321,7 @@ pub async fn a_folded_delivery_fares_as_its_summary<S: Store>(open: impl AsyncFn
     assert_eq!(account(&store, "slack").await, [2, 0, 0, 0, 2, 0]);
     store.record_attempts(vec![failure(&carrier, Next::Dead, at(2))]).await.unwrap();
     assert_eq!(account(&store, "slack").await, [2, 0, 0, 0, 0, 2]);
-    assert_eq!(store.retry(RetryFilter::Endpoint("slack".into()), at(3)).await.unwrap(), 1);
+    assert_eq!(store.retry(Pick::of("slack"), at(3)).await.unwrap(), 1);
     assert_eq!(account(&store, "slack").await, [2, 0, 0, 0, 2, 0]);
     assert_eq!(deliver_all(&store, "slack", at(3)).await, 1);
     assert_eq!(account(&store, "slack").await, [2, 0, 2, 0, 0, 0]);
@@ -431,9 +431,9 @@ pub async fn dead_deliveries_are_retried_unchanged<S: Store>(open: impl AsyncFn(
     let (store, _home) = open().await;
     let first = one_leased(&store).await;
     store.record_attempts(vec![failure(&first, Next::Dead, at(1))]).await.unwrap();
-    assert_eq!(store.retry(RetryFilter::Endpoint("mail".into()), at(2)).await.unwrap(), 0);
-    assert_eq!(store.retry(RetryFilter::Id("msg_alr_a".into()), at(2)).await.unwrap(), 1);
-    assert_eq!(store.retry(RetryFilter::All, at(2)).await.unwrap(), 0);
+    assert_eq!(store.retry(Pick::of("mail"), at(2)).await.unwrap(), 0);
+    assert_eq!(store.retry(Pick::one("msg_alr_a"), at(2)).await.unwrap(), 1);
+    assert_eq!(store.retry(Pick::default(), at(2)).await.unwrap(), 0);
     let again = store.claim_deliveries(claim("slack", at(2))).await.unwrap().deliveries.remove(0);
     assert_eq!((again.delivery, again.token, again.attempt), (first.delivery, 2, 1));
 }

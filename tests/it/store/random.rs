@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use tracebell::store::{Fold, Lane, RetryFilter};
+use tracebell::store::{Fold, Lane, Pick};
 
 use super::*;
 
@@ -306,7 +306,7 @@ impl Book {
 
     async fn retry(&mut self, store: &impl Store, random: &mut Rng, now: Timestamp) -> &'static str {
         let endpoint = *random.choice(&ENDPOINTS).unwrap();
-        let retried = store.retry(RetryFilter::Endpoint(endpoint.into()), now).await.unwrap();
+        let retried = store.retry(Pick::of(endpoint), now).await.unwrap();
         let mut count = 0;
         for entry in self.entries.values_mut() {
             if entry.endpoint == endpoint && entry.stands == Stands::Dead {

@@ -9,7 +9,7 @@ use sqlx::{
 };
 use tracebell::{
     delivery::State,
-    store::{DeliveryFilter, RetryFilter, StoreError},
+    store::{DeliveryFilter, Pick, StoreError},
 };
 
 use super::*;
@@ -58,10 +58,10 @@ async fn others_read_and_retry_beside_the_owner() {
 
     let reader = Sqlite::open_read(&home.path()).await.unwrap();
     assert_eq!(account(&reader, "slack").await, [1, 0, 0, 0, 0, 1]);
-    let refused = reader.retry(RetryFilter::All, at(1)).await;
+    let refused = reader.retry(Pick::default(), at(1)).await;
     assert!(matches!(&refused, Err(StoreError::Unavailable { reason }) if reason.contains("read-only")), "{refused:?}");
     let beside = Sqlite::open_beside(&home.path()).await.unwrap();
-    assert_eq!(beside.retry(RetryFilter::All, at(1)).await.unwrap(), 1);
+    assert_eq!(beside.retry(Pick::default(), at(1)).await.unwrap(), 1);
     beside.close().await;
     reader.close().await;
     assert_eq!(deliver_all(&store, "slack", at(1)).await, 1);
@@ -157,7 +157,7 @@ async fn an_altered_payload_is_never_sent() {
     assert_eq!(dead.len(), 2);
     assert!(dead[0].last_reason.as_deref().unwrap().starts_with("damaged: "), "{:?}", dead[0].last_reason);
     assert_eq!(dead[0].delivery.notification.title, "alice deleted c");
-    assert_eq!(store.retry(RetryFilter::All, at(2)).await.unwrap(), 0, "a retry would send it altered");
+    assert_eq!(store.retry(Pick::default(), at(2)).await.unwrap(), 0, "a retry would send it altered");
 }
 
 #[tokio::test]

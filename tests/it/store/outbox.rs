@@ -12,7 +12,7 @@ fn refused(leased: &Leased, next: Next, now: Timestamp) -> AttemptRecord {
 }
 
 async fn one_owed<S: Store>(store: &S, now: Timestamp) -> Leased {
-    store.claim_deliveries(claim("slack", now)).await.unwrap().deliveries.remove(0)
+    store.claim_deliveries(Claim { limit: 1, ..claim("slack", now) }).await.unwrap().deliveries.remove(0)
 }
 
 pub async fn a_refused_body_is_replaced_once_under_the_same_id<S: Store>(open: impl AsyncFn() -> (S, Home)) {

@@ -47,6 +47,7 @@ mod notification;
 mod query;
 pub mod scenario;
 mod server;
+pub mod slack;
 mod tracker;
 mod tracker_v1;
 mod tracker_v3;

@@ -15,6 +15,7 @@ use crate::{
 
 pub mod alertmanager;
 pub mod answer;
+pub mod chat;
 pub mod client;
 pub mod email;
 pub mod guard;
@@ -50,6 +51,8 @@ pub struct Settings {
 pub enum KindSettings {
     Slack(slack::Settings),
     SlackBot(slack::bot::Settings),
+    Mattermost(chat::Settings),
+    Rocketchat(chat::Settings),
     Email(email::Settings),
     Webhook(webhook::Settings),
     Teams(teams::Settings),
@@ -64,6 +67,7 @@ pub enum KindSettings {
 pub enum Endpoint {
     Slack(slack::Slack),
     SlackBot(slack::bot::Bot),
+    Chat(chat::Chat),
     Email(email::Email),
     Webhook(webhook::Webhook),
     Teams(teams::Teams),
@@ -106,6 +110,8 @@ impl Settings {
         match &self.kind {
             KindSettings::Slack(_) => Format::Slack,
             KindSettings::SlackBot(_) => Format::SlackBot,
+            KindSettings::Mattermost(chat) => Format::Mattermost(chat.style()),
+            KindSettings::Rocketchat(_) => Format::Rocketchat,
             KindSettings::Email(email) => Format::Email(email.letterhead()),
             KindSettings::Webhook(_) => Format::Webhook,
             KindSettings::Teams(_) => Format::Teams,
@@ -126,6 +132,8 @@ impl Endpoint {
         match &settings.kind {
             KindSettings::Slack(slack) => slack::Slack::new(settings, slack).map(Self::Slack),
             KindSettings::SlackBot(bot) => slack::bot::Bot::new(settings, bot).map(Self::SlackBot),
+            KindSettings::Mattermost(chat) => chat::Chat::mattermost(settings, chat).map(Self::Chat),
+            KindSettings::Rocketchat(chat) => chat::Chat::rocketchat(settings, chat).map(Self::Chat),
             KindSettings::Email(email) => email::Email::new(settings, email).map(Self::Email),
             KindSettings::Webhook(webhook) => webhook::Webhook::new(settings, webhook).map(Self::Webhook),
             KindSettings::Teams(teams) => teams::Teams::new(settings, teams).map(Self::Teams),
@@ -144,6 +152,7 @@ impl Endpoint {
         match self {
             Self::Slack(slack) => slack.send(delivery, now).await,
             Self::SlackBot(bot) => bot.send(leased, now).await,
+            Self::Chat(chat) => chat.send(delivery, now).await,
             Self::Email(email) => email.send(delivery, now).await,
             Self::Webhook(webhook) => webhook.send(delivery, *attempt, now).await,
             Self::Teams(teams) => teams.send(delivery, now).await,

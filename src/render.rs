@@ -8,10 +8,12 @@ use jiff::tz::TimeZone;
 use crate::notification::Notification;
 
 pub mod alertmanager;
+pub mod attachments;
 pub mod email;
 pub mod facts;
 pub mod inert;
 pub mod link;
+mod markdown;
 pub mod opsgenie;
 pub mod pagerduty;
 mod reduced;
@@ -30,6 +32,10 @@ pub enum Format {
     Slack,
     /// The parts of a Slack bot's conversation.
     SlackBot,
+    /// Slack's older attachments, as Mattermost draws them.
+    Mattermost(attachments::Style),
+    /// The same, as Rocket.Chat draws them.
+    Rocketchat,
     /// A whole RFC 5322 message, headers included.
     Email(Letterhead),
     /// Tracebell's own versioned JSON.
@@ -48,7 +54,13 @@ impl Format {
     /// Read by people, who drown where programs do not.
     pub fn for_people(&self) -> bool {
         match self {
-            Self::Slack | Self::SlackBot { .. } | Self::Email(_) | Self::Teams | Self::Telegram => true,
+            Self::Slack
+            | Self::SlackBot { .. }
+            | Self::Email(_)
+            | Self::Teams
+            | Self::Telegram
+            | Self::Mattermost(_)
+            | Self::Rocketchat => true,
             Self::Webhook | Self::PagerDuty | Self::Opsgenie | Self::Alertmanager => false,
         }
     }
@@ -58,6 +70,8 @@ impl Format {
         match self {
             Self::SlackBot { .. } => true,
             Self::Slack
+            | Self::Mattermost(_)
+            | Self::Rocketchat
             | Self::Email(_)
             | Self::Webhook
             | Self::Teams
@@ -123,6 +137,8 @@ pub fn body(letter: &Letter<'_>) -> Vec<u8> {
     match &letter.address.format {
         Format::Slack => slack::body(letter),
         Format::SlackBot => slack::bot::body(letter),
+        Format::Mattermost(style) => attachments::body(letter, style, attachments::MATTERMOST),
+        Format::Rocketchat => attachments::body(letter, &attachments::Style::default(), attachments::ROCKETCHAT),
         Format::Email(letterhead) => email::body(letterhead, letter),
         Format::Webhook => webhook::body(letter),
         Format::Teams => teams::body(letter),

@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod alertmanager;
+mod chat;
 mod email;
 mod opsgenie;
 mod pagerduty;
@@ -22,10 +23,23 @@ mod telegram;
 mod webhook;
 
 /// What an endpoint can be; the kind is a key.
-const KINDS: [&str; 8] = ["slack", "email", "webhook", "teams", "telegram", "pagerduty", "opsgenie", "alertmanager"];
+const KINDS: [&str; 10] = [
+    "slack",
+    "mattermost",
+    "rocketchat",
+    "email",
+    "webhook",
+    "teams",
+    "telegram",
+    "pagerduty",
+    "opsgenie",
+    "alertmanager",
+];
 
 /// Slack takes one message a second for each webhook; the tenth more keeps clear of it.
 const SLACK_RATE: Rate = Rate { interval: Duration::from_millis(1100), burst: 1 };
+/// Servers of their own take more, but people do not read more.
+const CHAT_RATE: Rate = Rate { interval: Duration::from_secs(1), burst: 5 };
 /// A workflow takes 25 messages in five minutes.
 const TEAMS_RATE: Rate = Rate { interval: Duration::from_secs(12), burst: 5 };
 /// A group takes 20 messages a minute from a bot.
@@ -116,6 +130,8 @@ fn endpoint(
     };
     let (kind, default_rate, concurrency) = match kind {
         "slack" => (slack::read(&inner, secrets)?, Some(SLACK_RATE), 1),
+        "mattermost" => (chat::mattermost(&inner, secrets)?, Some(CHAT_RATE), 1),
+        "rocketchat" => (chat::rocketchat(&inner, secrets)?, Some(CHAT_RATE), 1),
         "email" => (KindSettings::Email(email::read(&inner, secrets, folder)?), Some(EMAIL_RATE), 1),
         "teams" => (KindSettings::Teams(teams::read(&inner, secrets)?), Some(TEAMS_RATE), 1),
         "telegram" => (KindSettings::Telegram(telegram::read(&inner, secrets)?), Some(TELEGRAM_RATE), 1),

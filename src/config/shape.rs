@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 
 mod chat;
 
-use self::chat::Slack;
+use self::chat::{Mattermost, Rocketchat, Slack};
 use crate::rule::shape::{Duration, Severity};
 
 mod services;
@@ -110,7 +110,8 @@ pub struct Outbound {
 #[schemars(
     deny_unknown_fields,
     extend("oneOf" = [
-        { "required": ["slack"] }, { "required": ["email"] }, { "required": ["webhook"] }, { "required": ["teams"] },
+        { "required": ["slack"] }, { "required": ["mattermost"] }, { "required": ["rocketchat"] },
+        { "required": ["email"] }, { "required": ["webhook"] }, { "required": ["teams"] },
         { "required": ["telegram"] }, { "required": ["pagerduty"] }, { "required": ["opsgenie"] },
         { "required": ["alertmanager"] }
     ])
@@ -118,6 +119,10 @@ pub struct Outbound {
 pub struct Endpoint {
     /// A Slack channel, through an incoming webhook or a bot.
     pub slack: Option<Slack>,
+    /// A Mattermost channel, through an incoming webhook.
+    pub mattermost: Option<Mattermost>,
+    /// A Rocket.Chat channel, through an incoming webhook.
+    pub rocketchat: Option<Rocketchat>,
     /// Mailboxes, through a relay.
     pub email: Option<Email>,
     /// A program that takes JSON.

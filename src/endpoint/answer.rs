@@ -13,8 +13,10 @@ use crate::{
     render::inert,
 };
 
+mod chat;
 mod slack;
 
+pub use chat::{mattermost, rocketchat};
 pub use slack::{Refusal, slack, slack_api};
 
 /// Every class a reason can begin with.

@@ -54,6 +54,8 @@ const CONFIG_MAPS: &[(&str, &str)] = &[
     ("Outbound", "outbound: { @ }"),
     ("Endpoint", "endpoints: { a: { @ } }"),
     ("Slack", "endpoints: { a: { slack: { @ } } }"),
+    ("Mattermost", "endpoints: { a: { mattermost: { @ } } }"),
+    ("Rocketchat", "endpoints: { a: { rocketchat: { @ } } }"),
     ("Email", "endpoints: { a: { email: { @ } } }"),
     ("Smtp", "endpoints: { a: { email: { smtp: { @ }, from: a, to: [a] } } }"),
     ("Webhook", "endpoints: { a: { webhook: { @ } } }"),

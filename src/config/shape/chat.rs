@@ -21,3 +21,23 @@ pub struct Slack {
     #[schemars(regex(pattern = "^https?://"))]
     pub api_url: Option<String>,
 }
+
+/// A Mattermost channel.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Mattermost {
+    /// The incoming webhook.
+    pub webhook_url: Secret,
+    /// Another channel than the webhook's, where its server allows that.
+    pub channel: Option<String>,
+    /// The name to post under, where its server allows that.
+    pub username: Option<String>,
+}
+
+/// A Rocket.Chat channel.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Rocketchat {
+    /// The incoming webhook.
+    pub webhook_url: Secret,
+}

@@ -35,10 +35,8 @@ pub fn blocks(letter: &Letter<'_>, place: Place) -> Vec<Block> {
     let links = link::links(letter);
     let mut blocks = vec![sentence(letter, place)];
     blocks.extend(rows(&facts::facts(notification, &letter.address.zone), &links));
-    if let Some(line) =
-        notification.gathered.as_ref().and_then(|gathered| chart::line(&gathered.bars, &letter.address.zone))
-    {
-        blocks.push(paragraph(vec![bold("Over time\n"), text(line)]));
+    if let Some(chart) = facts::chart::chart(notification, &letter.address.zone) {
+        blocks.push(paragraph(vec![bold("Over time\n"), text(chart::line(&chart))]));
     }
     let mut room = LISTINGS_TEXT;
     blocks.extend(facts::listings(notification).iter().map(|told| listing(told, &mut room, &links)));

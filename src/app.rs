@@ -183,6 +183,7 @@ impl App {
         self.generation.send_replace(Arc::new(Generation {
             fallbacks: fallbacks.collect(),
             topics: self.config.topics.clone(),
+            inhibitions: self.config.inhibitions.clone(),
             rules,
         }));
     }

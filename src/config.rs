@@ -13,12 +13,14 @@ use crate::{
     document::{self, File, Level, Problem, Problems, Walk},
     endpoint,
     rule::RuleSet,
+    silence::Inhibition,
     source,
     topic::Topics,
 };
 
 mod endpoints;
 mod files;
+mod inhibitions;
 mod keep;
 mod root;
 mod secrets;
@@ -44,6 +46,7 @@ pub struct Config {
     pub sources: Vec<source::Settings>,
     pub endpoints: BTreeMap<String, endpoint::Settings>,
     pub topics: Topics,
+    pub inhibitions: Vec<Inhibition>,
     /// The rule files in force, as they were read: what a reload keeps of a file that breaks.
     pub rule_files: Vec<File>,
     /// Changes with anything but the rules: the file's text, every secret it names, and the logins.

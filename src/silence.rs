@@ -69,6 +69,8 @@ pub enum Standing {
 pub struct Subject<'a> {
     pub alert: &'a Alert,
     pub trace: &'a Trace,
+    /// When it happened.
+    pub time: Timestamp,
 }
 
 /// Longer than this nobody remembers what a silence was for.
@@ -149,12 +151,20 @@ impl Silence {
         self.expired_at.map_or(self.ends_at, |at| at.min(self.ends_at))
     }
 
+    /// The command that makes another like it, for so long from now.
+    pub fn again(&self, lasts: &str) -> String {
+        let mut words = vec!["tracebell silence add".to_owned()];
+        words.extend(self.matchers.iter().map(|matcher| format!("--match {}", quoted(&matcher.to_string()))));
+        words.push(format!("--for {lasts} --comment {}", quoted(&self.comment)));
+        words.join(" ")
+    }
+
     /// True if the subject is kept from people: it is looked at while the silence is in force, or its
     /// trace happened then and is only recorded late. What a person ended swallows nothing any more.
     pub fn mutes(&self, subject: Subject<'_>, now: Timestamp) -> bool {
         let within = |time: Timestamp| self.starts_at <= time && time < self.ends_at;
         let holds = self.starts_at <= now && self.expired_at.is_none_or(|at| now < at);
-        let in_time = within(now) || within(subject.trace.time);
+        let in_time = within(now) || within(subject.time);
         holds && in_time && self.matchers.iter().all(|matcher| matcher.holds(subject))
     }
 
@@ -181,9 +191,19 @@ impl Standing {
 }
 
 impl<'a> Subject<'a> {
-    /// The alert with the trace that opened it.
+    /// The alert with the trace that opened it, at the time of its newest.
     pub fn of(alert: &'a Alert) -> Self {
-        Self { alert, trace: &alert.first }
+        Self { alert, trace: &alert.first, time: alert.last_time }
+    }
+}
+
+/// As a shell takes it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.=,:/@%+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 

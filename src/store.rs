@@ -23,7 +23,7 @@ mod gcra;
 mod silence;
 pub mod sqlite;
 
-pub use silence::{Muted, MutedFilter, SilenceFilter, SilenceRow};
+pub use silence::{Muted, MutedFilter, Mutes, SilenceFilter, SilenceRow, mutes};
 pub use sqlite::Sqlite;
 
 /// T1, whole or not at all: one page's effects and, if it was the last page of

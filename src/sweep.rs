@@ -1,6 +1,6 @@
 //! So that nothing waits for ever: closes alert windows and sends what they
 //! summed up, puts expired leases back, forgets what is old and no longer owed,
-//! tells of exceptions that ended.
+//! tells of exceptions that ended and of silences that soon will.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -20,6 +20,8 @@ use crate::{
     store::{OpenAlert, Store, StoreError, SweepBatch},
     topic::Due,
 };
+
+mod silence;
 
 /// Windows closed in one transaction.
 const WINDOWS_PER_STEP: usize = 200;
@@ -93,16 +95,19 @@ impl<S: Store> Sweep<S> {
             info!(leases_expired, "leases ran out; their deliveries are tried again");
         }
         self.tell_of_exceptions(now).await?;
+        let generation = self.generation.borrow().clone();
+        self.tell_of_silences(&generation, now).await?;
         let closing = self.store.closing(now, WINDOWS_PER_STEP).await?;
         let prune = self.pruned_at.is_none_or(|at| clock::since(at, now) >= PRUNE_EVERY);
         let windows_closed = closing.len();
         if windows_closed > 0 || prune {
-            let generation = self.generation.borrow().clone();
+            let muted = silence::swallowed(&self.store, &generation, &closing, now).await?;
+            let told = closing.iter().filter(|closing| !muted.iter().any(|muted| muted.alert == closing.alert.id));
             let batch = SweepBatch {
                 now,
                 closed: closing.iter().map(|closing| closing.alert.id.clone()).collect(),
-                deliveries: closing.iter().flat_map(|closing| summaries(&generation, closing, now)).collect(),
-                muted: Vec::new(),
+                deliveries: told.flat_map(|closing| summaries(&generation, closing, now)).collect(),
+                muted,
                 prune_before: prune.then(|| clock::minus(now, RETENTION)),
             };
             let rings = !batch.deliveries.is_empty();

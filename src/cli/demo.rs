@@ -193,6 +193,7 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
         sources: vec![source],
         endpoints,
         topics,
+        inhibitions: Vec::new(),
         rule_files: Vec::new(),
         fingerprint: String::new(),
     }

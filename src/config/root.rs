@@ -8,7 +8,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::{Config, endpoints, secrets::Secrets, sources, topics};
+use super::{Config, endpoints, inhibitions, secrets::Secrets, sources, topics};
 use crate::{
     document::{Value, Walk},
     endpoint::client::Outbound,
@@ -35,6 +35,7 @@ pub fn read(walk: &Walk<'_>, folder: &Path) -> Option<Config> {
         endpoints.map(|walk| endpoints::read(&walk, &names, &secrets, folder, &Arc::new(outbound))).unwrap_or_default();
     let (notices, topic_lists) = (fields.optional("notices"), fields.required("topics"));
     let topics = topics::read(notices, topic_lists, &endpoints, &names);
+    let inhibitions = fields.optional("inhibitions").map(|walk| inhibitions::read(&walk)).unwrap_or_default();
     fields.finish();
 
     let seen = secrets.seen();
@@ -49,6 +50,7 @@ pub fn read(walk: &Walk<'_>, folder: &Path) -> Option<Config> {
         rules,
         sources,
         topics,
+        inhibitions,
         endpoints,
         rule_files: Vec::new(),
         fingerprint: id::derive(&parts),

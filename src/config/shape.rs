@@ -11,6 +11,7 @@ mod chat;
 use self::chat::{Mattermost, Rocketchat, Slack};
 use crate::rule::shape::{Duration, Severity};
 
+mod inhibitions;
 mod services;
 
 use services::{Alertmanager, Opsgenie, PagerDuty, Teams, Telegram};
@@ -42,6 +43,8 @@ pub struct Config {
     pub notices: Option<String>,
     /// Who hears what: rules publish to topics, endpoints subscribe to them. Rules that name none publish to `default`.
     pub topics: BTreeMap<String, Vec<Subscription>>,
+    /// Which open alerts keep which others from people. Default: none.
+    pub inhibitions: Option<Vec<inhibitions::Inhibition>>,
 }
 
 /// What must survive a restart.

@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod ledger;
+mod mute;
 mod owe;
 mod recollect;
 
@@ -54,7 +55,8 @@ pub async fn decide<S: Store>(
     }
     let fingerprints: Vec<String> = hits.iter().map(|hit| hit.fingerprint.clone()).collect();
     let open = if hits.is_empty() { Vec::new() } else { store.open_alerts(&fingerprints).await? };
-    let rings = owe::write(generation, hits, open, &mut batch);
+    let mutes = mute::load(store, generation, &hits, now).await?;
+    let rings = owe::write(generation, hits, open, mutes, &mut batch);
     ledger::write(rules, &looked, &rings, &mut batch);
     let crowded_out = memories.dropped;
     recollect::write(rules, memories, &known, &mut batch);

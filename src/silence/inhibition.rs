@@ -1,6 +1,6 @@
 //! An open alert that makes others not worth a message.
 
-use super::{Matcher, Of, Subject};
+use super::{Is, Matcher, Of, Subject};
 use crate::alert::{Alert, Mute, MuteKind};
 
 /// While an alert that satisfies `when` is open, those that satisfy `mutes` and agree with it are not sent.
@@ -14,6 +14,15 @@ pub struct Inhibition {
 }
 
 impl Inhibition {
+    /// The rules whose alerts inhibit; `None` if those of any rule may.
+    pub fn rules(inhibitions: &[Self]) -> Option<Vec<String>> {
+        let rules = inhibitions.iter().map(|inhibition| {
+            let named = inhibition.when.iter().filter(|matcher| matcher.of == Of::Rule && matcher.is == Is::OneOf);
+            named.filter_map(Matcher::exact).next()
+        });
+        Some(rules.collect::<Option<Vec<_>>>()?.concat())
+    }
+
     /// The mute by the first of the `open` alerts that inhibits the subject, if there is one. Never by itself,
     /// and never by an alert that it would inhibit in turn: two of a kind must not silence each other.
     pub fn mute(&self, subject: Subject<'_>, open: &[Alert]) -> Option<Mute> {

@@ -133,6 +133,14 @@ impl Matcher {
         found == (self.is == Is::OneOf)
     }
 
+    /// Its values, if no other text than these is meant.
+    pub fn exact(&self) -> Option<&[String]> {
+        match &self.pattern {
+            Pattern::Words(values, _) if !values.iter().any(|value| value.contains('*')) => Some(values),
+            Pattern::Words(..) | Pattern::Regex(..) => None,
+        }
+    }
+
     /// True if it leaves no alert out.
     pub fn matches_everything(&self) -> bool {
         // Texts that have nothing in common.
@@ -183,7 +191,7 @@ impl Of {
     }
 
     pub fn text<'a>(&self, subject: Subject<'a>) -> Option<Cow<'a, str>> {
-        let Subject { alert, trace } = subject;
+        let Subject { alert, trace, .. } = subject;
         Some(match self {
             Self::Rule => Cow::Borrowed(&alert.rule),
             Self::Severity => Cow::Borrowed(alert.severity.as_str()),

@@ -148,13 +148,12 @@ fn a_silence_holds_while_it_lasts_and_for_what_is_recorded_late() {
         (&ended, 12, 15, false, Standing::Expired),
     ] {
         let mut trace = alice.first.clone();
-        trace.time = at(time);
-        let subject = Subject { alert: &alice, trace: &trace };
+        let subject = Subject { alert: &alice, trace: &trace, time: at(time) };
         assert_eq!(silence.mutes(subject, at(now)), mutes, "{time} at {now}");
         assert_eq!(silence.standing(at(now)), standing, "at {now}");
         // What counts is the trace at hand, not the one that opened the alert.
         trace.actor.name = Some("mallory".into());
-        assert!(!silence.mutes(Subject { alert: &alice, trace: &trace }, at(now)));
+        assert!(!silence.mutes(Subject { alert: &alice, trace: &trace, time: at(time) }, at(now)));
     }
 }
 

@@ -3,8 +3,43 @@
 use crate::{
     alert::{Alert, Mute, MuteKind, Severity},
     clock::Timestamp,
-    silence::{Silence, Standing},
+    silence::{Inhibition, Silence, Standing},
+    store::{Store, StoreError},
 };
+
+/// Open alerts that inhibitions look at; beyond it, what is less bad and older inhibits nothing.
+const OPEN: usize = 2000;
+
+/// What may mute a page's alerts, as the store has it.
+#[derive(Debug, Clone, Default)]
+pub struct Mutes {
+    pub silences: Vec<Silence>,
+    /// Open alerts that may inhibit.
+    pub open: Vec<Alert>,
+}
+
+/// What mutes anything at `now`, or muted what happened since `from`.
+pub async fn mutes<S: Store>(
+    store: &S,
+    inhibitions: &[Inhibition],
+    from: Timestamp,
+    now: Timestamp,
+) -> Result<Mutes, StoreError> {
+    let silences = store.silences_between(from, now).await?;
+    let open = match inhibitions {
+        [] => Vec::new(),
+        _ => store.ringing_alerts(Inhibition::rules(inhibitions).as_deref(), OPEN).await?,
+    };
+    Ok(Mutes { silences, open })
+}
+
+impl Mutes {
+    /// The open alerts, these as they are here.
+    pub fn open_with(&self, changed: &[Alert]) -> Vec<Alert> {
+        let stored = self.open.iter().filter(|alert| !changed.iter().any(|other| other.id == alert.id));
+        stored.chain(changed).cloned().collect()
+    }
+}
 
 /// Alerts and repeats that were kept from people, by one thing. Append-only.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -34,6 +34,7 @@ use tracebell::{
 
 use crate::world;
 
+mod muted;
 mod windows;
 
 const RULES: &str = r#"
@@ -163,7 +164,7 @@ fn generation() -> Generation {
         notices: None,
         storm: None,
     };
-    Generation { rules, topics, fallbacks: Default::default() }
+    Generation { rules, topics, ..Generation::default() }
 }
 
 fn source(

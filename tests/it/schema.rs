@@ -68,6 +68,8 @@ const CONFIG_MAPS: &[(&str, &str)] = &[
     ("Alertmanager", "endpoints: { a: { alertmanager: { @ } } }"),
     ("TrustAndIdentity", "endpoints: { a: { alertmanager: { url: 'https://x', tls: { @ } } } }"),
     ("RateLimit", "endpoints: { a: { webhook: { url: 'https://x' }, rate_limit: { @ } } }"),
+    ("Inhibition", "inhibitions: [ { @ } ]"),
+    ("Wanting", "inhibitions: [ { name: n, when: { rule: { @ } } } ]"),
     ("Subscription", "topics: { a: [ { @ } ] }"),
     ("Filter", "endpoints: { b: {} }\ntopics: { a: [ { endpoint: b, filter: { @ } } ] }"),
     ("AtLeast", "endpoints: { b: {} }\ntopics: { a: [ { endpoint: b, filter: { severity: { @ } } } ] }"),

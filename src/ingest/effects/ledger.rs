@@ -24,6 +24,7 @@ pub fn write(rules: &RuleSet, looked: &Looked, rings: &[Ring], batch: &mut Inges
         told.extend(evidence.iter().map(|(trace, _)| (alert.rule.as_str(), trace.as_str())));
         let verdict = match change {
             _ if alert.shadow => Verdict::Shadow,
+            _ if alert.muted.is_some() => Verdict::Muted,
             Change::Opened => Verdict::Opened,
             Change::Repeat => Verdict::Repeat,
             Change::Escalated => Verdict::Escalated,
@@ -40,7 +41,7 @@ pub fn write(rules: &RuleSet, looked: &Looked, rings: &[Ring], batch: &mut Inges
                 rule: alert.rule.clone(),
                 verdict,
                 alert: alert.id.clone(),
-                reason: None,
+                reason: alert.muted.as_ref().map(|mute| mute.reason.clone()),
             });
         }
     }

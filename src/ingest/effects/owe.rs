@@ -1,9 +1,10 @@
 //! What the hits make of alerts, and what is owed for it: to whom, and telling of how many traces.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
+use super::mute;
 use crate::{
-    alert::{Alert, Severity},
+    alert::{Alert, Mute, Severity},
     clock::{self, Timestamp},
     delivery::{Cause, Delivery},
     generation::Generation,
@@ -11,12 +12,19 @@ use crate::{
     render::facts::when,
     ring::{self, Change, Hit, Ring},
     rule::When,
-    store::{IngestBatch, OpenAlert, Owed, Subscriber},
+    silence::Muting,
+    store::{IngestBatch, Mutes, OpenAlert, Owed, Subscriber},
     topic::{Due, Subject},
 };
 
 /// Folds the hits into alerts and writes what follows into the batch, but for the ledger.
-pub fn write(generation: &Generation, hits: Vec<Hit<'_>>, open: Vec<OpenAlert>, batch: &mut IngestBatch) -> Vec<Ring> {
+pub fn write(
+    generation: &Generation,
+    hits: Vec<Hit<'_>>,
+    open: Vec<OpenAlert>,
+    mutes: Mutes,
+    batch: &mut IngestBatch,
+) -> Vec<Ring> {
     let mut subscribers: BTreeMap<String, Vec<Subscriber>> = BTreeMap::new();
     let mut standings: BTreeMap<String, Standing> = BTreeMap::new();
     let mut alerts = Vec::with_capacity(open.len());
@@ -25,30 +33,47 @@ pub fn write(generation: &Generation, hits: Vec<Hit<'_>>, open: Vec<OpenAlert>, 
         standings.insert(alert.id.clone(), Standing::of(&alert));
         alerts.push(alert);
     }
-    let rings = ring::fold(&batch.source, hits, &mut alerts, batch.now);
+    let mut rings = ring::fold(&batch.source, hits, &mut alerts, batch.now);
+    let open = mutes.open_with(&alerts);
+    let muting = Muting { silences: &mutes.silences, inhibitions: &generation.inhibitions, open: &open };
     let mut owed = Debts::default();
-    for ring in &rings {
+    for ring in &mut rings {
         let before = standings.remove(&ring.alert.id);
+        mute::settle(generation, &muting, ring, before.as_ref(), batch);
         let known = subscribers.entry(ring.alert.id.clone()).or_default();
         publish(generation, ring, before.as_ref(), known, &mut owed, batch);
         standings.insert(ring.alert.id.clone(), Standing::of(&ring.alert));
     }
-    let changed: HashSet<&str> = rings.iter().map(|ring| ring.alert.id.as_str()).collect();
-    batch.alerts = alerts.into_iter().filter(|alert| changed.contains(alert.id.as_str())).collect();
+    // The last ring of an alert says what of it is told.
+    let changed: HashMap<&str, &Alert> = rings.iter().map(|ring| (ring.alert.id.as_str(), &ring.alert)).collect();
+    let settled = |alert: Alert| {
+        let Alert { told, muted, swallowed, .. } = changed.get(alert.id.as_str())?;
+        Some(Alert { told: *told, muted: muted.clone(), swallowed: *swallowed, ..alert })
+    };
+    batch.alerts = alerts.into_iter().filter_map(settled).collect();
     batch.owed = owed.into_list();
     rings
 }
 
 /// What of an alert was settled before a hit.
-struct Standing {
-    count: u64,
-    told: u64,
-    severity: Severity,
+#[derive(Default)]
+pub(super) struct Standing {
+    pub count: u64,
+    pub told: u64,
+    pub swallowed: u64,
+    pub muted: Option<Mute>,
+    severity: Option<Severity>,
 }
 
 impl Standing {
     fn of(alert: &Alert) -> Self {
-        Self { count: alert.count, told: alert.told, severity: alert.severity }
+        let (muted, severity) = (alert.muted.clone(), Some(alert.severity));
+        Self { count: alert.count, told: alert.told, swallowed: alert.swallowed, muted, severity }
+    }
+
+    /// True of an alert that was kept from people from its first match on.
+    fn unheard(&self) -> bool {
+        self.muted.is_some() && self.told == self.swallowed
     }
 }
 
@@ -65,11 +90,16 @@ fn publish(
     let alert = &ring.alert;
     let (counted, told) = before.map_or((0, 0), |before| (before.count, before.told));
     let notification = notification(generation, ring, before, batch.now);
-    for subscriber in known.iter() {
-        owed.add(&subscriber.subscription, alert.shadow, alert.count.saturating_sub(counted));
-        if let Some(notification) = &notification {
-            send(generation, ring, notification, subscriber, alert.told.saturating_sub(told), batch);
+    let occasion = occasion(ring, before);
+    for subscriber in known.iter_mut() {
+        owed.add(&subscriber.subscription, suppressed(alert), alert.count.saturating_sub(counted));
+        let Some(notification) = &notification else { continue };
+        if alert.muted.is_none() && before.is_some_and(Standing::unheard) {
+            // The conversation was never opened.
+            subscriber.thread = Delivery::id(notification.kind, &occasion, &subscriber.subscription);
+            batch.subscribers.push(subscriber.clone());
         }
+        send(generation, ring, notification, &occasion, subscriber, alert.told.saturating_sub(told), batch);
     }
     let Some(notification) = notification else { return };
     let traces = [&alert.first, ring.lead.as_ref()];
@@ -79,40 +109,49 @@ fn publish(
             continue;
         }
         let (id, endpoint) = (subscription.id.clone(), subscription.endpoint.clone());
-        let thread = Delivery::id(notification.kind, &occasion(ring), &id);
+        let thread = Delivery::id(notification.kind, &occasion, &id);
         let subscriber = Subscriber { alert: alert.id.clone(), subscription: id, endpoint, thread };
-        owed.add(&subscriber.subscription, alert.shadow, alert.count);
-        send(generation, ring, &notification, &subscriber, alert.told, batch);
+        owed.add(&subscriber.subscription, suppressed(alert), alert.count);
+        send(generation, ring, &notification, &occasion, &subscriber, alert.told, batch);
         batch.subscribers.push(subscriber.clone());
         known.push(subscriber);
     }
 }
 
-/// Writes one delivery, unless the alert is a shadow.
+/// Why nobody is told, if nobody is.
+fn suppressed(alert: &Alert) -> Option<&'static str> {
+    let muted = alert.muted.as_ref().map(|mute| mute.kind.suppressed());
+    if alert.shadow { Some("shadow") } else { muted }
+}
+
+/// Writes one delivery, unless the alert is a shadow or muted.
 fn send(
     generation: &Generation,
     ring: &Ring,
     notification: &Notification,
+    occasion: &str,
     to: &Subscriber,
     covers: u64,
     batch: &mut IngestBatch,
 ) {
-    if ring.alert.shadow {
+    if suppressed(&ring.alert).is_some() {
         return;
     }
     let mut notification = notification.clone();
     if let Some(facts) = &mut notification.alert {
         facts.tells = covers;
     }
-    let (occasion, cause) = (occasion(ring), Cause::Alert(ring.alert.id.clone()));
-    let due = Due::new(&notification, &occasion, &to.subscription, &to.endpoint, cause);
+    let cause = Cause::Alert(ring.alert.id.clone());
+    let due = Due::new(&notification, occasion, &to.subscription, &to.endpoint, cause);
     batch.deliveries.push(generation.topics.owed(Due { covers, thread: Some(&to.thread), ..due }));
 }
 
 /// An alert opens and escalates once; it is updated once by each outcome that is worse than the one before.
-fn occasion(ring: &Ring) -> String {
+/// One that was told of and muted later opens anew with the match that nothing mutes.
+fn occasion(ring: &Ring, before: Option<&Standing>) -> String {
     let alert = &ring.alert.id;
     match ring.change {
+        Change::Repeat if !before.is_some_and(Standing::unheard) => format!("{alert} {}", ring.lead.id),
         Change::Updated => format!("{alert} {}", ring.lead.outcome().as_str()),
         Change::Opened | Change::Repeat | Change::Escalated => alert.clone(),
     }
@@ -126,19 +165,22 @@ fn notification(
     now: Timestamp,
 ) -> Option<Notification> {
     let worse = |kind: Kind| {
-        let was = before.map_or(ring.alert.severity, |before| before.severity);
+        let was = before.and_then(|before| before.severity).unwrap_or(ring.alert.severity);
         let worse = Worse { was, trace: (*ring.lead).clone() };
         Notification::worse(kind, &ring.alert, worse, ring.alert.told, now)
     };
-    match ring.change {
-        Change::Repeat => None,
+    let lines: Vec<String> = before.and_then(mute::afterwards).into_iter().collect();
+    let notification = match ring.change {
+        Change::Repeat if lines.is_empty() => return None,
+        Change::Repeat => Notification::opened(&ring.alert, now),
         Change::Opened => {
             let lines = silence(generation, ring).into_iter().collect();
-            Some(Notification { lines, ..Notification::opened(&ring.alert, now) })
+            return Some(Notification { lines, ..Notification::opened(&ring.alert, now) });
         }
-        Change::Escalated => Some(worse(Kind::Escalated)),
-        Change::Updated => Some(worse(Kind::Updated)),
-    }
+        Change::Escalated => worse(Kind::Escalated),
+        Change::Updated => worse(Kind::Updated),
+    };
+    Some(Notification { lines, ..notification })
 }
 
 /// Of an alert that tells of nothing: since when.
@@ -153,21 +195,17 @@ fn silence(generation: &Generation, ring: &Ring) -> Option<String> {
     ))
 }
 
-/// What is newly owed, by subscription and whether it is suppressed.
+/// What is newly owed, by subscription and what suppresses it.
 #[derive(Default)]
-struct Debts(BTreeMap<(String, bool), u64>);
+struct Debts(BTreeMap<(String, Option<&'static str>), u64>);
 
 impl Debts {
-    fn add(&mut self, subscription: &str, shadow: bool, count: u64) {
-        *self.0.entry((subscription.to_owned(), shadow)).or_default() += count;
+    fn add(&mut self, subscription: &str, suppressed: Option<&'static str>, count: u64) {
+        *self.0.entry((subscription.to_owned(), suppressed)).or_default() += count;
     }
 
     fn into_list(self) -> Vec<Owed> {
-        let owed = |((subscription, shadow), count): ((String, bool), u64)| Owed {
-            subscription,
-            count,
-            suppressed: shadow.then_some("shadow"),
-        };
-        self.0.into_iter().map(owed).collect()
+        let owed = self.0.into_iter();
+        owed.map(|((subscription, suppressed), count)| Owed { subscription, count, suppressed }).collect()
     }
 }

@@ -139,7 +139,8 @@ async fn effects(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), S
     write_alerts(tx, &batch.alerts).await?;
     for subscriber in &batch.subscribers {
         sqlx::query(
-            "INSERT OR IGNORE INTO alert_subscribers (alert, subscription, endpoint, thread) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO alert_subscribers (alert, subscription, endpoint, thread) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (alert, subscription) DO UPDATE SET thread = excluded.thread",
         )
         .bind(&subscriber.alert)
         .bind(&subscriber.subscription)

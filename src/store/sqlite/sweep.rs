@@ -157,6 +157,15 @@ async fn prune(store: &Sqlite, now: Timestamp, before: Timestamp) -> Result<(), 
              WHERE at < ?1)",
             before,
         ),
+        (
+            "DELETE FROM muted WHERE seq IN (SELECT seq FROM (SELECT seq, at FROM muted ORDER BY seq LIMIT ?2) \
+             WHERE at < ?1)",
+            before,
+        ),
+        (
+            "DELETE FROM silences WHERE id IN (SELECT id FROM silences WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2)",
+            before,
+        ),
         ("DELETE FROM seen WHERE key IN (SELECT key FROM seen WHERE at < ?1 ORDER BY at LIMIT ?2)", seen_before),
     ] {
         for _ in 0..CHUNKS {

@@ -39,7 +39,7 @@ fn generation_of(text: &str) -> Generation {
     let addresses = ["soar", "pager"].map(|name| (name.to_owned(), Address::plain(Format::Webhook)));
     let topics =
         Topics { topics: [("security".to_owned(), security)].into(), addresses: addresses.into(), ..Topics::default() };
-    Generation { rules, topics, fallbacks: Default::default() }
+    Generation { rules, topics, ..Generation::default() }
 }
 
 /// A trace of IAM, so many seconds before `now`.

@@ -113,12 +113,12 @@ impl Settings {
             KindSettings::Mattermost(chat) => Format::Mattermost(chat.style()),
             KindSettings::Rocketchat(_) => Format::Rocketchat,
             KindSettings::Email(email) => Format::Email(email.letterhead()),
-            KindSettings::Webhook(_) => Format::Webhook,
             KindSettings::Teams(_) => Format::Teams,
             KindSettings::Telegram(_) => Format::Telegram,
             KindSettings::PagerDuty(_) => Format::PagerDuty,
             KindSettings::Opsgenie(_) => Format::Opsgenie,
             KindSettings::Alertmanager(_) => Format::Alertmanager,
+            KindSettings::Webhook(webhook) => webhook.format.clone(),
         }
     }
 

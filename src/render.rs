@@ -3,12 +3,15 @@
 //! All text from traces is inert in every output: it is escaped for the format
 //! and never read as markup, header, mention or link.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 
 use crate::notification::Notification;
 
 pub mod alertmanager;
 pub mod attachments;
+pub mod cloudevents;
 pub mod email;
 pub mod facts;
 pub mod inert;
@@ -20,6 +23,7 @@ mod reduced;
 pub mod slack;
 pub mod teams;
 pub mod telegram;
+pub mod template;
 mod told;
 pub mod webhook;
 
@@ -48,6 +52,10 @@ pub enum Format {
     Opsgenie,
     /// Alerts of Alertmanager's API v2.
     Alertmanager,
+    /// The same inside a CloudEvents envelope.
+    Cloudevents,
+    /// JSON in the operator's own shape.
+    Template(Arc<template::Tree>),
 }
 
 impl Format {
@@ -61,7 +69,8 @@ impl Format {
             | Self::Telegram
             | Self::Mattermost(_)
             | Self::Rocketchat => true,
-            Self::Webhook | Self::PagerDuty | Self::Opsgenie | Self::Alertmanager => false,
+            Self::PagerDuty | Self::Opsgenie | Self::Alertmanager => false,
+            Self::Webhook | Self::Cloudevents | Self::Template(_) => false,
         }
     }
 
@@ -74,6 +83,8 @@ impl Format {
             | Self::Rocketchat
             | Self::Email(_)
             | Self::Webhook
+            | Self::Cloudevents
+            | Self::Template(_)
             | Self::Teams
             | Self::Telegram
             | Self::PagerDuty
@@ -146,6 +157,8 @@ pub fn body(letter: &Letter<'_>) -> Vec<u8> {
         Format::PagerDuty => pagerduty::body(letter),
         Format::Opsgenie => opsgenie::body(letter),
         Format::Alertmanager => alertmanager::body(letter),
+        Format::Cloudevents => cloudevents::body(letter),
+        Format::Template(tree) => template::body(tree, letter),
     }
 }
 

@@ -154,9 +154,11 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
         to: vec!["ops@example.org".to_owned()],
     };
     let webhook = endpoint::webhook::Settings {
-        url: web("soar"),
-        signing_secret: Some(Secret::new("whsec_dGhpcyBpcyBhIGRlbW8gc2VjcmV0IQ==")),
-        headers: Vec::new(),
+        sign: Some(endpoint::webhook::Sign {
+            secret: Secret::new("whsec_dGhpcyBpcyBhIGRlbW8gc2VjcmV0IQ=="),
+            previous: None,
+        }),
+        ..endpoint::webhook::Settings::new(web("soar"))
     };
     let kinds = [
         ("slack", KindSettings::Slack(endpoint::slack::Settings { webhook_url: web("slack") })),

@@ -1,8 +1,8 @@
-//! `tracebell schema`: the shapes of rule files and of the configuration, for editors and other programs.
+//! `tracebell schema`: the shapes of rule files, of the configuration and of webhooks, for editors and other programs.
 
 use std::process::ExitCode;
 
-use crate::{config, rule};
+use crate::{config, render, rule};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -17,6 +17,8 @@ pub enum Of {
     Rules,
     /// tracebell.yaml
     Config,
+    /// What a webhook gets in the format `tracebell`
+    Webhook,
 }
 
 /// Where `init` writes the two, and what the first line of a file points at.
@@ -33,6 +35,7 @@ pub fn text(of: Of) -> String {
     let schema = match of {
         Of::Rules => rule::shape::schema(),
         Of::Config => config::shape::schema(),
+        Of::Webhook => render::webhook::schema(),
     };
     format!("{schema:#}")
 }

@@ -8,7 +8,10 @@ use super::{named, secrets::Secrets, topics::unknown};
 use crate::{
     delivery::Rate,
     document::{Node, Value, Walk},
-    endpoint::{Endpoint, KindSettings, Settings, client::Outbound},
+    endpoint::{
+        Endpoint, KindSettings, Settings,
+        client::{Outbound, Tls},
+    },
     secret::Secret,
 };
 
@@ -139,7 +142,7 @@ fn endpoint(
         "opsgenie" => (KindSettings::Opsgenie(opsgenie::read(&inner, secrets)?), Some(OPSGENIE_RATE), 1),
         // One at a time keeps what was told last the newest.
         "alertmanager" => (KindSettings::Alertmanager(alertmanager::read(&inner, secrets, folder)?), None, 1),
-        _ => (KindSettings::Webhook(webhook::read(&inner, secrets)?), None, 4),
+        _ => (KindSettings::Webhook(webhook::read(&inner, secrets, folder)?), None, 4),
     };
     let rate = match rate {
         Some(walk) => Some(rate_limit(&walk)?),
@@ -166,6 +169,24 @@ fn address(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<Secret> {
         return None;
     }
     Some(Secret::new(text))
+}
+
+/// `{ ca: ca.pem, cert: us.pem, key: us.key }`, files relative to the configuration.
+fn tls(walk: &Walk<'_>, folder: &Path) -> Option<Tls> {
+    let mut fields = walk.fields()?;
+    let ca = fields.optional_text("ca").map(|path| folder.join(path));
+    let (cert, key) = (fields.optional("cert"), fields.optional("key"));
+    fields.finish();
+    let path = |walk: Walk<'_>| walk.words().map(|path| folder.join(path));
+    let identity = match (cert, key) {
+        (None, None) => None,
+        (Some(cert), Some(key)) => Some((path(cert)?, path(key)?)),
+        _ => {
+            walk.fail_hint("`cert` and `key` belong together", "give both PEM files, or neither");
+            return None;
+        }
+    };
+    Some(Tls { ca, identity })
 }
 
 /// What is there must be good; the outer `None` says that it is not.

@@ -13,8 +13,10 @@ use crate::rule::shape::{Duration, Severity};
 
 mod inhibitions;
 mod services;
+mod webhook;
 
 use services::{Alertmanager, Opsgenie, PagerDuty, Teams, Telegram};
+use webhook::{Url, Webhook};
 
 /// JSON Schema of the configuration.
 pub fn schema() -> serde_json::Value {
@@ -193,47 +195,6 @@ pub enum Tls {
     Starttls,
     /// From the first byte.
     Tls,
-}
-
-/// A program that takes JSON.
-#[derive(Debug, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Webhook {
-    /// Where to post: a URL, or a secret that holds one.
-    pub url: Url,
-    /// Sign each request as Standard Webhooks has it.
-    pub sign: Option<Sign>,
-    /// The body's format.
-    pub format: Option<Format>,
-    /// More headers, each a secret: `{ authorization: { env: SOAR_AUTHORIZATION } }`.
-    pub headers: Option<BTreeMap<String, Secret>>,
-}
-
-/// A URL, or a secret that holds one.
-#[derive(Debug, JsonSchema)]
-#[schemars(untagged)]
-pub enum Url {
-    Plain(
-        #[schemars(regex(pattern = "^https?://"))]
-        String,
-    ),
-    Secret(Secret),
-}
-
-/// A signature.
-#[derive(Debug, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Sign {
-    /// `whsec_` and base64, or any text.
-    pub secret: Secret,
-}
-
-/// The body's format.
-#[derive(Debug, JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-pub enum Format {
-    /// Tracebell's own.
-    Tracebell,
 }
 
 /// Where a secret is kept. It never stands in this file.

@@ -96,7 +96,10 @@ pub fn webhook(answer: Answer<'_>) -> Outcome {
         300..=399 => paused(reason, "the address redirects, which is not followed: configure the new address as `url`"),
         408 | 409 | 423 | 425 | 429 | 500..=599 => Outcome::Retry { reason, retry_after: answer.retry_after },
         400 | 413 | 422 => Outcome::Refused { reason, shorter_may_help: true },
-        401 | 403 => paused(reason, "the receiver does not accept our credentials: check `headers` and `sign.secret`"),
+        401 | 403 => paused(
+            reason,
+            "the receiver does not accept our credentials: check `bearer`, `basic`, `headers` and `sign.secret`",
+        ),
         404 => paused(reason, "the receiver does not know this address: check `url`"),
         410 => paused(reason, "the receiver is gone for good: configure another `url` or remove the endpoint"),
         400..=499 => paused(reason, "the receiver does not take webhooks at this address: check `url`"),

@@ -1,17 +1,13 @@
-//! Webhooks with Standard Webhooks headers.
+//! Webhooks: one request for each delivery, in the format and with the proofs that the receiver wants.
+//!
+//! Sends frozen bytes; what they hold is the business of `render`.
 
 use std::{sync::Arc, time::Duration};
 
-use base64::{
-    Engine,
-    engine::{GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
-};
-use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{
     Method, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
-use sha2::Sha256;
 
 use super::{
     InvalidEndpoint, answer,
@@ -20,22 +16,50 @@ use super::{
 use crate::{
     clock::Timestamp,
     delivery::{Delivery, Outcome},
+    render::Format,
     secret::Secret,
 };
+
+mod headers;
+mod sign;
+
+pub use headers::Login;
+pub use sign::Sign;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub url: Secret,
-    /// `whsec_` and base64, or any text.
-    pub signing_secret: Option<Secret>,
-    /// Extra headers, for example an Authorization the receiver wants.
+    pub method: Verb,
+    /// Of the body.
+    pub format: Format,
+    pub sign: Option<Sign>,
+    pub login: Option<Login>,
+    /// Whatever else the receiver wants.
     pub headers: Vec<(String, Secret)>,
+    pub tls: client::Tls,
+}
+
+/// The methods that carry a body to be stored or acted upon.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Verb {
+    #[default]
+    Post,
+    Put,
+    Patch,
 }
 
 impl Settings {
-    /// Unsigned, with no headers of its own.
+    /// A POST of Tracebell's own JSON, unsigned, with no headers of its own.
     pub fn new(url: Secret) -> Self {
-        Self { url, signing_secret: None, headers: Vec::new() }
+        Self {
+            url,
+            method: Verb::Post,
+            format: Format::Webhook,
+            sign: None,
+            login: None,
+            headers: Vec::new(),
+            tls: client::Tls::default(),
+        }
     }
 }
 
@@ -47,40 +71,37 @@ pub struct Webhook {
 struct Receiver {
     client: Client,
     url: Url,
-    signer: Option<Hmac<Sha256>>,
+    method: Method,
+    content_type: &'static str,
+    signer: Option<sign::Signer>,
     headers: HeaderMap,
     timeout: Duration,
 }
 
-/// Set by us for every request, so a configured one would be lost or would lie.
-const OWN_HEADERS: &[&str] = &[
-    "content-type",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "host",
-    "webhook-id",
-    "webhook-timestamp",
-    "webhook-signature",
-    "tracebell-attempt",
-];
-
 impl Webhook {
     pub fn new(endpoint: &super::Settings, settings: &Settings) -> Result<Self, InvalidEndpoint> {
         let invalid = |reason| endpoint.invalid(reason);
-        let url = client::url("url", &settings.url, &endpoint.outbound).map_err(invalid)?;
-        let signer = settings.signing_secret.as_ref().map(signer).transpose().map_err(invalid)?;
-        let headers = headers(&settings.headers).map_err(invalid)?;
-        let client = client::new(&endpoint.outbound, &client::Tls::default()).map_err(invalid)?;
-        Ok(Self { receiver: Arc::new(Receiver { client, url, signer, headers, timeout: endpoint.timeout }) })
+        let receiver = Receiver {
+            url: client::url("url", &settings.url, &endpoint.outbound).map_err(invalid)?,
+            method: match settings.method {
+                Verb::Post => Method::POST,
+                Verb::Put => Method::PUT,
+                Verb::Patch => Method::PATCH,
+            },
+            content_type: content_type(&settings.format),
+            signer: settings.sign.as_ref().map(sign::Signer::new).transpose().map_err(invalid)?,
+            headers: headers::configured(&settings.headers, settings.login.as_ref()).map_err(invalid)?,
+            client: client::new(&endpoint.outbound, &settings.tls).map_err(invalid)?,
+            timeout: endpoint.timeout,
+        };
+        Ok(Self { receiver: Arc::new(receiver) })
     }
 
     pub async fn send(&self, delivery: &Delivery, attempt: u32, now: Timestamp) -> Outcome {
-        let Receiver { client, url, timeout, .. } = &*self.receiver;
-        let headers = self.receiver.headers(delivery, attempt, now);
+        let Receiver { client, url, method, timeout, .. } = &*self.receiver;
+        let (headers, method) = (self.receiver.headers(delivery, attempt, now), method.clone());
         let (body, timeout) = (&delivery.body, *timeout);
-        let request = client::Request { method: Method::POST, url, headers, body, timeout, now };
-        client::send(client, request, answer::webhook).await
+        client::send(client, client::Request { method, url, headers, body, timeout, now }, answer::webhook).await
     }
 }
 
@@ -92,97 +113,25 @@ impl Receiver {
             let value = HeaderValue::from_str(value).expect("ids, numbers and base64 are visible ASCII");
             headers.insert(HeaderName::from_static(name), value);
         };
-        set(CONTENT_TYPE.as_str(), "application/json");
+        set(CONTENT_TYPE.as_str(), self.content_type);
         set("webhook-id", &visible(&delivery.id));
         set("webhook-timestamp", &timestamp);
         set("tracebell-attempt", &attempt.to_string());
         if let Some(signer) = &self.signer {
-            set("webhook-signature", &sign(signer.clone(), &visible(&delivery.id), &timestamp, &delivery.body));
+            set("webhook-signature", &signer.sign(&visible(&delivery.id), &timestamp, &delivery.body));
         }
         headers
+    }
+}
+
+fn content_type(format: &Format) -> &'static str {
+    match format {
+        Format::Cloudevents => "application/cloudevents+json; charset=utf-8",
+        _ => "application/json",
     }
 }
 
 /// Delivery ids are visible ASCII; one read from a damaged store might not be.
 fn visible(id: &str) -> String {
     id.chars().filter(char::is_ascii_graphic).collect()
-}
-
-/// `v1,` and the signature of `id.timestamp.body`.
-fn sign(mut signer: Hmac<Sha256>, id: &str, timestamp: &str, body: &[u8]) -> String {
-    for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
-        signer.update(part);
-    }
-    format!("v1,{}", STANDARD.encode(signer.finalize().into_bytes()))
-}
-
-/// `whsec_` announces base64, as the specification has it; any other text is the key itself.
-fn signer(secret: &Secret) -> Result<Hmac<Sha256>, String> {
-    let text = secret.expose().trim();
-    let key = match text.strip_prefix("whsec_") {
-        Some(encoded) => lenient_base64()
-            .decode(encoded)
-            .map_err(|_| "`sign.secret` begins with `whsec_` but what follows is not base64".to_owned())?,
-        None => text.as_bytes().to_vec(),
-    };
-    if key.is_empty() {
-        return Err("`sign.secret` is empty".into());
-    }
-    Ok(Hmac::new_from_slice(&key).expect("HMAC takes keys of any length"))
-}
-
-/// Padding may be missing: other implementations accept that too.
-fn lenient_base64() -> GeneralPurpose {
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent);
-    GeneralPurpose::new(&base64::alphabet::STANDARD, config)
-}
-
-fn headers(configured: &[(String, Secret)]) -> Result<HeaderMap, String> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in configured {
-        let parsed = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| format!("`headers.{}` is not a header name", name.escape_debug()))?;
-        if OWN_HEADERS.contains(&parsed.as_str()) {
-            return Err(format!("`headers.{name}` is set by tracebell itself; choose another name"));
-        }
-        let mut value = HeaderValue::from_str(value.expose().trim()).map_err(|_| {
-            format!("`headers.{name}` holds a line break or another character that headers cannot carry")
-        })?;
-        value.set_sensitive(true);
-        headers.append(parsed, value);
-    }
-    Ok(headers)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_specifications_own_example_is_signed_alike() {
-        let signer = signer(&Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).unwrap();
-        let signed = sign(signer, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", br#"{"test": 2432232314}"#);
-        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-    }
-
-    #[test]
-    fn secrets_are_base64_or_text() {
-        assert!(signer(&Secret::new("whsec_YWJj")).is_ok());
-        assert!(signer(&Secret::new("whsec_YWI")).is_ok(), "padding may be missing");
-        assert!(signer(&Secret::new("correct horse battery staple")).is_ok());
-        for (secret, wrong) in [("whsec_%%SECRET", "not base64"), ("whsec_", "is empty"), ("  ", "is empty")] {
-            let found = signer(&Secret::new(secret)).unwrap_err();
-            assert!(found.contains(wrong) && !found.contains("SECRET"), "{found}");
-        }
-    }
-
-    #[test]
-    fn extra_headers_are_checked() {
-        let check = |name: &str, value: &str| headers(&[(name.to_owned(), Secret::new(value))]).map(|_| ());
-        assert_eq!(check("Authorization", "Bearer x"), Ok(()));
-        assert!(check("Webhook-Id", "x").unwrap_err().contains("set by tracebell"));
-        assert!(check("bad name", "x").unwrap_err().contains("not a header name"));
-        let broken = check("X-Key", "SECRET\r\nX-Other: y").unwrap_err();
-        assert!(broken.contains("line break") && !broken.contains("SECRET"));
-    }
 }

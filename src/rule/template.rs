@@ -15,67 +15,29 @@ use crate::{
     },
 };
 
+pub mod parts;
+
+pub use parts::Flaw;
+use parts::{Part, Term};
+
 /// Longest title, in characters: what a phone's lock screen and a mail subject can show.
 pub const TITLE_LIMIT: usize = 200;
 
 #[derive(Debug, Clone, Default)]
 pub struct Template {
-    parts: Vec<Part>,
+    parts: Vec<Part<Name>>,
 }
 
 #[derive(Debug, Clone)]
-enum Part {
-    Text(String),
-    /// The first term that yields something.
-    Or(Vec<Term>),
-}
-
-#[derive(Debug, Clone)]
-enum Term {
+enum Name {
     Field(Field),
     Key(String),
-    Text(String),
-}
-
-/// What is wrong, at which bytes of the title.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flaw {
-    pub range: Range<usize>,
-    pub text: String,
-    pub hint: Option<String>,
-}
-
-impl Flaw {
-    fn new(range: Range<usize>, text: impl Into<String>, hint: Option<&str>) -> Self {
-        Self { range, text: text.into(), hint: hint.map(str::to_owned) }
-    }
 }
 
 impl Template {
     /// Reads a title. `keys` are the names in `dedup.by`, which `key.*` may use.
     pub fn parse(title: &str, keys: &[String]) -> Result<Self, Flaw> {
-        let mut parts = Vec::new();
-        let mut at = 0;
-        while let Some(open) = title[at..].find('{').map(|found| at + found) {
-            let rest = &title[open..];
-            if rest.starts_with("{%") || rest.starts_with("{#") {
-                let hint = "a title holds text and `{{ field }}` only";
-                return Err(Flaw::new(open..open + 2, "statements and comments are not read in a title", Some(hint)));
-            }
-            if !rest.starts_with("{{") {
-                parts.push(Part::Text(title[at..=open].to_owned()));
-                at = open + 1;
-                continue;
-            }
-            let Some(close) = rest.find("}}").map(|found| open + found) else {
-                return Err(Flaw::new(open..open + 2, "`{{` is not closed", Some("close it with `}}`")));
-            };
-            parts.push(Part::Text(title[at..open].to_owned()));
-            parts.push(Part::Or(terms(title, open + 2..close, keys)?));
-            at = close + 2;
-        }
-        parts.push(Part::Text(title[at..].to_owned()));
-        parts.retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
+        let parts = parts::parse(title, "a title", &|word, place| name(word, place, keys))?;
         Ok(Self { parts })
     }
 
@@ -87,8 +49,8 @@ impl Template {
                 Part::Text(text) => line.push(text),
                 Part::Or(terms) => {
                     let found = terms.iter().any(|term| match term {
-                        Term::Field(field) => trace.get(field).is_some_and(|value| line.push_word(&value)),
-                        Term::Key(name) => key.get(name).is_some_and(|value| line.push_word(value)),
+                        Term::Name(Name::Field(field)) => trace.get(field).is_some_and(|value| line.push_word(&value)),
+                        Term::Name(Name::Key(name)) => key.get(name).is_some_and(|value| line.push_word(value)),
                         Term::Text(text) => line.push_word(text),
                     });
                     if !found {
@@ -101,55 +63,11 @@ impl Template {
     }
 }
 
-fn terms(title: &str, range: Range<usize>, keys: &[String]) -> Result<Vec<Term>, Flaw> {
-    let mut terms = Vec::new();
-    let mut at = range.start;
-    let mut wants_term = true;
-    loop {
-        at += title[at..range.end].len() - title[at..range.end].trim_start().len();
-        let rest = &title[at..range.end];
-        let Some(first) = rest.chars().next() else { break };
-        let quoted = matches!(first, '"' | '\'');
-        let length = if quoted {
-            rest[1..]
-                .find(first)
-                .map(|end| end + 2)
-                .ok_or_else(|| Flaw::new(at..range.end, "a quote is not closed", None))?
-        } else {
-            rest.find(char::is_whitespace).unwrap_or(rest.len())
-        };
-        let (word, place) = (&rest[..length], at..at + length);
-        at += length;
-        match (wants_term, word) {
-            (false, "or") => wants_term = true,
-            (false, _) if word.starts_with('|') => {
-                let rest = title[place.start..range.end].trim_end();
-                let hint = "a title holds text, `{{ field }}` and `{{ a or b }}` only";
-                let place = place.start..place.start + rest.len();
-                return Err(Flaw::new(place, format!("`{rest}`: filters are not read in a title"), Some(hint)));
-            }
-            (false, _) => {
-                let hint = "only `or` may stand between two fields: `{{ resource.name or resource.id }}`";
-                return Err(Flaw::new(place, format!("`{word}` is not read in a title"), Some(hint)));
-            }
-            (true, _) => {
-                terms.push(if quoted { Term::Text(word[1..length - 1].to_owned()) } else { term(word, place, keys)? });
-                wants_term = false;
-            }
-        }
-    }
-    if wants_term {
-        let text = if terms.is_empty() { "`{{ }}` names no field" } else { "a field is missing after `or`" };
-        return Err(Flaw::new(range.start - 2..range.end + 2, text, None));
-    }
-    Ok(terms)
-}
-
-fn term(word: &str, place: Range<usize>, keys: &[String]) -> Result<Term, Flaw> {
+fn name(word: &str, place: Range<usize>, keys: &[String]) -> Result<Name, Flaw> {
     if let Some(name) = word.strip_prefix("key.") {
         let own = Field::parse(name).map_or_else(|| name.to_owned(), |field| field.name());
         if keys.contains(&own) {
-            return Ok(Term::Key(own));
+            return Ok(Name::Key(own));
         }
         let hint = match keys {
             [] => "`dedup.by` is empty".to_owned(),
@@ -160,12 +78,9 @@ fn term(word: &str, place: Range<usize>, keys: &[String]) -> Result<Term, Flaw> 
         return Err(Flaw::new(place, format!("`{name}` is not part of the rule's key"), Some(&hint)));
     }
     if let Some(field) = Field::parse(word) {
-        return Ok(Term::Field(field));
+        return Ok(Name::Field(field));
     }
-    if word.contains(['|', '(', '[', '+', '*', '~']) {
-        let hint = "a title holds text, `{{ field }}` and `{{ a or b }}` only";
-        return Err(Flaw::new(place, format!("`{word}`: filters, calls and arithmetic are not read"), Some(hint)));
-    }
+    parts::no_calculation(word, &place, "a title")?;
     let hint = nearest_field(word).map(|near| format!("did you mean `{near}`?"));
     Err(Flaw::new(place, format!("`{word}` is not a field of a trace"), hint.as_deref()))
 }

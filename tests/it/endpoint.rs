@@ -23,6 +23,7 @@ use samples::{escalated, opened, samples};
 
 mod receivers;
 mod samples;
+mod webhooks;
 
 fn body(format: &Format, notification: &Notification, id: &str) -> Vec<u8> {
     let address = Address::plain(format.clone());
@@ -58,9 +59,9 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn webhook_to(url: &str) -> Settings {
     settings(KindSettings::Webhook(webhook::Settings {
-        url: Secret::new(url),
-        signing_secret: Some(Secret::new(SECRET)),
+        sign: Some(webhook::Sign { secret: Secret::new(SECRET), previous: None }),
         headers: vec![("Authorization".into(), Secret::new("Bearer canary"))],
+        ..webhook::Settings::new(Secret::new(url))
     }))
 }
 
@@ -99,7 +100,10 @@ async fn webhooks_are_signed_as_the_reference_implementation_wants() {
     let mut checks = Vec::new();
     for (secret, wrong) in [(SECRET, false), ("plain text as a key", false), (SECRET, true)] {
         let KindSettings::Webhook(settings_) = webhook_to(&receiver.url).kind else { unreachable!() };
-        let signed = webhook::Settings { signing_secret: Some(Secret::new(secret)), ..settings_ };
+        let signed = webhook::Settings {
+            sign: Some(webhook::Sign { secret: Secret::new(secret), previous: None }),
+            ..settings_
+        };
         let endpoint = Endpoint::new(&settings(KindSettings::Webhook(signed))).unwrap();
         endpoint.send(&tried(&delivery, 7), clock::now()).await;
         let request = receiver.requests.lock().unwrap().pop().unwrap();

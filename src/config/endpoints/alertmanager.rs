@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::address;
+use super::{address, tls};
 use crate::{
     config::secrets::Secrets,
     document::Walk,
@@ -33,21 +33,4 @@ pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<Set
         }
     };
     Some(Settings { url: url?, login, tls: tls? })
-}
-
-fn tls(walk: &Walk<'_>, folder: &Path) -> Option<Tls> {
-    let mut fields = walk.fields()?;
-    let ca = fields.optional_text("ca").map(|path| folder.join(path));
-    let cert = fields.optional_text("cert").map(|path| folder.join(path));
-    let key = fields.optional_text("key").map(|path| folder.join(path));
-    fields.finish();
-    let identity = match (cert, key) {
-        (None, None) => None,
-        (Some(cert), Some(key)) => Some((cert, key)),
-        _ => {
-            walk.fail_hint("`cert` and `key` belong together", "give both PEM files, or neither");
-            return None;
-        }
-    };
-    Some(Tls { ca, identity })
 }

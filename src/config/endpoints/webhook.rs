@@ -1,41 +1,100 @@
 //! `webhook`.
 
+use std::{path::Path, sync::Arc};
+
+use super::{address, all_or_none, tls};
 use crate::{
     config::secrets::Secrets,
-    document::{Value, Walk},
-    endpoint::webhook,
+    document::{Fields, Walk},
+    endpoint::{
+        client::Tls,
+        webhook::{Login, Settings, Sign, Verb},
+    },
+    render::Format,
 };
 
-pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<webhook::Settings> {
+mod template;
+
+pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<Settings> {
     let mut fields = walk.fields()?;
     let url = fields.required("url");
-    let sign = fields.optional("sign");
-    let format = fields.optional("format");
+    let method = fields.optional("method").map_or(Some(Verb::Post), |walk| walk.one_of(VERBS));
+    let format = format(&mut fields);
+    let sign = fields.optional("sign").map(|walk| sign(&walk, secrets));
+    let login = login(&mut fields, secrets);
     let headers = fields.optional("headers").and_then(|walk| walk.entries()).unwrap_or_default();
+    let tls = fields.optional("tls").map_or(Some(Tls::default()), |walk| tls(&walk, folder));
     fields.finish();
-    if let Some(format) = format {
-        format.one_of(&[("tracebell", ())])?;
-    }
-    let url = url.and_then(|walk| match walk.node.value {
-        Value::Map(_) => secrets.read(&walk),
-        _ => {
-            let text = walk.words()?;
-            if text.contains("${") {
-                walk.fail_hint("`${...}` is never expanded", "write `url: { env: NAME }`");
-                return None;
-            }
-            Some(crate::secret::Secret::new(text))
-        }
-    });
-    let signing_secret = match sign {
-        Some(walk) => {
-            let mut fields = walk.fields()?;
-            let secret = fields.required("secret").and_then(|walk| secrets.read(&walk));
-            fields.finish();
-            Some(secret?)
-        }
-        None => None,
-    };
+    let url = url.and_then(|walk| address(&walk, secrets));
     let headers = headers.into_iter().map(|(name, _, walk)| Some((name.to_owned(), secrets.read(&walk)?)));
-    Some(webhook::Settings { headers: headers.collect::<Option<_>>()?, url: url?, signing_secret })
+    let headers = headers.collect::<Option<_>>();
+    let (sign, login) = (all_or_none(sign)?, all_or_none(login)?);
+    Some(Settings { url: url?, method: method?, format: format?, sign, login, headers: headers?, tls: tls? })
+}
+
+const VERBS: &[(&str, Verb)] = &[("POST", Verb::Post), ("PUT", Verb::Put), ("PATCH", Verb::Patch)];
+
+/// What `format` may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Tracebell,
+    Cloudevents,
+    Template,
+}
+
+const FORMATS: &[(&str, Name)] =
+    &[("tracebell", Name::Tracebell), ("cloudevents", Name::Cloudevents), ("template", Name::Template)];
+
+/// `format`, and the key that belongs to it.
+fn format(fields: &mut Fields<'_>) -> Option<Format> {
+    let (format, tree) = (fields.optional("format"), fields.optional("template"));
+    let name = format.as_ref().map_or(Some(Name::Tracebell), |walk| walk.one_of(FORMATS));
+    let read = tree.as_ref().map(template::read);
+    match (name?, read) {
+        (Name::Template, Some(tree)) => Some(Format::Template(Arc::new(tree?))),
+        (Name::Template, None) => {
+            let hint = "write `template: { text: \"{{ title }}\" }`";
+            format.as_ref().unwrap_or(&fields.walk).fail_hint("the format `template` needs the key `template`", hint);
+            None
+        }
+        (_, Some(_)) => {
+            tree.as_ref()
+                .unwrap_or(&fields.walk)
+                .fail_hint("`template` needs the format of that name", "add `format: template`");
+            None
+        }
+        (Name::Tracebell, None) => Some(Format::Webhook),
+        (Name::Cloudevents, None) => Some(Format::Cloudevents),
+    }
+}
+
+/// `{ secret: { env: NEW }, previous: { env: OLD } }`
+fn sign(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<Sign> {
+    let mut fields = walk.fields()?;
+    let secret = fields.required("secret").and_then(|walk| secrets.read(&walk));
+    let previous = fields.optional("previous").map(|walk| secrets.read(&walk));
+    fields.finish();
+    Some(Sign { secret: secret?, previous: all_or_none(previous)? })
+}
+
+/// `basic: { username, password }` or `bearer: { env: TOKEN }`.
+fn login(fields: &mut Fields<'_>, secrets: &Secrets<'_>) -> Option<Option<Login>> {
+    let (basic, bearer) = (fields.optional("basic"), fields.optional("bearer"));
+    match (basic, bearer) {
+        (None, None) => None,
+        (None, Some(bearer)) => Some(secrets.read(&bearer).map(Login::Bearer)),
+        (Some(basic), None) => Some(basic_login(&basic, secrets)),
+        (Some(_), Some(bearer)) => {
+            bearer.fail("`basic` and `bearer` exclude each other: a request has one authorization");
+            Some(None)
+        }
+    }
+}
+
+fn basic_login(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<Login> {
+    let mut fields = walk.fields()?;
+    let username = fields.required_text("username").map(str::to_owned);
+    let password = fields.required("password").and_then(|walk| secrets.read(&walk));
+    fields.finish();
+    Some(Login::Basic { username: username?, password: password? })
 }

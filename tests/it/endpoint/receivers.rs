@@ -11,7 +11,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode, Uri},
+    http::{HeaderMap, Method, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
@@ -24,6 +24,7 @@ use crate::world;
 
 #[derive(Debug)]
 pub struct Request {
+    pub method: Method,
     pub headers: HeaderMap,
     pub path: String,
     pub body: Bytes,
@@ -52,11 +53,12 @@ pub async fn receiver(script: Vec<Reply>) -> Receiver {
 
 async fn answer_by_script(
     State((script, requests)): State<(Arc<Mutex<VecDeque<Reply>>>, Log)>,
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    requests.lock().unwrap().push(Request { headers, path: uri.to_string(), body });
+    requests.lock().unwrap().push(Request { method, headers, path: uri.to_string(), body });
     let (status, headers, body) = script.lock().unwrap().pop_front().unwrap_or((200, &[], "ok"));
     let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
     for (name, value) in headers {

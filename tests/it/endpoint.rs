@@ -21,8 +21,10 @@ use tracebell::{
 use receivers::{Headers, Inbox, Manner, ask, receiver, rude};
 use samples::{escalated, opened, samples};
 
+mod guard;
 mod receivers;
 mod samples;
+mod services;
 mod webhooks;
 
 fn body(format: &Format, notification: &Notification, id: &str) -> Vec<u8> {

@@ -13,16 +13,18 @@ use crate::{
     alert::{Alert, Severity},
     checkpoint::{Checkpoint, Gap},
     clock::Timestamp,
-    delivery::{Delivery, Leased, Outcome, Rate, State, Trouble},
+    delivery::{Delivery, HoldKind, Leased, Outcome, Rate, State, Trouble},
     ring::{Memory, Slot},
     silence::Silence,
     topic::Group,
 };
 
 mod gcra;
+pub mod hold;
 mod silence;
 pub mod sqlite;
 
+pub use hold::{Flush, Grown, Held, Shown};
 pub use silence::{Muted, MutedFilter, Mutes, SilenceFilter, SilenceRow, mutes};
 pub use sqlite::Sqlite;
 
@@ -435,6 +437,30 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn closing(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<OpenAlert>, StoreError>> + Send;
     /// T4.
     fn commit_sweep(&self, batch: SweepBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Groups that are open at `now`, of these subscriptions and keys.
+    fn groups(
+        &self,
+        wanted: &[(String, String)],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Group>, StoreError>> + Send;
+    /// How many live alerts opened since then, by these rules.
+    fn opened(
+        &self,
+        rules: &[String],
+        since: Timestamp,
+    ) -> impl Future<Output = Result<BTreeMap<String, u64>, StoreError>> + Send;
+    /// How many live alerts opened since then.
+    fn opened_in_all(&self, since: Timestamp) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// When something was last held back for this.
+    fn last_held(&self, kind: HoldKind) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send;
+    /// Holds that are over at `now`, with what they gathered; at most `limit`.
+    fn due_holds(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Held>, StoreError>> + Send;
+    /// T4. Returns how many deliveries were told or let go.
+    fn flush(&self, flush: Flush) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// Open alerts that count more than was shown, if that was shown before `before`; at most `limit`.
+    fn grown(&self, before: Timestamp, limit: usize) -> impl Future<Output = Result<Vec<Grown>, StoreError>> + Send;
+    /// T4.
+    fn show(&self, shown: Shown) -> impl Future<Output = Result<(), StoreError>> + Send;
     fn backlog(&self, endpoint: &str, lane: Lane) -> impl Future<Output = Result<Backlog, StoreError>> + Send;
     /// T4. Returns how many rows were folded.
     fn fold(&self, fold: Fold) -> impl Future<Output = Result<u64, StoreError>> + Send;

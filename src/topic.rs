@@ -10,6 +10,7 @@ use crate::{
 };
 
 pub mod filter;
+pub mod gather;
 pub mod pace;
 pub mod schedule;
 pub mod timetable;

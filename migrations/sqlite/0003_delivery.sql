@@ -14,6 +14,8 @@ ALTER TABLE deliveries ADD COLUMN hold_kind TEXT;
 ALTER TABLE deliveries ADD COLUMN hold_until INTEGER;
 CREATE INDEX deliveries_held ON deliveries (hold, seq) WHERE state = 'held';
 CREATE INDEX deliveries_hold_ends ON deliveries (hold_until) WHERE state = 'held';
+CREATE INDEX deliveries_held_since ON deliveries (created_at) WHERE state = 'held';
+CREATE INDEX deliveries_hold_kinds ON deliveries (hold_kind, created_at) WHERE hold_kind IS NOT NULL;
 
 DROP INDEX deliveries_done;
 CREATE INDEX deliveries_done ON deliveries (state, finished_at) WHERE state = 'delivered' OR state = 'cancelled';
@@ -38,7 +40,8 @@ ALTER TABLE alerts ADD COLUMN shown INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE alerts ADD COLUMN shown_at INTEGER;
 CREATE INDEX alerts_grown ON alerts (shown_at) WHERE closed_at IS NULL AND shadow = 0 AND count > shown;
 -- Noise budgets and the storm guard count what opened lately.
-CREATE INDEX alerts_opened ON alerts (opened_at, rule);
+CREATE INDEX alerts_opened ON alerts (opened_at, shadow);
+CREATE INDEX alerts_of_rule ON alerts (rule, opened_at, shadow);
 CREATE INDEX ledger_alert ON ledger (alert) WHERE alert <> '';
 
 CREATE TABLE silences (

@@ -13,17 +13,18 @@ use std::{
 use sqlx::SqlitePool;
 
 use super::{
-    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, DeliveryFilter, DeliveryRow, EndpointState, Fold,
-    IngestBatch, Lane, Muted, MutedFilter, OpenAlert, Pick, Recollection, SilenceFilter, SilenceRow, Store, StoreError,
-    SweepBatch,
+    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, DeliveryFilter, DeliveryRow, EndpointState, Flush,
+    Fold, Grown, Held, IngestBatch, Lane, Muted, MutedFilter, OpenAlert, Pick, Recollection, Shown, SilenceFilter,
+    SilenceRow, Store, StoreError, SweepBatch,
 };
 use crate::{
     alert::Alert,
     checkpoint::{Checkpoint, Gap},
     clock::Timestamp,
-    delivery::Delivery,
+    delivery::{Delivery, HoldKind},
     ring::Slot,
     silence::Silence,
+    topic::Group,
 };
 
 mod account;
@@ -31,6 +32,7 @@ mod attempt;
 mod claim;
 mod fault;
 mod fold;
+mod hold;
 mod ingest;
 mod list;
 mod memory;
@@ -148,6 +150,38 @@ impl Store for Sqlite {
 
     async fn commit_sweep(&self, batch: SweepBatch) -> Result<(), StoreError> {
         sweep::commit(self, batch).await
+    }
+
+    async fn groups(&self, wanted: &[(String, String)], now: Timestamp) -> Result<Vec<Group>, StoreError> {
+        hold::groups(&self.read, wanted, now).await
+    }
+
+    async fn opened(&self, rules: &[String], since: Timestamp) -> Result<BTreeMap<String, u64>, StoreError> {
+        hold::opened(&self.read, rules, since).await
+    }
+
+    async fn opened_in_all(&self, since: Timestamp) -> Result<u64, StoreError> {
+        hold::opened_in_all(&self.read, since).await
+    }
+
+    async fn last_held(&self, kind: HoldKind) -> Result<Option<Timestamp>, StoreError> {
+        hold::last_held(&self.read, kind).await
+    }
+
+    async fn due_holds(&self, now: Timestamp, limit: usize) -> Result<Vec<Held>, StoreError> {
+        hold::due(&self.read, now, limit).await
+    }
+
+    async fn flush(&self, flush: Flush) -> Result<u64, StoreError> {
+        hold::flush(self.begin().await?, flush).await
+    }
+
+    async fn grown(&self, before: Timestamp, limit: usize) -> Result<Vec<Grown>, StoreError> {
+        hold::grown(&self.read, before, limit).await
+    }
+
+    async fn show(&self, shown: Shown) -> Result<(), StoreError> {
+        hold::show(self, shown).await
     }
 
     async fn backlog(&self, endpoint: &str, lane: Lane) -> Result<Backlog, StoreError> {

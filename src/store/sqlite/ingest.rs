@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::{
-    Sqlite, fault, memory, micros, moment,
+    Sqlite, fault, hold, memory, micros, moment,
     row::{self, count, damaged},
     silence,
 };
@@ -153,6 +153,10 @@ async fn effects(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), S
     write_owed(tx, batch, known).await?;
     write_ledger(tx, batch).await?;
     silence::write_muted(tx, &batch.muted).await?;
+    for (muted, subscription) in batch.muted.iter().filter_map(|muted| Some((muted, muted.subscription.as_ref()?))) {
+        raise(tx, "suppressed", subscription, muted.by.kind.suppressed(), count(muted.count)).await?;
+    }
+    hold::open_groups(tx, &batch.groups).await?;
     memory::write(tx, batch).await?;
     for record in &batch.quarantine {
         sqlx::query("INSERT OR IGNORE INTO quarantine (source, id, reason, raw, at) VALUES (?1, ?2, ?3, ?4, ?5)")

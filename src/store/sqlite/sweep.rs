@@ -166,6 +166,11 @@ async fn prune(store: &Sqlite, now: Timestamp, before: Timestamp) -> Result<(), 
             "DELETE FROM silences WHERE id IN (SELECT id FROM silences WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2)",
             before,
         ),
+        (
+            "DELETE FROM groups WHERE (subscription, key) IN (SELECT subscription, key FROM groups \
+             WHERE closes_at < ?1 ORDER BY closes_at LIMIT ?2)",
+            micros(now),
+        ),
         ("DELETE FROM seen WHERE key IN (SELECT key FROM seen WHERE at < ?1 ORDER BY at LIMIT ?2)", seen_before),
     ] {
         for _ in 0..CHUNKS {

@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod effects;
+pub(crate) mod pacing;
 mod trouble;
 
 use effects::{Decided, Watermark};

@@ -166,6 +166,11 @@ impl Notification {
         Self::of_alert(Kind::Summary, alert, alert.untold(), now)
     }
 
+    /// How often an open alert was seen by now; it tells of nothing that is not owed otherwise.
+    pub fn repeated(alert: &Alert, now: Timestamp) -> Self {
+        Self::of_alert(Kind::Repeated, alert, 0, now)
+    }
+
     /// What is sent when `kind` of change made an alert worse; it tells of `tells` traces.
     pub fn worse(kind: Kind, alert: &Alert, worse: Worse, tells: u64, now: Timestamp) -> Self {
         Self { worse: Some(worse), ..Self::of_alert(kind, alert, tells, now) }

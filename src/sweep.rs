@@ -1,5 +1,5 @@
 //! So that nothing waits for ever: closes alert windows and sends what they
-//! summed up, puts expired leases back, forgets what is old and no longer owed,
+//! summed up, tells what was held back, puts expired leases back, forgets what is old and no longer owed,
 //! tells of exceptions that ended and of silences that soon will.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -11,16 +11,18 @@ use tracing::{info, warn};
 use crate::{
     alert::Severity,
     clock::{self, Timestamp},
-    delivery::{Cause, Delivery},
+    delivery::Cause,
     generation::Generation,
     health::Board,
+    ingest::pacing::{self, Pacing},
     notification::Notification,
     render,
     rule::{Exception, Mode, Rule},
-    store::{OpenAlert, Store, StoreError, SweepBatch},
-    topic::Due,
+    store::{Muted, OpenAlert, Store, StoreError, SweepBatch},
+    topic::{Due, Pace},
 };
 
+mod hold;
 mod silence;
 
 /// Windows closed in one transaction.
@@ -97,19 +99,30 @@ impl<S: Store> Sweep<S> {
         self.tell_of_exceptions(now).await?;
         let generation = self.generation.borrow().clone();
         self.tell_of_silences(&generation, now).await?;
+        let told = hold::flush(&self.store, &generation, now).await?;
+        if told + hold::show_grown(&self.store, &generation, now).await? > 0 {
+            self.committed.send_replace(());
+        }
         let closing = self.store.closing(now, WINDOWS_PER_STEP).await?;
         let prune = self.pruned_at.is_none_or(|at| clock::since(at, now) >= PRUNE_EVERY);
         let windows_closed = closing.len();
         if windows_closed > 0 || prune {
             let muted = silence::swallowed(&self.store, &generation, &closing, now).await?;
-            let told = closing.iter().filter(|closing| !muted.iter().any(|muted| muted.alert == closing.alert.id));
-            let batch = SweepBatch {
+            let mut told = closing.clone();
+            told.retain(|closing| !muted.iter().any(|muted| muted.alert == closing.alert.id));
+            let alerts = told.iter().map(|closing| (closing.alert.rule.as_str(), &closing.alert.first));
+            let mut pacing = Pacing::load(&self.store, &generation, alerts, now).await?;
+            let mut batch = SweepBatch {
                 now,
                 closed: closing.iter().map(|closing| closing.alert.id.clone()).collect(),
-                deliveries: told.flat_map(|closing| summaries(&generation, closing, now)).collect(),
+                deliveries: Vec::new(),
                 muted,
                 prune_before: prune.then(|| clock::minus(now, RETENTION)),
             };
+            for closing in &told {
+                summarise(&generation, closing, &mut pacing, &mut batch);
+            }
+            batch.deliveries.extend(pacing.notices(&generation));
             let rings = !batch.deliveries.is_empty();
             self.store.commit_sweep(batch).await?;
             if prune {
@@ -167,18 +180,27 @@ fn ended_notice(rule: &Rule, exception: &Exception, ended: Timestamp, now: Times
     Notification::notice(Severity::Info, title, lines, now)
 }
 
-/// One summary for each subscriber of a window with matches that no message told of.
-fn summaries(generation: &Generation, closing: &OpenAlert, now: Timestamp) -> Vec<Delivery> {
+/// One summary for each subscriber of a window with matches that no message told of, as soon as each wants it.
+fn summarise(generation: &Generation, closing: &OpenAlert, pacing: &mut Pacing, batch: &mut SweepBatch) {
     let alert = &closing.alert;
     if alert.untold() == 0 || alert.shadow {
-        return Vec::new();
+        return;
     }
-    let notification = Notification::summary(alert, now);
-    let delivery = |subscriber: &crate::store::Subscriber| {
-        let cause = Cause::WindowClosed(alert.id.clone());
+    let notification = Notification::summary(alert, batch.now);
+    for subscriber in &closing.subscribers {
         let (subscription, endpoint) = (&subscriber.subscription, &subscriber.endpoint);
+        let hold = match pacing.of(generation, subscription, alert, false) {
+            Pace::Now => None,
+            Pace::Held(hold) => Some(hold),
+            Pace::Dropped(until) => {
+                let muted = Muted::of(alert, pacing::scheduled(subscription, until), alert.untold(), batch.now);
+                batch.muted.push(Muted { subscription: Some(subscription.clone()), ..muted });
+                continue;
+            }
+        };
+        let cause = Cause::WindowClosed(alert.id.clone());
         let due = Due::new(&notification, &alert.id, subscription, endpoint, cause);
-        generation.topics.owed(Due { covers: alert.untold(), thread: Some(&subscriber.thread), ..due })
-    };
-    closing.subscribers.iter().map(delivery).collect()
+        let due = Due { covers: alert.untold(), thread: Some(&subscriber.thread), hold, ..due };
+        batch.deliveries.push(generation.topics.owed(due));
+    }
 }

@@ -6,6 +6,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use crate::{
     clock::Timestamp,
     generation::Generation,
+    ingest::pacing::Pacing,
     ring::{self, Looked},
     source::Record,
     store::{IngestBatch, Quarantined, Store, StoreError},
@@ -56,7 +57,9 @@ pub async fn decide<S: Store>(
     let fingerprints: Vec<String> = hits.iter().map(|hit| hit.fingerprint.clone()).collect();
     let open = if hits.is_empty() { Vec::new() } else { store.open_alerts(&fingerprints).await? };
     let mutes = mute::load(store, generation, &hits, now).await?;
-    let rings = owe::write(generation, hits, open, mutes, &mut batch);
+    let told = hits.iter().map(|hit| (hit.rule.id.as_str(), hit.lead.as_ref()));
+    let mut pacing = Pacing::load(store, generation, told, now).await?;
+    let rings = owe::write(generation, hits, open, mutes, &mut pacing, &mut batch);
     ledger::write(rules, &looked, &rings, &mut batch);
     let crowded_out = memories.dropped;
     recollect::write(rules, memories, &known, &mut batch);

@@ -8,13 +8,14 @@ use crate::{
     clock::{self, Timestamp},
     delivery::{Cause, Delivery},
     generation::Generation,
+    ingest::pacing::{self, Pacing},
     notification::{Kind, Notification, Worse},
     render::facts::when,
     ring::{self, Change, Hit, Ring},
     rule::When,
     silence::Muting,
-    store::{IngestBatch, Mutes, OpenAlert, Owed, Subscriber},
-    topic::{Due, Subject},
+    store::{IngestBatch, LedgerRow, Muted, Mutes, OpenAlert, Owed, Subscriber, Verdict},
+    topic::{Due, Pace, Subject},
 };
 
 /// Folds the hits into alerts and writes what follows into the batch, but for the ledger.
@@ -23,6 +24,7 @@ pub fn write(
     hits: Vec<Hit<'_>>,
     open: Vec<OpenAlert>,
     mutes: Mutes,
+    pacing: &mut Pacing,
     batch: &mut IngestBatch,
 ) -> Vec<Ring> {
     let mut subscribers: BTreeMap<String, Vec<Subscriber>> = BTreeMap::new();
@@ -41,7 +43,10 @@ pub fn write(
         let before = standings.remove(&ring.alert.id);
         mute::settle(generation, &muting, ring, before.as_ref(), batch);
         let known = subscribers.entry(ring.alert.id.clone()).or_default();
-        publish(generation, ring, before.as_ref(), known, &mut owed, batch);
+        if ring.change == Change::Opened && ring.alert.muted.is_none() {
+            pacing.count(&ring.alert);
+        }
+        publish(generation, ring, before.as_ref(), known, &mut owed, pacing, batch);
         standings.insert(ring.alert.id.clone(), Standing::of(&ring.alert));
     }
     // The last ring of an alert says what of it is told.
@@ -52,6 +57,8 @@ pub fn write(
     };
     batch.alerts = alerts.into_iter().filter_map(settled).collect();
     batch.owed = owed.into_list();
+    batch.groups = pacing.opened_groups();
+    batch.deliveries.extend(pacing.notices(generation));
     rings
 }
 
@@ -85,6 +92,7 @@ fn publish(
     before: Option<&Standing>,
     known: &mut Vec<Subscriber>,
     owed: &mut Debts,
+    pacing: &mut Pacing,
     batch: &mut IngestBatch,
 ) {
     let alert = &ring.alert;
@@ -99,7 +107,8 @@ fn publish(
             subscriber.thread = Delivery::id(notification.kind, &occasion, &subscriber.subscription);
             batch.subscribers.push(subscriber.clone());
         }
-        send(generation, ring, notification, &occasion, subscriber, alert.told.saturating_sub(told), batch);
+        let tells = alert.told.saturating_sub(told);
+        send(generation, ring, notification, &occasion, subscriber, tells, pacing, batch);
     }
     let Some(notification) = notification else { return };
     let traces = [&alert.first, ring.lead.as_ref()];
@@ -109,10 +118,11 @@ fn publish(
             continue;
         }
         let (id, endpoint) = (subscription.id.clone(), subscription.endpoint.clone());
-        let thread = Delivery::id(notification.kind, &occasion, &id);
+        let own = || Delivery::id(notification.kind, &occasion, &id);
+        let thread = pacing.group(subscription, &alert.first).map_or_else(own, |group| group.thread.clone());
         let subscriber = Subscriber { alert: alert.id.clone(), subscription: id, endpoint, thread };
         owed.add(&subscriber.subscription, suppressed(alert), alert.count);
-        send(generation, ring, &notification, &occasion, &subscriber, alert.told, batch);
+        send(generation, ring, &notification, &occasion, &subscriber, alert.told, pacing, batch);
         batch.subscribers.push(subscriber.clone());
         known.push(subscriber);
     }
@@ -132,18 +142,45 @@ fn send(
     occasion: &str,
     to: &Subscriber,
     covers: u64,
+    pacing: &mut Pacing,
     batch: &mut IngestBatch,
 ) {
-    if suppressed(&ring.alert).is_some() {
+    let alert = &ring.alert;
+    if suppressed(alert).is_some() {
         return;
     }
+    let escalates = matches!(notification.kind, Kind::Escalated | Kind::Updated);
+    let hold = match pacing.of(generation, &to.subscription, alert, escalates) {
+        Pace::Held(hold) => Some(hold),
+        Pace::Now => {
+            pacing.open_group(generation, &to.subscription, alert, &to.thread);
+            None
+        }
+        Pace::Dropped(until) => return drop(ring, to, covers, until, batch),
+    };
     let mut notification = notification.clone();
     if let Some(facts) = &mut notification.alert {
         facts.tells = covers;
     }
     let cause = Cause::Alert(ring.alert.id.clone());
     let due = Due::new(&notification, occasion, &to.subscription, &to.endpoint, cause);
-    batch.deliveries.push(generation.topics.owed(Due { covers, thread: Some(&to.thread), ..due }));
+    batch.deliveries.push(generation.topics.owed(Due { covers, thread: Some(&to.thread), hold, ..due }));
+}
+
+/// What the subscription's schedule does not let through is recorded, and owed no more.
+fn drop(ring: &Ring, to: &Subscriber, covers: u64, until: Timestamp, batch: &mut IngestBatch) {
+    let (alert, lead) = (&ring.alert, &ring.lead);
+    let by = pacing::scheduled(&to.subscription, until);
+    batch.ledger.push(LedgerRow {
+        trace: lead.id.clone(),
+        time: lead.time,
+        rule: alert.rule.clone(),
+        verdict: Verdict::Muted,
+        alert: alert.id.clone(),
+        reason: Some(by.reason.clone()),
+    });
+    let subscription = Some(to.subscription.clone());
+    batch.muted.push(Muted { subscription, ..Muted::of(alert, by, covers, batch.now) });
 }
 
 /// An alert opens and escalates once; it is updated once by each outcome that is worse than the one before.

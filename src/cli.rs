@@ -30,6 +30,7 @@ mod past;
 mod rules;
 pub mod run;
 pub mod schema;
+pub mod silence;
 pub mod status;
 mod terminal;
 pub mod test;
@@ -78,6 +79,8 @@ pub enum Command {
     Delivery(delivery::Args),
     /// Show how endpoints stand, test one, lift a pause
     Endpoint(endpoint::Args),
+    /// Keep alerts from people for a while, and see what was kept from them
+    Silence(silence::Args),
     /// Ask a running Tracebell whether it is well
     Healthcheck(healthcheck::Args),
     /// The cloud's tracker: show, create, update, delete
@@ -124,6 +127,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(args).await,
         Command::Delivery(args) => delivery::run(args).await,
         Command::Endpoint(args) => endpoint::run(args).await,
+        Command::Silence(args) => silence::run(args).await,
         Command::Healthcheck(args) => healthcheck::run(args).await,
         Command::Tracker(args) => tracker::run(args).await,
         Command::Traces(args) => traces::run(args).await,

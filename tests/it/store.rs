@@ -20,6 +20,7 @@ mod command;
 mod contract;
 mod outbox;
 mod random;
+mod silence;
 mod sqlite;
 
 /// Runs every piece of the contract against one database; `$open` yields a store and what keeps it alive.
@@ -76,6 +77,21 @@ outbox! { fresh_sqlite:
     a_refused_body_is_replaced_once_under_the_same_id
     what_is_cancelled_is_not_sent_and_counts_as_suppressed
     trouble_is_remembered_until_something_is_taken
+}
+
+#[tokio::test]
+async fn silences_are_kept_listed_and_ended() {
+    silence::silences_are_kept_listed_and_ended(fresh_sqlite).await;
+}
+
+#[tokio::test]
+async fn what_is_swallowed_goes_with_its_page() {
+    silence::what_is_swallowed_goes_with_its_page(fresh_sqlite).await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_silence_is_told_once() {
+    silence::the_end_of_a_silence_is_told_once(fresh_sqlite).await;
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ fn run(home: &Home, words: &[&str]) -> (i32, String, String) {
 }
 
 #[track_caller]
-fn check(home: &Home, words: &[&str], code: i32, expected: &[&str]) {
+pub fn check(home: &Home, words: &[&str], code: i32, expected: &[&str]) {
     let (found, stdout, stderr) = run(home, words);
     for text in expected {
         assert!(stdout.contains(text) || stderr.contains(text), "no `{text}` in:\n{stdout}{stderr}");

@@ -96,3 +96,53 @@ fn field(walk: &Walk<'_>, name: &str) -> Option<Of> {
 fn told<T>(walk: &Walk<'_>, read: Result<T, String>) -> Option<T> {
     read.map_err(|error| walk.fail(error)).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{self, File, Problems};
+
+    /// Names that were read, and problems with their paths.
+    fn load(text: &str) -> (Vec<Inhibition>, Vec<String>) {
+        let file = File { name: "tracebell.yaml".into(), text: text.into() };
+        let tree = document::parse(&file).unwrap();
+        let problems = Problems::default();
+        let found = read(&Walk::new(&file, &tree, &problems));
+        (found, problems.into_vec().iter().map(|problem| format!("{}: {}", problem.path, problem.text)).collect())
+    }
+
+    #[test]
+    fn inhibitions_are_read() {
+        let text = "- { name: n, when: { rule: x, severity: { at_least: high } }, mutes: { severity: [info, low], \
+                    actor.name: { not: a }, title: { regex: 'b.*' } }, same: [actor.name, key.source_ip] }";
+        let (found, problems) = load(text);
+        assert!(problems.is_empty(), "{problems:?}");
+        let words = |matchers: &[Matcher]| matchers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        assert_eq!(words(&found[0].when), "rule=x severity=high|critical");
+        assert_eq!(words(&found[0].mutes), "severity=info|low actor.name!=a title=~b.*");
+        assert_eq!(found[0].same.len(), 2);
+    }
+
+    #[test]
+    fn mistakes_have_places() {
+        for (text, expected) in [
+            ("- { name: n, when: { ruel: x }, mutes: { rule: y } }", "[0].when.ruel: `ruel` is not a field"),
+            (
+                "- { name: n, when: { rule: x }, mutes: { severity: hihg } }",
+                "[0].mutes.severity: `hihg` is not a severity",
+            ),
+            ("- { name: n, when: {}, mutes: { rule: y } }", "[0].when: an empty map holds for every alert"),
+            ("- { name: n, when: { rule: '*' }, mutes: { rule: y } }", "[0].when: this holds for every alert"),
+            ("- { name: n, when: { rule: x }, mutes: { rule: y }, same: [actor.nmae] }", "[0].same[0]: `actor.nmae`"),
+            ("- { name: n, when: { rule: { regex: '(' } }, mutes: { rule: y } }", "`(` is not a regular expression"),
+            ("- { name: n, when: { rule: { at_least: high } }, mutes: { rule: y } }", "expected one operator"),
+            ("- { name: n, when: { rule: x } }", "the key `mutes` is missing"),
+            ("- { name: 'a b', when: { rule: x }, mutes: { rule: y } }", "`a b` is not a name"),
+        ] {
+            let (found, problems) = load(text);
+            assert!(found.is_empty() && problems.iter().any(|p| p.contains(expected)), "{text}: {problems:?}");
+        }
+        let twice = "- { name: n, when: { rule: x }, mutes: { rule: y } }\n- { name: n, when: { rule: x }, mutes: { rule: z } }";
+        assert!(load(twice).1[0].contains("there is an inhibition `n` already"));
+    }
+}

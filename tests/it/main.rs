@@ -18,6 +18,7 @@ mod http;
 mod ingest;
 mod kill;
 mod lsp;
+mod outage;
 mod pack;
 mod reload;
 mod ring;

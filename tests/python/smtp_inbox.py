@@ -1,10 +1,11 @@
 """An SMTP inbox (aiosmtpd) that tells what it received, as Python's mail parser reads it.
 
-    smtp_inbox.py FOLDER [plain|starttls|tls] [user:password] [replies,comma,separated]
+    smtp_inbox.py FOLDER [plain|starttls|tls|expired] [user:password] [replies,comma,separated]
 
 Writes a fresh CA to FOLDER/ca.pem. Prints `{"port": N}`, then one JSON per mail. `replies` are answers to the first
 mails: a code, or `drop` to hang up after the mail without an answer. A recipient such as `550@example.org` is answered
-with that code. Ends when stdin closes.
+with that code. With `expired` it speaks TLS with a certificate of last week. A line
+on stdin mends it: a valid certificate, and no replies any more. Ends when stdin closes.
 """
 
 import datetime
@@ -32,7 +33,7 @@ def tell(thing):
     print(json.dumps(thing), flush=True)
 
 
-def certificate(name, issuer, issuer_key, key, authority):
+def certificate(name, issuer, issuer_key, key, authority, ends=30):
     now = datetime.datetime.now(datetime.timezone.utc)
     builder = (
         x509.CertificateBuilder()
@@ -40,8 +41,8 @@ def certificate(name, issuer, issuer_key, key, authority):
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=30))
+        .not_valid_before(now - datetime.timedelta(days=14))
+        .not_valid_after(now + datetime.timedelta(days=ends))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
     )
     if not authority:
@@ -58,14 +59,14 @@ def context():
 
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca = certificate(name("test authority"), name("test authority"), ca_key, ca_key, True)
-    leaf = certificate(name("localhost"), name("test authority"), ca_key, key, False)
     pem = serialization.Encoding.PEM
     (folder / "ca.pem").write_bytes(ca.public_bytes(pem))
-    (folder / "leaf.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()) + leaf.public_bytes(pem)
-    )
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    for file, ends in [("leaf.pem", 30), ("expired.pem", -7)]:
+        leaf = certificate(name("localhost"), name("test authority"), ca_key, key, False, ends)
+        (folder / file).write_bytes(private + leaf.public_bytes(pem))
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.load_cert_chain(folder / "leaf.pem")
+    made.load_cert_chain(folder / ("expired.pem" if mode == "expired" else "leaf.pem"))
     return made
 
 
@@ -134,9 +135,11 @@ class Port0(Controller):
 
 
 controller = Port0(
-    Inbox(), hostname="127.0.0.1", port=0, ssl_context=tls if mode == "tls" else None, server_kwargs=options
+    Inbox(), hostname="127.0.0.1", port=0, ssl_context=tls if mode in ("tls", "expired") else None, server_kwargs=options
 )
 controller.start()
 tell({"port": controller.port})
-sys.stdin.read()
+for _ in sys.stdin:
+    tls.load_cert_chain(folder / "leaf.pem")
+    replies.clear()
 controller.stop()

@@ -87,7 +87,7 @@ pub async fn trouble_is_remembered_until_something_is_taken<S: Store>(open: impl
     let (store, _home) = open().await;
     let names = ["a", "b"].map(|name| alert(name, Severity::Low, 1, at(0)));
     store.commit_ingest(page(&["t1"], &names, "slack", at(0))).await.unwrap();
-    let mut state = async || store.endpoints().await.unwrap().remove(0);
+    let state = async || store.endpoints().await.unwrap().remove(0);
     let leased = one_owed(&store, at(0)).await;
     let pause = Pause { reason: "answered 401".into(), fix: "check the token".into() };
     let trouble = Trouble { since: at(0), paused: Some(pause), told_at: Some(at(1)) };

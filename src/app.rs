@@ -7,6 +7,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -19,10 +20,11 @@ use crate::{
     endpoint::{Endpoint, answer},
     generation::Generation,
     health::Board,
-    http,
+    http::{self, access::Access, site::Site},
     ingest::Ingest,
     metrics::Metrics,
     rule::RuleSet,
+    secret::Secret,
     source::{Source, cts::Cts},
     store::{Sqlite, Store},
     sweep::{self, Sweep},
@@ -44,6 +46,8 @@ const LOOK_FOR_CHANGES: Duration = Duration::from_secs(5);
 pub struct App {
     config: Config,
     store: Sqlite,
+    /// Who may use the pages and the API.
+    access: watch::Sender<Arc<Access>>,
     metrics: Metrics,
     board: Board,
     generation: watch::Sender<Arc<Generation>>,
@@ -74,6 +78,7 @@ impl App {
             .with_context(|| format!("cannot use the state file `{}`", config.state.display()))?;
         // This process alone holds the file, so every lease is a dead worker's.
         store.release_expired(Timestamp::MAX).await?;
+        let access = Arc::new(Access::new(config.http.clone(), key(&store).await?));
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {} (`http.listen`)", config.listen))?;
@@ -90,6 +95,7 @@ impl App {
         let mut app = Self {
             config,
             store,
+            access: watch::channel(access).0,
             metrics,
             board,
             generation,
@@ -106,7 +112,8 @@ impl App {
         app.tell_of_orphans().await;
         // Only now: who asks whether it is ready must find every worker on the board.
         let refresh = gauges::refresher(app.store.clone(), app.metrics.clone());
-        let router = http::router(app.board.clone(), Arc::new(registry), refresh);
+        let site = Site { store: app.store.clone(), access: app.access.subscribe() };
+        let router = http::router(app.board.clone(), Arc::new(registry), refresh, http::site::router(site));
         app.http = tokio::spawn(http::serve(listener, router, app.stop_http.clone()));
         info!(
             sources = app.config.sources.len(),
@@ -178,11 +185,17 @@ impl App {
 
     fn put_in_force(&mut self, rules: RuleSet) {
         self.metrics.rules_loaded.set(i64::try_from(rules.rules.len()).unwrap_or(i64::MAX));
+        let access = Arc::new(self.access.borrow().with(self.config.http.clone()));
+        let mut topics = self.config.topics.clone();
+        for (name, settings) in &self.config.endpoints {
+            topics.addresses.insert(name.clone(), settings.address(access.links()));
+        }
+        self.access.send_replace(access);
         let fallbacks = self.config.endpoints.iter();
         let fallbacks = fallbacks.filter_map(|(name, settings)| Some((name.clone(), settings.fallback.clone()?)));
         self.generation.send_replace(Arc::new(Generation {
             fallbacks: fallbacks.collect(),
-            topics: self.config.topics.clone(),
+            topics,
             inhibitions: self.config.inhibitions.clone(),
             rules,
         }));
@@ -239,6 +252,13 @@ impl App {
         // Their leases run out and the deliveries are repeated with the same ids.
         self.workers.shutdown().await;
     }
+}
+
+/// Signs what addresses in messages allow; made at the first start and kept with the state.
+async fn key(store: &Sqlite) -> anyhow::Result<Secret> {
+    let mut fresh = [0; 32];
+    SystemRandom::new().fill(&mut fresh).map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
+    Ok(Secret::new(hex::encode(store.key("link", &fresh).await?)))
 }
 
 /// Sends one test notification through an endpoint, outside the outbox, and says what came back.

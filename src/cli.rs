@@ -13,6 +13,7 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::cli::terminal::print_line(format_args!($($text)*)) };
 }
 
+pub mod alert;
 pub mod backtest;
 pub mod catalog;
 pub mod check;
@@ -75,6 +76,8 @@ pub enum Command {
     Catalog(catalog::Args),
     /// Show the accounting, the lag and the endpoints
     Status(status::Args),
+    /// List and show alerts
+    Alert(alert::Args),
     /// List, show, retry and cancel deliveries
     Delivery(delivery::Args),
     /// Show how endpoints stand, test one, lift a pause
@@ -125,6 +128,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Backtest(args) => backtest::run(args).await,
         Command::Catalog(args) => catalog::run(args).await,
         Command::Status(args) => status::run(args).await,
+        Command::Alert(args) => alert::run(args).await,
         Command::Delivery(args) => delivery::run(args).await,
         Command::Endpoint(args) => endpoint::run(args).await,
         Command::Silence(args) => silence::run(args).await,

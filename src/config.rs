@@ -20,6 +20,7 @@ use crate::{
 
 mod endpoints;
 mod files;
+mod http;
 mod inhibitions;
 mod keep;
 mod root;
@@ -41,6 +42,8 @@ pub type Open<'a> = dyn Fn(&Path) -> Option<String> + 'a;
 pub struct Config {
     pub state: PathBuf,
     pub listen: SocketAddr,
+    /// Who may use the pages and the API, and where readers of messages find them.
+    pub http: crate::http::access::Settings,
     /// Files and folders of rules.
     pub rules: Vec<PathBuf>,
     pub sources: Vec<source::Settings>,

@@ -1,13 +1,13 @@
-//! `/healthz`, `/readyz`, `/metrics`: what machines ask a running Tracebell.
+//! What machines and people ask a running Tracebell: `/healthz`, `/readyz`, `/metrics`, and its site.
 //!
-//! Read-only and without secrets. Knows the board and the metrics registry; does
-//! not know where their contents come from, so `app` hands in a refresh.
+//! The first three are read-only and without secrets; they know the board and the metrics registry, not where
+//! their contents come from, so `app` hands in a refresh. The [`site`] has pages and API, and asks who it is.
 
 use std::{fmt::Write as _, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::State,
+    extract::{DefaultBodyLimit, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -21,13 +21,20 @@ use crate::{
 };
 
 pub mod accept;
+pub mod access;
+pub mod api;
+mod guesses;
+mod origin;
+mod problem;
+mod session;
+pub mod site;
 
 pub use accept::{Limits, serve, serve_within};
 
 /// Runs before each `/metrics` answer: brings gauges up to date from the store.
 pub type Refresh = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
-/// No route takes a body; this much is read and ignored before the answer is 413.
+/// Far more than a form or a silence needs; beyond it the answer is 413.
 const BODY_LIMIT: usize = 64 * 1024;
 /// From the request's headers to the answer, refresh included.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -40,16 +47,18 @@ struct Shared {
     refresh: Refresh,
 }
 
-pub fn router(board: Board, registry: Arc<Registry>, refresh: Refresh) -> Router {
+/// `site` is [`site::router`], or empty.
+pub fn router(board: Board, registry: Arc<Registry>, refresh: Refresh, site: Router) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
+        .with_state(Shared { board, registry, refresh })
+        .merge(site.layer(DefaultBodyLimit::max(BODY_LIMIT)))
         .fallback(elsewhere)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_WITHIN))
-        .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
         .layer(CatchPanicLayer::new())
-        .with_state(Shared { board, registry, refresh })
 }
 
 /// A [`Refresh`] of a plain async closure.

@@ -19,11 +19,13 @@ use crate::{
     topic::Group,
 };
 
+mod alert;
 mod gcra;
 pub mod hold;
 mod silence;
 pub mod sqlite;
 
+pub use alert::{AlertFilter, AlertRow, History, LedgerLine};
 pub use hold::{Flush, Grown, Held, Shown};
 pub use silence::{Muted, MutedFilter, Mutes, SilenceFilter, SilenceRow, mutes};
 pub use sqlite::Sqlite;
@@ -528,6 +530,12 @@ pub trait Store: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Alert>, StoreError>> + Send;
     /// The alert whose id is, or begins with, `id`; `alr_` may be left out.
     fn alert(&self, id: &str) -> impl Future<Output = Result<Option<Alert>, StoreError>> + Send;
+    /// Newest first.
+    fn alerts(&self, filter: AlertFilter) -> impl Future<Output = Result<Vec<AlertRow>, StoreError>> + Send;
+    /// What became of an alert; the id is whole.
+    fn alert_history(&self, id: &str) -> impl Future<Output = Result<History, StoreError>> + Send;
+    /// The key of this installation with that name; `fresh` becomes it if there is none yet.
+    fn key(&self, name: &str, fresh: &[u8]) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
     fn gaps(&self, source: &str) -> impl Future<Output = Result<Vec<Gap>, StoreError>> + Send;
     /// Flushes and closes; the lock is given up.
     fn close(&self) -> impl Future<Output = ()> + Send;

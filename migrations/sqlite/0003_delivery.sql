@@ -43,6 +43,9 @@ CREATE INDEX alerts_grown ON alerts (shown_at) WHERE closed_at IS NULL AND shado
 CREATE INDEX alerts_opened ON alerts (opened_at, shadow);
 CREATE INDEX alerts_of_rule ON alerts (rule, opened_at, shadow);
 CREATE INDEX ledger_alert ON ledger (alert) WHERE alert <> '';
+-- What tells of an alert, and the copies of a delivery.
+DROP INDEX deliveries_copies;
+CREATE INDEX deliveries_cause ON deliveries (cause_id, cause) WHERE cause_id IS NOT NULL;
 
 CREATE TABLE silences (
     id         TEXT NOT NULL PRIMARY KEY,

@@ -155,7 +155,7 @@ const LABEL: usize = 12;
 /// From this many columns on there is room for attempts and answers.
 const WIDE: usize = 110;
 /// Enough of an id to be the only one like it among millions.
-const SHORT_ID: usize = 16;
+pub(super) const SHORT_ID: usize = 16;
 
 async fn show(store: &Sqlite, args: ShowArgs) -> Result<ExitCode, StoreError> {
     let Some((row, attempts)) = store.delivery(&args.id).await? else { return Ok(unknown(&args.id)) };
@@ -220,7 +220,7 @@ fn facts(row: &DeliveryRow, now: Timestamp) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn standing(row: &DeliveryRow, now: Timestamp) -> String {
+pub(super) fn standing(row: &DeliveryRow, now: Timestamp) -> String {
     let since = row.finished_at.map_or_else(String::new, |time| format!(", {}", ago(time, now)));
     match row.state {
         State::Ready => match row.next_at {

@@ -191,6 +191,7 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
     Config {
         state: folder.join("demo.db"),
         listen: ([127, 0, 0, 1], 0).into(),
+        http: crate::http::access::Settings::default(),
         rules: Vec::new(),
         sources: vec![source],
         endpoints,

@@ -163,7 +163,7 @@ mod tests {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (board, stop) = (Board::default(), CancellationToken::new());
         let (_, registry) = Metrics::new();
-        let router = http::router(board.clone(), Arc::new(registry), http::refresh(|| async {}));
+        let router = http::router(board.clone(), Arc::new(registry), http::refresh(|| async {}), axum::Router::new());
         let server = tokio::spawn(http::serve(listener, router, stop.clone()));
         let healthcheck =
             |url: String| async { format!("{:?}", run(Args { url: Some(url), config: None }).await.unwrap()) };

@@ -1,22 +1,16 @@
 //! The top of the file.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use ipnet::IpNet;
 
-use super::{Config, endpoints, inhibitions, secrets::Secrets, sources, topics};
-use crate::{
-    document::{Value, Walk},
-    endpoint::client::Outbound,
-    id,
-};
+use super::{Config, endpoints, http, inhibitions, secrets::Secrets, sources, topics};
+use crate::{document::Walk, endpoint::client::Outbound, http::access::Settings, id};
 
-/// Only this machine may read, unless configured otherwise.
-const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// Beside the configuration.
 const STATE: &str = "tracebell.db";
 
@@ -25,7 +19,7 @@ pub fn read(walk: &Walk<'_>, folder: &Path) -> Option<Config> {
     let secrets = Secrets::new(folder);
     let mut fields = walk.fields()?;
     let state = fields.optional("state").and_then(|walk| state(&walk, folder));
-    let listen = fields.optional("http").and_then(|walk| http(&walk));
+    let http = fields.optional("http").and_then(|walk| http::read(&walk, &secrets));
     let rules = rule_paths(fields.list("rules"), folder);
     let sources = fields.required("sources").map(|walk| sources::read(&walk));
     let outbound = fields.optional("outbound").and_then(|walk| outbound(&walk, &secrets)).unwrap_or_default();
@@ -44,9 +38,11 @@ pub fn read(walk: &Walk<'_>, folder: &Path) -> Option<Config> {
     let logins: Vec<String> = sources.iter().map(sources::fingerprint).collect();
     let mut parts: Vec<&str> = vec![&walk.file.text];
     parts.extend(seen.iter().chain(&logins).map(String::as_str));
+    let (listen, http) = http.unwrap_or((http::LISTEN, Settings::default()));
     Some(Config {
         state: state.unwrap_or_else(|| folder.join(STATE)),
-        listen: listen.unwrap_or(LISTEN),
+        listen,
+        http,
         rules,
         sources,
         topics,
@@ -66,25 +62,6 @@ fn state(walk: &Walk<'_>, folder: &Path) -> Option<PathBuf> {
     let path = fields.required_text("path").map(|path| folder.join(path));
     fields.finish();
     path
-}
-
-fn http(walk: &Walk<'_>) -> Option<SocketAddr> {
-    let mut fields = walk.fields()?;
-    fields.later("tokens", "this version only answers health and metrics, which need none");
-    let listen = fields.optional("listen");
-    fields.finish();
-    let listen = listen?;
-    let hint = "write an address and a port, for example `127.0.0.1:8080` or `[::1]:8080`";
-    if let Value::Int(port) = listen.node.value {
-        listen.fail_hint(format!("`{port}` is not an address with a port"), hint);
-        return None;
-    }
-    let text = listen.words()?;
-    let address = text.parse().ok();
-    if address.is_none() {
-        listen.fail_hint(format!("`{text}` is not an address with a port"), hint);
-    }
-    address
 }
 
 /// Which destinations endpoints may be at.

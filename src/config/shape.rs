@@ -11,10 +11,12 @@ mod chat;
 use self::chat::{Mattermost, Rocketchat, Slack};
 use crate::rule::shape::{Duration, Severity};
 
+mod http;
 mod inhibitions;
 mod services;
 mod webhook;
 
+use http::Http;
 use services::{Alertmanager, Opsgenie, PagerDuty, Teams, Telegram};
 use webhook::{Url, Webhook};
 
@@ -29,7 +31,7 @@ pub fn schema() -> serde_json::Value {
 pub struct Config {
     /// What must survive a restart. Default: SQLite in `tracebell.db` beside this file.
     pub state: Option<State>,
-    /// The address of `/healthz`, `/readyz` and `/metrics`.
+    /// Health, metrics, the pages that messages link to, and the API.
     pub http: Option<Http>,
     /// Files, or folders whose `.yaml` and `.yml` files are read. Default: `rules/`.
     pub rules: Option<Vec<String>>,
@@ -63,15 +65,6 @@ pub struct State {
 pub struct Sqlite {
     /// The file, relative to this one.
     pub path: String,
-}
-
-/// What other programs may ask.
-#[derive(Debug, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Http {
-    /// Address and port. There is no login: let only your monitoring reach it. Default: `127.0.0.1:8080`.
-    #[schemars(regex(pattern = ":[0-9]+$"))]
-    pub listen: Option<String>,
 }
 
 /// One place that traces come from.

@@ -3,10 +3,14 @@
 //! A loop of its own, because axum's has no limit on slow headers, on the
 //! number of connections, or on how long one lasts.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{Router, http::Request};
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -43,6 +47,10 @@ impl Default for Limits {
     }
 }
 
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
 /// Largest request head; every legitimate one is under 1 KiB.
 const HEAD_LIMIT: usize = 16 * 1024;
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -61,8 +69,8 @@ pub async fn serve_within(limits: Limits, listener: TcpListener, router: Router,
             () = shutdown.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, Peer(peer.ip())),
             Err(error) => {
                 // Most often too many open files: wait for some to close instead of spinning.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -72,7 +80,7 @@ pub async fn serve_within(limits: Limits, listener: TcpListener, router: Router,
         };
         match Arc::clone(&slots).try_acquire_owned() {
             Ok(slot) => {
-                let talk = talk(limits, stream, router.clone(), shutdown.clone());
+                let talk = talk(limits, stream, peer, router.clone(), shutdown.clone());
                 connections.spawn(async move {
                     talk.await;
                     drop(slot);
@@ -86,12 +94,17 @@ pub async fn serve_within(limits: Limits, listener: TcpListener, router: Router,
     connections.wait().await;
 }
 
-async fn talk(limits: Limits, stream: TcpStream, router: Router, shutdown: CancellationToken) {
+async fn talk(limits: Limits, stream: TcpStream, peer: Peer, router: Router, shutdown: CancellationToken) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers_within)
         .max_buf_size(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),

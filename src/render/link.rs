@@ -30,6 +30,8 @@ pub enum Purpose {
     View,
     /// To silence what is like the alert.
     Silence,
+    /// To see a silence and end it.
+    End,
 }
 
 /// An address in a message works this long.
@@ -42,33 +44,40 @@ impl Links {
 
     /// Of the page that tells what became of an alert, written into a message at `now`.
     pub fn view(&self, alert: &str, now: Timestamp) -> String {
-        self.signed(Purpose::View, alert, now)
+        format!("{}/{}", self.base, self.signed(Purpose::View, alert, now))
     }
 
     /// Of the form that silences what is like the alert.
     pub fn silence(&self, alert: &str, now: Timestamp) -> String {
-        self.signed(Purpose::Silence, alert, now)
+        format!("{}/{}", self.base, self.signed(Purpose::Silence, alert, now))
+    }
+
+    /// Of the page of a silence, below the root.
+    pub fn end(&self, silence: &str, now: Timestamp) -> String {
+        self.signed(Purpose::End, silence, now)
     }
 
     /// True if this Tracebell wrote the address for that purpose and it is not too old.
-    pub fn allows(&self, purpose: Purpose, alert: &str, until: i64, signature: &str, now: Timestamp) -> bool {
+    pub fn allows(&self, purpose: Purpose, about: &str, until: i64, signature: &str, now: Timestamp) -> bool {
         let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return false };
-        now.as_second() <= until && self.mac(purpose, alert, until).verify_slice(&signature).is_ok()
+        now.as_second() <= until && self.mac(purpose, about, until).verify_slice(&signature).is_ok()
     }
 
-    fn signed(&self, purpose: Purpose, alert: &str, now: Timestamp) -> String {
+    /// Below the root.
+    fn signed(&self, purpose: Purpose, about: &str, now: Timestamp) -> String {
         let until = clock::plus(now, WORKS_FOR).as_second();
-        let signature = URL_SAFE_NO_PAD.encode(self.mac(purpose, alert, until).finalize().into_bytes());
+        let signature = URL_SAFE_NO_PAD.encode(self.mac(purpose, about, until).finalize().into_bytes());
         let page = match purpose {
-            Purpose::View => "",
-            Purpose::Silence => "/silence",
+            Purpose::View => format!("alerts/{about}"),
+            Purpose::Silence => format!("alerts/{about}/silence"),
+            Purpose::End => format!("silences/{about}"),
         };
-        format!("{}/alerts/{alert}{page}?until={until}&sig={signature}", self.base)
+        format!("{page}?until={until}&sig={signature}")
     }
 
-    fn mac(&self, purpose: Purpose, alert: &str, until: i64) -> Hmac<Sha256> {
+    fn mac(&self, purpose: Purpose, about: &str, until: i64) -> Hmac<Sha256> {
         let mut mac = Hmac::new_from_slice(self.key.expose().as_bytes()).expect("HMAC takes keys of any length");
-        mac.update(format!("{purpose:?}\n{alert}\n{until}").as_bytes());
+        mac.update(format!("{purpose:?}\n{about}\n{until}").as_bytes());
         mac
     }
 }

@@ -16,6 +16,7 @@ use super::{
     Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, DeliveryFilter, DeliveryRow, EndpointState, Flush,
     Fold, Grown, Held, IngestBatch, Lane, Muted, MutedFilter, OpenAlert, Pick, Recollection, Shown, SilenceFilter,
     SilenceRow, Store, StoreError, SweepBatch,
+    alert::{AlertFilter, AlertRow, History},
 };
 use crate::{
     alert::Alert,
@@ -28,12 +29,14 @@ use crate::{
 };
 
 mod account;
+mod alert;
 mod attempt;
 mod claim;
 mod fault;
 mod fold;
 mod hold;
 mod ingest;
+mod key;
 mod list;
 mod memory;
 mod open;
@@ -274,6 +277,18 @@ impl Store for Sqlite {
 
     async fn alert(&self, id: &str) -> Result<Option<Alert>, StoreError> {
         silence::alert_by_id(&self.read, id).await
+    }
+
+    async fn alerts(&self, filter: AlertFilter) -> Result<Vec<AlertRow>, StoreError> {
+        alert::list(&self.read, filter).await
+    }
+
+    async fn alert_history(&self, id: &str) -> Result<History, StoreError> {
+        alert::history(&self.read, id).await
+    }
+
+    async fn key(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError> {
+        key::key(self.begin().await?, name, fresh).await
     }
 
     async fn gaps(&self, source: &str) -> Result<Vec<Gap>, StoreError> {

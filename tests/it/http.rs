@@ -43,7 +43,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (metrics, registry) = Metrics::new();
         let (board, shutdown) = (Board::default(), CancellationToken::new());
-        let router = http::router(board.clone(), Arc::new(registry), refresh(metrics.clone()));
+        let router = http::router(board.clone(), Arc::new(registry), refresh(metrics.clone()), axum::Router::new());
         let task = tokio::spawn(http::serve_within(limits, listener, router, shutdown.clone()));
         Self { address, board, metrics, shutdown, task }
     }

@@ -25,6 +25,7 @@ mod ring;
 mod rooms;
 mod rule;
 mod schema;
+mod site;
 mod source;
 mod store;
 mod storm;

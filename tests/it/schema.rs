@@ -49,6 +49,7 @@ const CONFIG_MAPS: &[(&str, &str)] = &[
     ("State", "state: { @ }"),
     ("Sqlite", "state: { sqlite: { @ } }"),
     ("Http", "http: { @ }"),
+    ("Token", "http: { tokens: [ { @ } ] }"),
     ("Source", "sources: { a: { @ } }"),
     ("Cts", "sources: { a: { cts: { @ } } }"),
     ("Outbound", "outbound: { @ }"),

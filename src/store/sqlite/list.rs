@@ -51,10 +51,16 @@ pub(super) async fn delivery(
     let Some(seq) = find(&mut tx, id).await? else { return Ok(None) };
     let sql = format!("SELECT {} FROM deliveries WHERE seq = ?1", row::COLUMNS);
     let delivery = row::listed(&sqlx::query(sqlx::AssertSqlSafe(sql)).bind(seq).fetch_one(&mut *tx).await?)?;
+    let attempts = attempts(&mut tx, seq).await?;
+    Ok(Some((delivery, attempts)))
+}
+
+/// Oldest first.
+pub(super) async fn attempts(tx: &mut SqliteConnection, delivery: i64) -> Result<Vec<AttemptRow>, StoreError> {
     let rows = sqlx::query(
         "SELECT attempt, started_at, took, outcome, reason FROM attempts WHERE delivery = ?1 ORDER BY started_at, seq",
     )
-    .bind(seq)
+    .bind(delivery)
     .fetch_all(&mut *tx)
     .await?;
     let mut attempts = Vec::with_capacity(rows.len());
@@ -67,7 +73,7 @@ pub(super) async fn delivery(
             reason: row.try_get(4)?,
         });
     }
-    Ok(Some((delivery, attempts)))
+    Ok(attempts)
 }
 
 /// The one delivery whose id is, or begins with, `id`; `msg_` may be left out.

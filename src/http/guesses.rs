@@ -1,0 +1,51 @@
+//! Who sent wrong tokens lately. In memory: a restart forgets it, and a restart is slow enough.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
+
+use crate::clock::{self, Timestamp};
+
+/// So many wrong tokens from one place, and it waits.
+const MOST: u32 = 10;
+/// From the first wrong one on.
+const PAUSE: Duration = Duration::from_secs(300);
+/// Places that are remembered.
+const PLACES: usize = 4096;
+
+#[derive(Debug, Default)]
+pub struct Guesses {
+    places: HashMap<Option<IpAddr>, (Timestamp, u32)>,
+}
+
+impl Guesses {
+    /// For how many seconds more nothing from there is looked at.
+    pub fn blocked(&mut self, peer: Option<IpAddr>, now: Timestamp) -> Option<u64> {
+        let (since, count) = *self.places.get(&place(peer))?;
+        let over = clock::plus(since, PAUSE);
+        (count >= MOST && now < over).then(|| clock::since(now, over).as_secs().max(1))
+    }
+
+    pub fn wrong(&mut self, peer: Option<IpAddr>, now: Timestamp) {
+        if self.places.len() >= PLACES {
+            self.places.retain(|_, (since, _)| now < clock::plus(*since, PAUSE));
+        }
+        // Whoever has so many addresses gets no more guesses by having more of them.
+        let place = if self.places.len() < PLACES { place(peer) } else { None };
+        let entry = self.places.entry(place).or_insert((now, 0));
+        if now >= clock::plus(entry.0, PAUSE) {
+            *entry = (now, 0);
+        }
+        entry.1 += 1;
+    }
+}
+
+/// A network of IPv6 belongs to one party as a rule.
+fn place(peer: Option<IpAddr>) -> Option<IpAddr> {
+    peer.map(|peer| match peer.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+        v4 => v4,
+    })
+}

@@ -28,6 +28,7 @@ pub mod template;
 mod words;
 
 pub use case::{Case, CaseResult};
+pub use compile::read_check;
 pub use condition::{Condition, Miss};
 pub use evidence::Evidence;
 use index::Index;

@@ -28,7 +28,8 @@ pub fn read(walk: &Walk<'_>, folder: &Path) -> Option<Config> {
     let endpoints =
         endpoints.map(|walk| endpoints::read(&walk, &names, &secrets, folder, &Arc::new(outbound))).unwrap_or_default();
     let (notices, topic_lists) = (fields.optional("notices"), fields.required("topics"));
-    let topics = topics::read(notices, topic_lists, &endpoints, &names);
+    let mut topics = topics::read(notices, topic_lists, &endpoints, &names);
+    topics.storm = topics::storm(fields.optional("storm"));
     let inhibitions = fields.optional("inhibitions").map(|walk| inhibitions::read(&walk)).unwrap_or_default();
     fields.finish();
 

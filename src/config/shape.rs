@@ -9,11 +9,12 @@ use schemars::JsonSchema;
 mod chat;
 
 use self::chat::{Mattermost, Rocketchat, Slack};
-use crate::rule::shape::{Duration, Severity};
+use crate::rule::shape::Duration;
 
 mod http;
 mod inhibitions;
 mod services;
+pub mod topic;
 mod webhook;
 
 use http::Http;
@@ -46,9 +47,11 @@ pub struct Config {
     /// The topic for what Tracebell says about itself. Without it every topic hears of it.
     pub notices: Option<String>,
     /// Who hears what: rules publish to topics, endpoints subscribe to them. Rules that name none publish to `default`.
-    pub topics: BTreeMap<String, Vec<Subscription>>,
+    pub topics: BTreeMap<String, Vec<topic::Subscription>>,
     /// Which open alerts keep which others from people. Default: none.
     pub inhibitions: Option<Vec<inhibitions::Inhibition>>,
+    /// When people are told in one message a minute, because more comes than they can read. Default: 300 within 1m.
+    pub storm: Option<topic::StormGuard>,
 }
 
 /// What must survive a restart.
@@ -216,39 +219,4 @@ pub struct RateLimit {
     /// How many may go at once after a pause. Default: 1.
     #[schemars(range(min = 1, max = 10_000))]
     pub burst: Option<u32>,
-}
-
-/// An endpoint that hears a topic.
-#[derive(Debug, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Subscription {
-    /// The endpoint's name.
-    pub endpoint: String,
-    /// What it hears of the topic. Default: everything.
-    pub filter: Option<Filter>,
-}
-
-/// What a subscription takes.
-#[derive(Debug, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Filter {
-    /// One severity, several, or `{ at_least: high }`.
-    pub severity: Option<Severities>,
-}
-
-/// One severity, several, or this one and worse.
-#[derive(Debug, JsonSchema)]
-#[schemars(untagged)]
-pub enum Severities {
-    One(Severity),
-    Many(#[schemars(length(min = 1))] Vec<Severity>),
-    AtLeast(AtLeast),
-}
-
-/// A severity and everything worse.
-#[derive(Debug, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct AtLeast {
-    /// This one and worse.
-    pub at_least: Severity,
 }

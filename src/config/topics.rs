@@ -2,13 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
+
 use super::named;
 use crate::{
-    alert::Severity,
-    document::{Value, Walk, did_you_mean},
+    document::{Walk, did_you_mean},
     endpoint,
     topic::{Filter, Subscription, Topics},
 };
+
+mod filter;
+mod when;
+
+pub use filter::severity;
+pub use when::storm;
 
 pub fn read(
     notices: Option<Walk<'_>>,
@@ -26,10 +33,11 @@ pub fn read(
         }
         let mut subscriptions: Vec<Subscription> = Vec::new();
         for item in walk.list().unwrap_or_default() {
-            let Some((endpoint, filter)) = subscription(&item, names) else { continue };
-            let again = subscriptions.iter().filter(|other| other.endpoint == endpoint).count();
+            let Some(subscription) = subscription(&item, names, endpoints) else { continue };
+            let endpoint = &subscription.endpoint;
+            let again = subscriptions.iter().filter(|other| other.endpoint == *endpoint).count();
             let id = if again == 0 { format!("{name}/{endpoint}") } else { format!("{name}/{endpoint}#{}", again + 1) };
-            subscriptions.push(Subscription { filter, ..Subscription::new(id, endpoint) });
+            subscriptions.push(Subscription { id, ..subscription });
         }
         topics.topics.insert(name.to_owned(), subscriptions);
     }
@@ -45,51 +53,38 @@ pub fn read(
     topics
 }
 
-fn subscription(walk: &Walk<'_>, names: &[String]) -> Option<(String, Filter)> {
+/// All but its id, which its place gives it.
+fn subscription(
+    walk: &Walk<'_>,
+    names: &[String],
+    endpoints: &BTreeMap<String, endpoint::Settings>,
+) -> Option<Subscription> {
     let mut fields = walk.fields()?;
-    fields.later("digest", "each alert is sent at once in this version");
-    fields.later("schedule", "each alert is sent at once in this version");
-    fields.later("group", "each alert is sent at once in this version");
     let endpoint = fields.required("endpoint");
-    let filter = fields.optional("filter").map_or_else(|| Some(Filter::default()), |walk| filter(&walk));
+    let filter = fields.optional("filter").map_or_else(|| Some(Filter::default()), |walk| filter::read(&walk));
+    let (digest, schedule, group) = (fields.optional("digest"), fields.optional("schedule"), fields.optional("group"));
     fields.finish();
-    let endpoint = endpoint?;
-    let name = endpoint.words()?;
+    if let (Some(_), Some(group)) = (&digest, &group) {
+        group.fail_hint("a digest gathers everything already", "leave `group` out, or `digest`");
+    }
+    let named = endpoint.as_ref().and_then(Walk::words);
+    let zone = named.and_then(|name| endpoints.get(name)).map_or(TimeZone::UTC, |settings| settings.zone.clone());
+    // Looked at before the endpoint's name, so that a mistake there does not hide these.
+    let digest = digest.map(|walk| when::digest(&walk, &zone));
+    let schedule = schedule.map(|walk| when::schedule(&walk, &zone));
+    let group = group.map(|walk| when::group(&walk));
+    let name = named?;
     if !names.iter().any(|known| known == name) {
-        unknown(&endpoint, "endpoint", name, names.iter().map(String::as_str));
+        unknown(&endpoint?, "endpoint", name, names.iter().map(String::as_str));
         return None;
     }
-    Some((name.to_owned(), filter?))
-}
-
-fn filter(walk: &Walk<'_>) -> Option<Filter> {
-    let mut fields = walk.fields()?;
-    let severity = fields.optional("severity");
-    fields.finish();
-    Some(Filter { severities: severity.and_then(|walk| severities(&walk)), ..Filter::default() })
-}
-
-/// `high`, `[info, low]` or `{ at_least: high }`.
-fn severities(walk: &Walk<'_>) -> Option<Vec<Severity>> {
-    match &walk.node.value {
-        Value::List(items) if items.is_empty() => {
-            walk.fail_hint("an empty list takes nothing", "leave the filter out to take everything");
-            None
-        }
-        Value::List(_) => walk.list()?.iter().map(severity).collect(),
-        Value::Map(_) => {
-            let mut fields = walk.fields()?;
-            let least = fields.required("at_least");
-            fields.finish();
-            let least = severity(&least?)?;
-            Some(Severity::ALL.into_iter().filter(|severity| *severity >= least).collect())
-        }
-        _ => severity(walk).map(|severity| vec![severity]),
-    }
-}
-
-pub fn severity(walk: &Walk<'_>) -> Option<Severity> {
-    walk.one_of(&Severity::ALL.map(|severity| (severity.as_str(), severity)))
+    Some(Subscription {
+        filter: filter?,
+        digest: digest.flatten(),
+        schedule: schedule.flatten(),
+        group: group.flatten(),
+        ..Subscription::new("", name)
+    })
 }
 
 /// Reports a name that is not configured.

@@ -49,7 +49,13 @@ fn unheard(rules: &[&Rule], topics: &Topics, files: &[File]) -> Vec<Problem> {
             continue;
         }
         let (severity, names) = (rule.severity, names(&rule.topics));
-        let text = format!("no subscription of {names} takes severity `{severity}`, so this rule cannot ring");
+        let by_rule = rule.topics.iter().filter_map(|topic| topics.topics.get(topic)).flatten();
+        let what = if by_rule.clone().any(|subscription| subscription.filter.rule.is_some()) {
+            format!("rule `{}` at severity `{severity}`", rule.id)
+        } else {
+            format!("severity `{severity}`")
+        };
+        let text = format!("no subscription of {names} takes {what}, so this rule cannot ring");
         let hint = "add a subscription to the topic, or publish to another one";
         problems.extend(at_rule("unheard-rule", rule, "severity", text, hint.to_owned(), files));
     }

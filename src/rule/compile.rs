@@ -108,6 +108,11 @@ pub fn group(walk: &Walk<'_>, lists: &Lists) -> Option<Condition> {
     whole.then(|| if conditions.len() == 1 { conditions.remove(0) } else { Condition::All(conditions) })
 }
 
+/// What one field must be, for those who are no rules: no list has a name there.
+pub fn read_check(walk: &Walk<'_>, field: &Field) -> Option<Check> {
+    check(walk, field, &Lists::default())
+}
+
 fn members(walk: &Walk<'_>, lists: &Lists) -> Option<Vec<Condition>> {
     let members = walk.list()?;
     if members.is_empty() {

@@ -114,7 +114,10 @@ fn configurations_in_the_documents_pass_the_check() {
     let kubernetes: String =
         kubernetes.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect();
     let first = read("src/cli/init/tracebell.yaml");
+    let topics = read("docs/topics.md");
+    let topics = yaml_blocks(&topics).find(|block| block.starts_with("sources:")).expect("a whole configuration");
     check("docs/configuration.md", whole);
+    check("docs/topics.md", topics);
     check("deploy/kubernetes/config.yaml", &kubernetes);
     check("tracebell init", &first);
 }

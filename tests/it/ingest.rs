@@ -35,6 +35,7 @@ use tracebell::{
 use crate::world;
 
 mod muted;
+mod topic;
 mod windows;
 
 const RULES: &str = r#"

@@ -61,6 +61,12 @@ contract! { fresh_sqlite:
     rules_watch_since_their_first_page
     dead_deliveries_are_retried_unchanged
     deliveries_are_found_by_the_start_of_their_id
+    what_is_held_is_told_in_one_and_fares_as_that
+    a_hold_by_a_clock_set_back_is_over
+    a_group_is_opened_by_one
+    what_a_schedule_drops_is_suppressed
+    alerts_of_late_are_counted_by_rule_and_in_all
+    a_grown_alert_is_shown_where_it_was_told
 }
 
 /// As [`contract!`], of another file.

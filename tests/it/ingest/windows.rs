@@ -73,7 +73,7 @@ impl Scene {
     }
 
     /// The ledger in one word per trace: `a counted`, `b excepted: reason`.
-    async fn ledger(&self) -> Vec<String> {
+    pub(super) async fn ledger(&self) -> Vec<String> {
         let pool = self.connection().await;
         let rows =
             sqlx::query("SELECT trace, verdict, reason FROM ledger ORDER BY seq").fetch_all(&pool).await.unwrap();

@@ -9,6 +9,14 @@ use tracebell::{
 
 use super::*;
 
+mod hold;
+
+pub use hold::{
+    a_group_is_opened_by_one, a_grown_alert_is_shown_where_it_was_told, a_hold_by_a_clock_set_back_is_over,
+    alerts_of_late_are_counted_by_rule_and_in_all, what_a_schedule_drops_is_suppressed,
+    what_is_held_is_told_in_one_and_fares_as_that,
+};
+
 fn checkpoint(seconds: i64) -> Checkpoint {
     Checkpoint { watermark: at(seconds), warm_at: at(1), cold_at: at(2), deep_at: at(3) }
 }

@@ -39,7 +39,7 @@ pub struct Settings {
     pub timeout: Duration,
     /// A delivery older than this becomes a dead letter. Default 72 h.
     pub give_up_after: Duration,
-    /// Deliveries under way at once. Slack 1 (keeps order), email 1, webhook 4.
+    /// Deliveries under way at once. Slack 1 (keeps order), email 1, webhook 16.
     pub concurrency: usize,
     /// In which its readers are told times, beside UTC.
     pub zone: TimeZone,

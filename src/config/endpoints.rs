@@ -124,6 +124,7 @@ fn endpoint(
     let timeout = fields.optional("timeout").map_or(Some(TIMEOUT), |walk| timeout(&walk));
     let give_up_after = fields.optional_duration("give_up_after").unwrap_or(GIVE_UP_AFTER);
     let zone = fields.optional("timezone").map_or(Some(TimeZone::UTC), |walk| timezone(&walk));
+    let attempts = fields.optional_whole("concurrency", 1, 64).and_then(|number| usize::try_from(number).ok());
     fields.finish();
 
     let mut kinds = kinds.into_iter().filter_map(|(kind, walk)| Some((kind, walk?)));
@@ -142,14 +143,14 @@ fn endpoint(
         "opsgenie" => (KindSettings::Opsgenie(opsgenie::read(&inner, secrets)?), Some(OPSGENIE_RATE), 1),
         // One at a time keeps what was told last the newest.
         "alertmanager" => (KindSettings::Alertmanager(alertmanager::read(&inner, secrets, folder)?), None, 1),
-        _ => (KindSettings::Webhook(webhook::read(&inner, secrets, folder)?), None, 4),
+        _ => (KindSettings::Webhook(webhook::read(&inner, secrets, folder)?), None, 16),
     };
     let rate = match rate {
         Some(walk) => Some(rate_limit(&walk)?),
         None => default_rate,
     };
     let (timeout, zone) = (timeout?, zone?);
-    let outbound = outbound.clone();
+    let (outbound, concurrency) = (outbound.clone(), attempts.unwrap_or(concurrency));
     let settings = Settings { rate, timeout, give_up_after, concurrency, zone, outbound, ..Settings::new(name, kind) };
     if let Err(error) = Endpoint::new(&settings) {
         walk.fail(error.reason);

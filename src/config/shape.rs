@@ -88,7 +88,7 @@ pub struct Cts {
     pub projects: Option<Vec<String>>,
     /// The tracker's name. Default: `system`.
     pub tracker: Option<String>,
-    /// Time between two polls, 1s to 1h. Default: 30s.
+    /// Time between two polls, 500ms to 1h. Default: 30s.
     pub poll_every: Option<Duration>,
     /// How much of the past each poll reads again, because traces are recorded late; at most 7d. Default: 30m.
     pub overlap: Option<Duration>,
@@ -146,6 +146,9 @@ pub struct Endpoint {
     pub timeout: Option<Duration>,
     /// The age at which a delivery becomes a dead letter. Default: 72h.
     pub give_up_after: Option<Duration>,
+    /// Attempts under way at once. Default: 1 for people, which keeps the order; 16 for a webhook.
+    #[schemars(range(min = 1, max = 64))]
+    pub concurrency: Option<u32>,
     /// IANA name of the time zone in which its readers are told times, beside UTC. Default: UTC alone.
     pub timezone: Option<String>,
 }

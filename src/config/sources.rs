@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// The cloud shows traces after about a minute; asking more often than this finds nothing new.
-const SHORTEST_POLL: Duration = Duration::from_secs(1);
+const SHORTEST_POLL: Duration = Duration::from_millis(500);
+const SHORTEST_OVERLAP: Duration = Duration::from_secs(1);
 const LONGEST_POLL: Duration = Duration::from_secs(3600);
 /// The cloud keeps no more of the past, and trace ids are remembered for only two days longer.
 const LONGEST_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -62,7 +63,7 @@ fn source(name: &str, walk: &Walk<'_>) -> Option<Vec<source::Settings>> {
     let defaults = Polling::default();
     let poll_every =
         bounded(fields.optional("poll_every"), SHORTEST_POLL..=LONGEST_POLL).unwrap_or(defaults.poll_every);
-    let overlap = bounded(fields.optional("overlap"), SHORTEST_POLL..=LONGEST_OVERLAP).unwrap_or(defaults.overlap);
+    let overlap = bounded(fields.optional("overlap"), SHORTEST_OVERLAP..=LONGEST_OVERLAP).unwrap_or(defaults.overlap);
     fields.finish();
     let credentials = match clouds::credentials(cloud_name) {
         Ok(credentials) => credentials,

@@ -67,7 +67,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let files = rule::shipped();
     let (rules, problems) = rule::load(&files);
     anyhow::ensure!(problems.is_empty(), "the shipped rules have problems: {problems:?}");
-    show::introduction(&emulator.url(), rules.rules.len(), args.run_for);
+    show::introduction(&emulator.url(), &format!("http://{}/", inbox.http), rules.rules.len(), args.run_for);
 
     let (stop, _) = signals()?;
     let app = App::start(config(&settings, &emulator.url(), &inbox, &folder.0), rules).await?;

@@ -1,8 +1,8 @@
 //! A place that shows what endpoints received: real HTTP and SMTP listeners on
 //! loopback, for the demo and for trying out.
 //!
-//! Accepts everything, checks nothing, keeps nothing: each thing received goes
-//! to whoever reads the channel. Shares no types with the endpoints.
+//! Accepts everything, checks nothing: each thing received goes to whoever reads
+//! the channel, and the last ones to a page. Shares no types with the endpoints.
 
 use std::{io, net::SocketAddr};
 
@@ -19,7 +19,14 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
+use crate::clock;
+
+mod page;
+mod shelf;
 mod smtp;
+mod view;
+
+pub use shelf::Shelf;
 
 /// What arrived, as it arrived.
 #[derive(Debug, Clone)]
@@ -46,7 +53,9 @@ impl Inbox {
         let http_listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let smtp_listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let (http, smtp) = (http_listener.local_addr()?, smtp_listener.local_addr()?);
-        let router = Router::new().route("/{*path}", post(take)).with_state(sender.clone());
+        let shelf = Shelf::default();
+        let taking = Router::new().route("/{*path}", post(take)).with_state((sender.clone(), shelf.clone()));
+        let router = page::routes().with_state(shelf.clone()).merge(taking);
         let web = tokio::spawn(async move {
             // Ends with its task; an accept error is retried by axum.
             let _ = axum::serve(http_listener, router).await;
@@ -54,7 +63,7 @@ impl Inbox {
         let mail = tokio::spawn(async move {
             let mut sessions = JoinSet::new();
             while let Ok((stream, _)) = smtp_listener.accept().await {
-                sessions.spawn(smtp::session(stream, sender.clone()));
+                sessions.spawn(smtp::session(stream, sender.clone(), shelf.clone()));
                 while sessions.try_join_next().is_some() {}
             }
         });
@@ -72,7 +81,7 @@ impl Drop for Inbox {
 }
 
 async fn take(
-    State(sender): State<mpsc::Sender<Received>>,
+    State((sender, shelf)): State<(mpsc::Sender<Received>, Shelf)>,
     Path(path): Path<String>,
     headers: HeaderMap,
     body: Bytes,
@@ -82,6 +91,7 @@ async fn take(
         (name.as_str().to_owned(), value)
     });
     let received = Received::Http { path, headers: headers.collect(), body: body.to_vec() };
+    shelf.put(received.clone(), clock::now(), |_| false);
     // Nobody reading any more is no reason to refuse.
     let _ = sender.send(received).await;
     "ok"

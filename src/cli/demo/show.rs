@@ -28,7 +28,7 @@ const LABELS: [&str; 11] =
 /// Lines shown of one mail; the rest is said to be there.
 const MAIL_LINES: usize = 30;
 
-pub fn introduction(url: &str, rules: usize, run_for: Option<Duration>) {
+pub fn introduction(url: &str, inbox: &str, rules: usize, run_for: Option<Duration>) {
     let end = run_for
         .map_or("Ctrl-C ends it".to_owned(), |time| format!("it ends by itself after {}", clock::in_words(time)));
     say!("\n{BOLD}Tracebell demo{BOLD:#}\n");
@@ -38,6 +38,7 @@ pub fn introduction(url: &str, rules: usize, run_for: Option<Duration>) {
         ("cloud", format!("an emulated audit log with a few incidents in it, {url}")),
         ("rules", format!("the {rules} shipped detections")),
         ("endpoints", "a Slack channel, a mailbox and a program that takes signed webhooks".to_owned()),
+        ("inbox", format!("{inbox} shows in a browser what each of them got")),
     ] {
         labelled(label, &text);
     }

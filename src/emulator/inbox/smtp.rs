@@ -7,7 +7,8 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::Received;
+use super::{Received, Shelf};
+use crate::clock;
 
 /// Longest command or text line taken, in bytes.
 const LINE: u64 = 64 * 1024;
@@ -15,14 +16,15 @@ const LINE: u64 = 64 * 1024;
 const MESSAGE: usize = 8 * 1024 * 1024;
 
 /// Talks to one client until it quits or breaks off.
-pub async fn session<S: AsyncRead + AsyncWrite + Unpin>(stream: S, sender: mpsc::Sender<Received>) {
+pub async fn session<S: AsyncRead + AsyncWrite + Unpin>(stream: S, sender: mpsc::Sender<Received>, shelf: Shelf) {
     // A client that breaks off is its own affair.
-    let _ = talk(BufReader::new(stream), sender).await;
+    let _ = talk(BufReader::new(stream), sender, shelf).await;
 }
 
 async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: BufReader<S>,
     sender: mpsc::Sender<Received>,
+    shelf: Shelf,
 ) -> io::Result<()> {
     say(&mut stream, "220 inbox ready").await?;
     let (mut from, mut to) = (String::new(), Vec::new());
@@ -46,6 +48,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 say(&mut stream, "354 end with a dot").await?;
                 let Some(message) = read_message(&mut stream).await? else { return Ok(()) };
                 let received = Received::Mail { from: std::mem::take(&mut from), to: std::mem::take(&mut to), message };
+                shelf.put(received.clone(), clock::now(), |_| false);
                 // Nobody reading any more is no reason to refuse.
                 let _ = sender.send(received).await;
                 say(&mut stream, "250 taken").await?;

@@ -1,0 +1,131 @@
+//! What the page needs of a thing that arrived, by where it would be read.
+
+use mail_parser::{MessageParser, MimeHeaders};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Received, shelf::Item};
+
+/// Places where recipients read: id, name, and whose it is.
+pub const CHANNELS: [(&str, &str, &str); 3] =
+    [("slack", "Slack", "#security"), ("mail", "Mail", "ops@example.org"), ("webhook", "Webhook", "a program")];
+
+/// One message for the template.
+#[derive(Debug, Serialize)]
+pub struct View {
+    pub channel: &'static str,
+    pub number: u64,
+    /// `08:30:04`
+    time: String,
+    edited: bool,
+    /// It stands below another message.
+    reply: bool,
+    /// Slack's payload, as it was posted.
+    slack: Option<Value>,
+    mail: Option<Mail>,
+    call: Option<Call>,
+}
+
+#[derive(Debug, Serialize)]
+struct Mail {
+    subject: String,
+    from: String,
+    to: String,
+    text: String,
+    html: Option<String>,
+    /// Headers by which mail programs sort and thread.
+    headers: Vec<(String, String)>,
+}
+
+#[derive(Debug, Serialize)]
+struct Call {
+    path: String,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+/// Headers that every request has and nobody asks for.
+const PLUMBING: [&str; 5] = ["host", "content-length", "accept", "accept-encoding", "user-agent"];
+const MAIL_HEADERS: [&str; 7] =
+    ["Message-ID", "In-Reply-To", "References", "List-Id", "Auto-Submitted", "Importance", "X-Tracebell-Rule"];
+
+pub fn of(item: &Item) -> View {
+    let mut view = View {
+        channel: "webhook",
+        number: item.number,
+        time: item.at.strftime("%H:%M:%S UTC").to_string(),
+        edited: item.version != item.number,
+        reply: false,
+        slack: None,
+        mail: None,
+        call: None,
+    };
+    match &item.received {
+        Received::Http { path, headers, body } if path.starts_with("slack") => {
+            view.channel = "slack";
+            match serde_json::from_slice::<Value>(body) {
+                Ok(payload) => {
+                    view.reply = payload.get("thread_ts").is_some_and(Value::is_string);
+                    view.slack = Some(payload);
+                }
+                Err(_) => view.call = Some(call(path, headers, body)),
+            }
+        }
+        Received::Http { path, headers, body } => view.call = Some(call(path, headers, body)),
+        Received::Mail { from, to, message } => {
+            view.channel = "mail";
+            view.mail = Some(mail(from, to, message));
+        }
+    }
+    view
+}
+
+fn call(path: &str, headers: &[(String, String)], body: &[u8]) -> Call {
+    let body = match serde_json::from_slice::<Value>(body) {
+        Ok(json) => format!("{json:#}"),
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    };
+    let headers = headers.iter().filter(|(name, _)| !PLUMBING.contains(&name.as_str())).cloned().collect();
+    Call { path: format!("/{path}"), headers, body }
+}
+
+fn mail(from: &str, to: &[String], message: &[u8]) -> Mail {
+    let Some(parsed) = MessageParser::default().parse(message) else {
+        let text = String::from_utf8_lossy(message).into_owned();
+        return Mail {
+            subject: "(unreadable)".into(),
+            from: from.into(),
+            to: to.join(", "),
+            text,
+            html: None,
+            headers: Vec::new(),
+        };
+    };
+    let header = |name: &&str| Some(((*name).to_owned(), parsed.header_raw(*name)?.trim().to_owned()));
+    let html = parsed.html_part(0).filter(|part| part.is_content_type("text", "html"));
+    Mail {
+        subject: parsed.subject().unwrap_or("(no subject)").to_owned(),
+        from: parsed.header_raw("From").unwrap_or(from).trim().to_owned(),
+        to: to.join(", "),
+        text: parsed.body_text(0).unwrap_or_default().into_owned(),
+        html: html.and_then(|part| part.text_contents()).map(str::to_owned),
+        headers: MAIL_HEADERS.iter().filter_map(header).collect(),
+    }
+}
+
+/// The sign of a name of Slack's; an unknown name stays as Slack shows it.
+pub fn emoji(name: &str) -> String {
+    match name {
+        "red_circle" => "🔴",
+        "large_orange_circle" => "🟠",
+        "large_yellow_circle" => "🟡",
+        "large_blue_circle" => "🔵",
+        "white_circle" => "⚪",
+        "arrow_double_up" => "⏫",
+        "zzz" => "💤",
+        "no_bell" => "🔕",
+        "bell" => "🔔",
+        _ => return format!(":{name}:"),
+    }
+    .to_owned()
+}

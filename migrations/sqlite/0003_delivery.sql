@@ -1,5 +1,18 @@
 -- Conversations, deliveries that are told together, muting, and how endpoints stand.
 
+-- What is written once and read once stands apart, so that a change of state rewrites little.
+CREATE TABLE letters (
+    seq          INTEGER PRIMARY KEY REFERENCES deliveries (seq) ON DELETE CASCADE,
+    notification TEXT NOT NULL,
+    body         BLOB NOT NULL,
+    -- SHA-256 over everything frozen: a flipped bit in a payload passes SQLite's own checks.
+    checksum     BLOB NOT NULL
+);
+INSERT INTO letters (seq, notification, body, checksum) SELECT seq, notification, body, checksum FROM deliveries;
+ALTER TABLE deliveries DROP COLUMN notification;
+ALTER TABLE deliveries DROP COLUMN body;
+ALTER TABLE deliveries DROP COLUMN checksum;
+
 -- The delivery that opened the conversation; NULL in what was written before: itself.
 ALTER TABLE deliveries ADD COLUMN thread TEXT;
 -- By which the endpoint finds the message again.

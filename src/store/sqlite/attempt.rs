@@ -1,7 +1,7 @@
 //! T3: answers; and leases given back, used or not.
 
 use serde_json::json;
-use sqlx::SqliteConnection;
+use sqlx::{Row, SqliteConnection};
 
 use super::{ABSURD, Transaction, micros, row};
 use crate::{
@@ -172,19 +172,21 @@ async fn settle(
 
 /// The shorter body in place of the refused one, sealed anew.
 async fn reduce(tx: &mut SqliteConnection, attempt: &AttemptRecord, body: &[u8]) -> Result<(), StoreError> {
-    let sql = format!("SELECT {} FROM deliveries WHERE id = ?1 AND token = ?2 AND state = 'leased'", row::COLUMNS);
+    let sql = format!("SELECT {} FROM {} WHERE id = ?1 AND token = ?2 AND state = 'leased'", row::COLUMNS, row::WHOLE);
     let row = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(&attempt.delivery)
         .bind(attempt.token)
         .fetch_optional(&mut *tx)
         .await?;
     let Some(row) = row else { return Ok(()) };
-    sqlx::query("UPDATE deliveries SET body = ?2, checksum = ?3, reduced = 1 WHERE id = ?1")
-        .bind(&attempt.delivery)
+    let seq: i64 = row.try_get("seq")?;
+    sqlx::query("UPDATE letters SET body = ?2, checksum = ?3 WHERE seq = ?1")
+        .bind(seq)
         .bind(body)
         .bind(row::seal(&row, body)?.as_slice())
-        .execute(tx)
+        .execute(&mut *tx)
         .await?;
+    sqlx::query("UPDATE deliveries SET reduced = 1 WHERE seq = ?1").bind(seq).execute(tx).await?;
     Ok(())
 }
 

@@ -77,9 +77,10 @@ pub(super) async fn claim(tx: &mut SqliteConnection, claim: Claim) -> Result<(Cl
 /// Ready rows in order; `severity` puts the critical lane first.
 async fn due(tx: &mut SqliteConnection, claim: &Claim, now: i64, limit: i64) -> Result<Vec<SqliteRow>, StoreError> {
     let sql = format!(
-        "SELECT {} FROM deliveries WHERE endpoint = ?1 AND state = 'ready' \
+        "SELECT {} FROM {} WHERE endpoint = ?1 AND state = 'ready' \
          AND (next_at <= ?2 OR next_at > ?3) ORDER BY severity DESC, seq LIMIT ?4",
-        row::COLUMNS
+        row::COLUMNS,
+        row::WHOLE
     );
     Ok(sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(&claim.endpoint)

@@ -124,7 +124,7 @@ async fn gather(pool: &SqlitePool, hold: &str) -> Result<Option<Held>, StoreErro
     loop {
         let rows = sqlx::query(
             "SELECT seq, subscription, endpoint, severity, title, tells, notification, created_at, thread, hold_kind, \
-             hold_until FROM deliveries WHERE hold = ?1 AND state = 'held' AND seq > ?2 ORDER BY seq LIMIT ?3",
+             hold_until FROM deliveries LEFT JOIN letters USING (seq) WHERE hold = ?1 AND state = 'held' AND seq > ?2 ORDER BY seq LIMIT ?3",
         )
         .bind(hold)
         .bind(held.as_ref().map_or(0, |held| held.up_to))

@@ -12,22 +12,24 @@ use crate::{
     store::{DeliveryRow, StoreError},
 };
 
-/// Columns that [`delivery`] and [`listed`] read.
+/// Columns that [`delivery`] and [`listed`] read of [`WHOLE`].
 pub(super) const COLUMNS: &str = "seq, id, subscription, endpoint, severity, cause, cause_id, title, covers, \
     notification, body, checksum, state, token, attempts, next_at, created_at, finished_at, folded_into, last_reason, \
     thread, hold, hold_kind, hold_until";
+/// Deliveries with what is frozen of them. One whose letter is gone is damaged, not invisible.
+pub(super) const WHOLE: &str = "deliveries LEFT JOIN letters USING (seq)";
 
 /// Writes a delivery as ready, or as held; false if its id exists already, which is left alone.
 pub(super) async fn insert(tx: &mut SqliteConnection, delivery: &Delivery) -> Result<bool, StoreError> {
     let notification = json(&delivery.notification);
     let facts = delivery.notification.alert.as_ref();
     let (cause, cause_id) = cause_columns(&delivery.cause);
-    let result = sqlx::query(
+    let written: Option<i64> = sqlx::query_scalar(
         "INSERT INTO deliveries (id, subscription, endpoint, severity, cause, cause_id, rule, actor, title, covers, \
-         tells, notification, body, checksum, state, next_at, created_at, owed_since, thread, hold, hold_kind, \
-         hold_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-         CASE WHEN ?17 IS NULL THEN 'ready' ELSE 'held' END, ?15, ?15, ?15, ?16, ?17, ?18, ?19) \
-         ON CONFLICT (id) DO NOTHING",
+         tells, state, next_at, created_at, owed_since, thread, hold, hold_kind, hold_until) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
+         CASE WHEN ?14 IS NULL THEN 'ready' ELSE 'held' END, ?12, ?12, ?12, ?13, ?14, ?15, ?16) \
+         ON CONFLICT (id) DO NOTHING RETURNING seq",
     )
     .bind(&delivery.id)
     .bind(&delivery.subscription)
@@ -40,23 +42,24 @@ pub(super) async fn insert(tx: &mut SqliteConnection, delivery: &Delivery) -> Re
     .bind(&delivery.notification.title)
     .bind(count(delivery.covers))
     .bind(count(tells(delivery)))
-    .bind(&notification)
-    .bind(&delivery.body)
-    .bind(
-        checksum(
-            [&delivery.id, &delivery.subscription, &delivery.endpoint, cause, cause_id.unwrap_or(""), &notification],
-            &delivery.body,
-        )
-        .as_slice(),
-    )
     .bind(micros(delivery.created_at))
     .bind(&delivery.thread)
     .bind(delivery.hold.as_ref().map(|hold| hold.id.as_str()))
     .bind(delivery.hold.as_ref().map(|hold| hold.kind.as_str()))
     .bind(delivery.hold.as_ref().map(|hold| micros(hold.until)))
-    .execute(tx)
+    .fetch_optional(&mut *tx)
     .await?;
-    Ok(result.rows_affected() == 1)
+    let Some(seq) = written else { return Ok(false) };
+    let frozen =
+        [&delivery.id, &delivery.subscription, &delivery.endpoint, cause, cause_id.unwrap_or(""), &notification];
+    sqlx::query("INSERT INTO letters (seq, notification, body, checksum) VALUES (?1, ?2, ?3, ?4)")
+        .bind(seq)
+        .bind(&notification)
+        .bind(&delivery.body)
+        .bind(checksum(frozen, &delivery.body).as_slice())
+        .execute(tx)
+        .await?;
+    Ok(true)
 }
 
 /// The checksum of a row with this body.
@@ -70,8 +73,12 @@ pub(super) fn seal(row: &SqliteRow, body: &[u8]) -> Result<[u8; 32], StoreError>
 
 /// The delivery of a row, or what is wrong with it.
 pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, StoreError> {
-    let (id, notification, body): (String, String, Vec<u8>) =
-        (row.try_get("id")?, row.try_get("notification")?, row.try_get("body")?);
+    let id: String = row.try_get("id")?;
+    let (Some(notification), Some(body)) =
+        (row.try_get::<Option<String>, _>("notification")?, row.try_get::<Option<Vec<u8>>, _>("body")?)
+    else {
+        return Err(damaged("what was to be sent is gone"));
+    };
     let (subscription, endpoint): (String, String) = (row.try_get("subscription")?, row.try_get("endpoint")?);
     let (word, cause_id): (String, Option<String>) = (row.try_get("cause")?, row.try_get("cause_id")?);
     if row.try_get::<Vec<u8>, _>("checksum")? != seal(row, &body)? {

@@ -139,24 +139,26 @@ async fn a_newer_schema_is_refused() {
 #[tokio::test]
 async fn an_altered_payload_is_never_sent() {
     let (store, home) = fresh_sqlite().await;
-    let alerts = ["a", "b", "c"].map(|name| alert(name, Severity::Low, 1, at(0)));
+    let alerts = ["a", "b", "c", "d"].map(|name| alert(name, Severity::Low, 1, at(0)));
     store.commit_ingest(page(&[], &alerts, "slack", at(0))).await.unwrap();
     let mut shell = shell(&home).await;
     for damage in [
-        "UPDATE deliveries SET body = CAST(replace(CAST(body AS TEXT), 'alice', 'alicf') AS BLOB) WHERE id = 'msg_alr_a.slack'",
-        "UPDATE deliveries SET notification = '{' WHERE id = 'msg_alr_c.slack'",
+        "UPDATE letters SET body = CAST(replace(CAST(body AS TEXT), 'alice', 'alicf') AS BLOB) WHERE seq = \
+         (SELECT seq FROM deliveries WHERE id = 'msg_alr_a.slack')",
+        "UPDATE letters SET notification = '{' WHERE seq = (SELECT seq FROM deliveries WHERE id = 'msg_alr_c.slack')",
+        "DELETE FROM letters WHERE seq = (SELECT seq FROM deliveries WHERE id = 'msg_alr_d.slack')",
     ] {
         assert_eq!(sqlx::query(damage).execute(&mut shell).await.unwrap().rows_affected(), 1);
     }
     let claimed = store.claim_deliveries(claim("slack", at(1))).await.unwrap().deliveries;
     assert_eq!(claimed.len(), 1);
     assert_eq!(claimed[0].delivery.id, "msg_alr_b.slack");
-    assert_eq!(account(&store, "slack").await, [3, 0, 0, 0, 1, 2]);
+    assert_eq!(account(&store, "slack").await, [4, 0, 0, 0, 1, 3]);
     let dead = DeliveryFilter { state: Some(State::Dead), limit: 9, ..DeliveryFilter::default() };
     let dead = store.deliveries(dead).await.unwrap();
-    assert_eq!(dead.len(), 2);
-    assert!(dead[0].last_reason.as_deref().unwrap().starts_with("damaged: "), "{:?}", dead[0].last_reason);
-    assert_eq!(dead[0].delivery.notification.title, "alice deleted c");
+    assert_eq!(dead.len(), 3);
+    assert!(dead.iter().all(|row| row.last_reason.as_deref().unwrap().starts_with("damaged: ")), "{dead:?}");
+    assert_eq!(dead[0].delivery.notification.title, "alice deleted d");
     assert_eq!(store.retry(Pick::default(), at(2)).await.unwrap(), 0, "a retry would send it altered");
 }
 

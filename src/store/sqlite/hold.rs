@@ -124,7 +124,8 @@ async fn gather(pool: &SqlitePool, hold: &str) -> Result<Option<Held>, StoreErro
     loop {
         let rows = sqlx::query(
             "SELECT seq, subscription, endpoint, severity, title, tells, notification, created_at, thread, hold_kind, \
-             hold_until FROM deliveries LEFT JOIN letters USING (seq) WHERE hold = ?1 AND state = 'held' AND seq > ?2 ORDER BY seq LIMIT ?3",
+             hold_until FROM deliveries LEFT JOIN letters USING (seq) \
+             WHERE hold = ?1 AND state = 'held' AND seq > ?2 ORDER BY seq LIMIT ?3",
         )
         .bind(hold)
         .bind(held.as_ref().map_or(0, |held| held.up_to))
@@ -166,9 +167,9 @@ fn begin(hold: &str, row: &SqliteRow) -> Result<Held, StoreError> {
 
 fn take_in(gathering: &mut Gathering, row: &SqliteRow) -> Result<(), StoreError> {
     let tells = u64::try_from(row.try_get::<i64, _>("tells")?).unwrap_or(0);
-    // Need not be text any more.
-    let notification: Vec<u8> = row.try_get_unchecked("notification")?;
-    match serde_json::from_slice::<Notification>(&notification) {
+    // Need not be text any more, nor there.
+    let notification: Option<Vec<u8>> = row.try_get_unchecked("notification")?;
+    match serde_json::from_slice::<Notification>(&notification.unwrap_or_default()) {
         Ok(notification) => gathering.add(&notification, tells),
         Err(_) => {
             let (title, at): (String, i64) = (row.try_get("title")?, row.try_get("created_at")?);

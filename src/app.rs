@@ -58,6 +58,8 @@ pub struct App {
     stop_http: CancellationToken,
     addr: SocketAddr,
     broken: reload::Broken,
+    /// Whom subscribers of webhooks in SMN's format know.
+    publishers: watch::Sender<http::smn::Publishers>,
 }
 
 /// Why [`App::run`] returned.
@@ -106,6 +108,7 @@ impl App {
             stop_http,
             addr,
             broken: reload::Broken::new(),
+            publishers: watch::channel(http::smn::Publishers::default()).0,
         };
         app.put_in_force(rules);
         app.spawn_workers()?;
@@ -114,6 +117,8 @@ impl App {
         let refresh = gauges::refresher(app.store.clone(), app.metrics.clone());
         let site = Site { store: app.store.clone(), access: app.access.subscribe() };
         let router = http::router(app.board.clone(), Arc::new(registry), refresh, http::site::router(site));
+        let router =
+            router.merge(http::smn::router(app.publishers.subscribe(), app.store.clone(), app.committed.clone()));
         app.http = tokio::spawn(http::serve(listener, router, app.stop_http.clone()));
         info!(
             sources = app.config.sources.len(),
@@ -220,8 +225,10 @@ impl App {
             );
             self.workers.spawn(ingest.run(self.stop_workers.clone()));
         }
+        let mut publishers = Vec::new();
         for settings in self.config.endpoints.values() {
             let endpoint = Endpoint::new(settings)?;
+            publishers.extend(endpoint.publisher().map(|publisher| (settings.name.clone(), publisher)));
             self.board.expect(&Deliver::<Sqlite>::task(&settings.name), BEAT_WITHIN, now);
             let deliver = Deliver::new(
                 settings.clone(),
@@ -234,6 +241,7 @@ impl App {
             );
             self.workers.spawn(deliver.run(self.stop_workers.clone()));
         }
+        self.publishers.send_replace(Arc::new(publishers));
         self.board.expect(sweep::TASK, BEAT_WITHIN, now);
         let sweep =
             Sweep::new(self.store.clone(), self.generation.subscribe(), self.committed.clone(), self.board.clone());

@@ -20,6 +20,7 @@ use crate::{
     store::{AttemptRecord, Claim, EndpointState, Next, Store, StoreError},
 };
 
+mod confirm;
 mod follow;
 mod overflow;
 
@@ -58,6 +59,7 @@ pub struct Deliver<S> {
     records: Vec<AttemptRecord>,
     /// Of the last turn.
     now: Timestamp,
+    subscriber: confirm::Subscriber,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +106,7 @@ impl<S: Store> Deliver<S> {
             under_way: JoinSet::new(),
             records: Vec::new(),
             now: Timestamp::UNIX_EPOCH,
+            subscriber: confirm::Subscriber::default(),
         }
     }
 
@@ -198,6 +201,8 @@ impl<S: Store> Deliver<S> {
         }
         let free = self.standing.at_once(self.settings.concurrency).saturating_sub(self.under_way.len());
         let limit = if claims == Claims::WhatIsDue { free } else { 0 };
+        let unconfirmed = if limit > 0 { self.unconfirmed(now).await? } else { None };
+        let limit = if unconfirmed.is_some() { 0 } else { limit };
         if limit > 0 {
             self.overflow(now).await?;
         } else if self.records.is_empty() {

@@ -146,6 +146,27 @@ impl Endpoint {
         }
     }
 
+    /// True if nothing but an invitation may be sent before somebody on the other side confirmed.
+    pub fn must_confirm(&self) -> bool {
+        self.publisher().is_some()
+    }
+
+    /// Whom the other side takes for SMN.
+    pub fn publisher(&self) -> Option<Arc<webhook::Publisher>> {
+        match self {
+            Self::Webhook(webhook) => webhook.publisher().cloned(),
+            _ => None,
+        }
+    }
+
+    /// Asks the other side to confirm, or to come back.
+    pub async fn invite(&self, invitation: webhook::Invitation, now: Timestamp) -> Outcome {
+        match self {
+            Self::Webhook(webhook) => webhook.invite(invitation, now).await,
+            _ => Outcome::Refused { reason: "nobody has to confirm here".to_owned(), shorter_may_help: false },
+        }
+    }
+
     /// One attempt. Never panics on what the other side says; bounded by the endpoint's timeout.
     pub async fn send(&self, leased: &Leased, now: Timestamp) -> Outcome {
         let Leased { delivery, attempt, .. } = leased;

@@ -28,6 +28,7 @@ mod origin;
 mod problem;
 mod session;
 pub mod site;
+pub mod smn;
 
 pub use accept::{Limits, serve, serve_within};
 

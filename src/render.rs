@@ -21,6 +21,7 @@ pub mod opsgenie;
 pub mod pagerduty;
 mod reduced;
 pub mod slack;
+pub mod smn;
 pub mod teams;
 pub mod telegram;
 pub mod template;
@@ -56,6 +57,8 @@ pub enum Format {
     Cloudevents,
     /// JSON in the operator's own shape.
     Template(Arc<template::Tree>),
+    /// What SMN posts to a subscriber, before it is signed.
+    Smn,
 }
 
 impl Format {
@@ -70,7 +73,7 @@ impl Format {
             | Self::Mattermost(_)
             | Self::Rocketchat => true,
             Self::PagerDuty | Self::Opsgenie | Self::Alertmanager => false,
-            Self::Webhook | Self::Cloudevents | Self::Template(_) => false,
+            Self::Webhook | Self::Cloudevents | Self::Template(_) | Self::Smn => false,
         }
     }
 
@@ -84,6 +87,7 @@ impl Format {
             | Self::Email(_)
             | Self::Webhook
             | Self::Cloudevents
+            | Self::Smn
             | Self::Template(_)
             | Self::Teams
             | Self::Telegram
@@ -158,6 +162,7 @@ pub fn body(letter: &Letter<'_>) -> Vec<u8> {
         Format::Opsgenie => opsgenie::body(letter),
         Format::Alertmanager => alertmanager::body(letter),
         Format::Cloudevents => cloudevents::body(letter),
+        Format::Smn => smn::body(letter),
         Format::Template(tree) => template::body(tree, letter),
     }
 }

@@ -379,6 +379,15 @@ pub struct EndpointState {
     pub overflow_at: Option<Timestamp>,
 }
 
+/// Whether the subscriber behind an endpoint wants what is owed, where that must be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    Never,
+    Confirmed(Timestamp),
+    /// It unsubscribed.
+    Left(Timestamp),
+}
+
 /// Split by what the caller does next.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -536,6 +545,12 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn alert_history(&self, id: &str) -> impl Future<Output = Result<History, StoreError>> + Send;
     /// The key of this installation with that name; `fresh` becomes it if there is none yet.
     fn key(&self, name: &str, fresh: &[u8]) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
+    fn confirmation(&self, endpoint: &str) -> impl Future<Output = Result<Confirmation, StoreError>> + Send;
+    fn confirm(
+        &self,
+        endpoint: &str,
+        confirmation: Confirmation,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
     fn gaps(&self, source: &str) -> impl Future<Output = Result<Vec<Gap>, StoreError>> + Send;
     /// Flushes and closes; the lock is given up.
     fn close(&self) -> impl Future<Output = ()> + Send;

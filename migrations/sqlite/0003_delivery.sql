@@ -115,6 +115,8 @@ ALTER TABLE endpoints ADD COLUMN told_at INTEGER;
 ALTER TABLE endpoints ADD COLUMN checked_at INTEGER;
 -- When its subscriber confirmed, for those that must.
 ALTER TABLE endpoints ADD COLUMN confirmed_at INTEGER;
+-- When it unsubscribed, if it did not confirm again since.
+ALTER TABLE endpoints ADD COLUMN left_at INTEGER;
 
 -- Secrets of this installation: `link` signs addresses in messages.
 CREATE TABLE keys (

@@ -13,6 +13,8 @@ use super::{
     InvalidEndpoint, answer,
     client::{self, Client},
 };
+use smn::Parcel;
+
 use crate::{
     clock::Timestamp,
     delivery::{Delivery, Outcome},
@@ -22,9 +24,11 @@ use crate::{
 
 mod headers;
 mod sign;
+pub mod smn;
 
 pub use headers::Login;
 pub use sign::Sign;
+pub use smn::{Invitation, Publisher};
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -37,6 +41,8 @@ pub struct Settings {
     /// Whatever else the receiver wants.
     pub headers: Vec<(String, Secret)>,
     pub tls: client::Tls,
+    /// Whom the receiver takes for SMN, in that format.
+    pub smn: Option<smn::Settings>,
 }
 
 /// The methods that carry a body to be stored or acted upon.
@@ -59,7 +65,15 @@ impl Settings {
             login: None,
             headers: Vec::new(),
             tls: client::Tls::default(),
+            smn: None,
         }
+    }
+}
+
+impl Settings {
+    /// Who signs as SMN does, if this endpoint wants that.
+    pub fn publisher(&self, endpoint: &str) -> Result<Option<Arc<Publisher>>, String> {
+        self.smn.as_ref().map(|smn| Publisher::new(endpoint, smn).map(Arc::new)).transpose()
     }
 }
 
@@ -74,6 +88,7 @@ struct Receiver {
     method: Method,
     content_type: &'static str,
     signer: Option<sign::Signer>,
+    publisher: Option<Arc<Publisher>>,
     headers: HeaderMap,
     timeout: Duration,
 }
@@ -90,6 +105,7 @@ impl Webhook {
             },
             content_type: content_type(&settings.format),
             signer: settings.sign.as_ref().map(sign::Signer::new).transpose().map_err(invalid)?,
+            publisher: settings.publisher(&endpoint.name).map_err(invalid)?,
             headers: headers::configured(&settings.headers, settings.login.as_ref()).map_err(invalid)?,
             client: client::new(&endpoint.outbound, &settings.tls).map_err(invalid)?,
             timeout: endpoint.timeout,
@@ -97,36 +113,60 @@ impl Webhook {
         Ok(Self { receiver: Arc::new(receiver) })
     }
 
+    pub fn publisher(&self) -> Option<&Arc<Publisher>> {
+        self.receiver.publisher.as_ref()
+    }
+
     pub async fn send(&self, delivery: &Delivery, attempt: u32, now: Timestamp) -> Outcome {
-        let Receiver { client, url, method, timeout, .. } = &*self.receiver;
-        let (headers, method) = (self.receiver.headers(delivery, attempt, now), method.clone());
-        let (body, timeout) = (&delivery.body, *timeout);
-        client::send(client, client::Request { method, url, headers, body, timeout, now }, answer::webhook).await
+        let sealed = self.publisher().map(|publisher| publisher.notification(&delivery.body, &delivery.id, now));
+        let id = visible(&delivery.id);
+        match &sealed {
+            Some(parcel) => self.receiver.post(&id, &parcel.body, Some(parcel), attempt, now).await,
+            None => self.receiver.post(&id, &delivery.body, None, attempt, now).await,
+        }
+    }
+
+    /// What SMN sends before and after everything else.
+    pub async fn invite(&self, invitation: Invitation, now: Timestamp) -> Outcome {
+        let Some(publisher) = self.publisher() else {
+            return Outcome::Refused { reason: "nobody has to confirm here".to_owned(), shorter_may_help: false };
+        };
+        let parcel = publisher.invitation(invitation, now);
+        self.receiver.post(&parcel.message_id, &parcel.body, Some(&parcel), 1, now).await
     }
 }
 
 impl Receiver {
-    fn headers(&self, delivery: &Delivery, attempt: u32, now: Timestamp) -> HeaderMap {
-        let timestamp = now.as_second().to_string();
+    async fn post(&self, id: &str, body: &[u8], parcel: Option<&Parcel>, attempt: u32, now: Timestamp) -> Outcome {
         let mut headers = self.headers.clone();
         let mut set = |name: &'static str, value: &str| {
-            let value = HeaderValue::from_str(value).expect("ids, numbers and base64 are visible ASCII");
-            headers.insert(HeaderName::from_static(name), value);
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
         };
+        let timestamp = now.as_second().to_string();
         set(CONTENT_TYPE.as_str(), self.content_type);
-        set("webhook-id", &visible(&delivery.id));
+        set("webhook-id", id);
         set("webhook-timestamp", &timestamp);
         set("tracebell-attempt", &attempt.to_string());
         if let Some(signer) = &self.signer {
-            set("webhook-signature", &signer.sign(&visible(&delivery.id), &timestamp, &delivery.body));
+            set("webhook-signature", &signer.sign(id, &timestamp, body));
         }
-        headers
+        if let (Some(parcel), Some(publisher)) = (parcel, &self.publisher) {
+            set("x-smn-message-type", parcel.kind);
+            set("x-smn-message-id", &parcel.message_id);
+            set("x-smn-topic-urn", &publisher.topic_urn);
+        }
+        let (method, url, timeout) = (self.method.clone(), &self.url, self.timeout);
+        let request = client::Request { method, url, headers, body, timeout, now };
+        client::send(&self.client, request, answer::webhook).await
     }
 }
 
 fn content_type(format: &Format) -> &'static str {
     match format {
         Format::Cloudevents => "application/cloudevents+json; charset=utf-8",
+        Format::Smn => "application/json;charset=utf-8",
         _ => "application/json",
     }
 }

@@ -13,9 +13,9 @@ use std::{
 use sqlx::SqlitePool;
 
 use super::{
-    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, DeliveryFilter, DeliveryRow, EndpointState, Flush,
-    Fold, Grown, Held, IngestBatch, Lane, Muted, MutedFilter, OpenAlert, Pick, Recollection, Shown, SilenceFilter,
-    SilenceRow, Store, StoreError, SweepBatch,
+    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, Confirmation, DeliveryFilter, DeliveryRow,
+    EndpointState, Flush, Fold, Grown, Held, IngestBatch, Lane, Muted, MutedFilter, OpenAlert, Pick, Recollection,
+    Shown, SilenceFilter, SilenceRow, Store, StoreError, SweepBatch,
     alert::{AlertFilter, AlertRow, History},
 };
 use crate::{
@@ -32,6 +32,7 @@ mod account;
 mod alert;
 mod attempt;
 mod claim;
+mod confirm;
 mod fault;
 mod fold;
 mod hold;
@@ -289,6 +290,14 @@ impl Store for Sqlite {
 
     async fn key(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError> {
         key::key(self.begin().await?, name, fresh).await
+    }
+
+    async fn confirmation(&self, endpoint: &str) -> Result<Confirmation, StoreError> {
+        confirm::load(&self.read, endpoint).await
+    }
+
+    async fn confirm(&self, endpoint: &str, confirmation: Confirmation) -> Result<(), StoreError> {
+        confirm::write(self.begin().await?, endpoint, confirmation).await
     }
 
     async fn gaps(&self, source: &str) -> Result<Vec<Gap>, StoreError> {

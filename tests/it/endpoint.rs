@@ -25,6 +25,7 @@ mod guard;
 mod receivers;
 mod samples;
 mod services;
+mod smn;
 mod webhooks;
 
 fn body(format: &Format, notification: &Notification, id: &str) -> Vec<u8> {

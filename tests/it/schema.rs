@@ -61,6 +61,7 @@ const CONFIG_MAPS: &[(&str, &str)] = &[
     ("Smtp", "endpoints: { a: { email: { smtp: { @ }, from: a, to: [a] } } }"),
     ("Webhook", "endpoints: { a: { webhook: { @ } } }"),
     ("Sign", "endpoints: { a: { webhook: { url: 'https://x', sign: { @ } } } }"),
+    ("Publisher", "endpoints: { a: { webhook: { url: 'https://x', format: smn, smn: { @ } } } }"),
     ("Basic", "endpoints: { a: { webhook: { url: 'https://x', basic: { @ } } } }"),
     ("Secret", "endpoints: { a: { slack: { webhook_url: { @ } } } }"),
     ("Teams", "endpoints: { a: { teams: { @ } } }"),

@@ -13,6 +13,7 @@ use crate::{
     render::Format,
 };
 
+mod smn;
 mod template;
 
 pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<Settings> {
@@ -20,6 +21,7 @@ pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<Set
     let url = fields.required("url");
     let method = fields.optional("method").map_or(Some(Verb::Post), |walk| walk.one_of(VERBS));
     let format = format(&mut fields);
+    let (smn, place) = (fields.optional("smn"), fields.walk.clone());
     let sign = fields.optional("sign").map(|walk| sign(&walk, secrets));
     let login = login(&mut fields, secrets);
     let headers = fields.optional("headers").and_then(|walk| walk.entries()).unwrap_or_default();
@@ -28,8 +30,9 @@ pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<Set
     let url = url.and_then(|walk| address(&walk, secrets));
     let headers = headers.into_iter().map(|(name, _, walk)| Some((name.to_owned(), secrets.read(&walk)?)));
     let headers = headers.collect::<Option<_>>();
-    let (sign, login) = (all_or_none(sign)?, all_or_none(login)?);
-    Some(Settings { url: url?, method: method?, format: format?, sign, login, headers: headers?, tls: tls? })
+    let smn = smn::read(&place, format.as_ref(), smn.as_ref(), secrets, folder);
+    let (sign, login, smn) = (all_or_none(sign)?, all_or_none(login)?, smn?);
+    Some(Settings { url: url?, method: method?, format: format?, sign, login, headers: headers?, tls: tls?, smn })
 }
 
 const VERBS: &[(&str, Verb)] = &[("POST", Verb::Post), ("PUT", Verb::Put), ("PATCH", Verb::Patch)];
@@ -40,10 +43,15 @@ enum Name {
     Tracebell,
     Cloudevents,
     Template,
+    Smn,
 }
 
-const FORMATS: &[(&str, Name)] =
-    &[("tracebell", Name::Tracebell), ("cloudevents", Name::Cloudevents), ("template", Name::Template)];
+const FORMATS: &[(&str, Name)] = &[
+    ("tracebell", Name::Tracebell),
+    ("cloudevents", Name::Cloudevents),
+    ("template", Name::Template),
+    ("smn", Name::Smn),
+];
 
 /// `format`, and the key that belongs to it.
 fn format(fields: &mut Fields<'_>) -> Option<Format> {
@@ -65,6 +73,7 @@ fn format(fields: &mut Fields<'_>) -> Option<Format> {
         }
         (Name::Tracebell, None) => Some(Format::Webhook),
         (Name::Cloudevents, None) => Some(Format::Cloudevents),
+        (Name::Smn, None) => Some(Format::Smn),
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Webhook {
     pub format: Option<Format>,
     /// For the format `template`: the JSON to send, whose texts may hold `{{ title }}`, `{{ actor.name }}` and so on.
     pub template: Option<serde_json::Value>,
+    /// For the format `smn`: the publisher that subscribers know.
+    pub smn: Option<Publisher>,
     /// Sign each request as Standard Webhooks has it.
     pub sign: Option<Sign>,
     /// Log in with a user name and a password.
@@ -60,6 +62,22 @@ pub enum Format {
     Cloudevents,
     /// Your own, given in `template`.
     Template,
+    /// What the cloud's SMN posts to a subscriber, signed as SMN signs, after the subscriber confirmed.
+    Smn,
+}
+
+/// The publisher that subscribers of SMN know.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Publisher {
+    /// `urn:smn:REGION:PROJECT_ID:TOPIC`
+    pub topic_urn: String,
+    /// The RSA key that signs, in PEM.
+    pub key: Secret,
+    /// PEM file of the certificate that belongs to the key; subscribers fetch it from us.
+    pub cert: String,
+    /// Where subscribers reach `http.listen`: `https://bell.example.org`.
+    pub public_url: String,
 }
 
 /// A signature.

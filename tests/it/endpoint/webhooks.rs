@@ -8,7 +8,7 @@ use tracebell::{
     delivery::Outcome,
     endpoint::{Endpoint, KindSettings, Settings, client::Outbound, webhook},
     notification::{Kind, Notification},
-    render::{Address, Format, webhook as own},
+    render::{Address, Format, template, webhook as own},
     secret::Secret,
 };
 
@@ -140,4 +140,63 @@ async fn cloudevents_say_so_in_their_content_type() {
     assert_eq!(request.headers["content-type"], "application/cloudevents+json; charset=utf-8");
     let read: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!((&read["source"], &read["time"]), (&json!("urn:tracebell:prod"), &json!("2026-01-15T08:30:04Z")));
+}
+
+fn template(yaml: &str) -> Result<template::Tree, Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tracebell.yaml");
+    let text = format!(
+        "sources: {{}}\ntopics: {{}}\nendpoints:\n  a:\n    webhook:\n      url: https://x.example\n      format: template\n      template: {yaml}\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    let loaded = tracebell::config::load(&path);
+    let problems: Vec<String> = loaded
+        .problems
+        .iter()
+        .filter(|problem| problem.path.starts_with("endpoints.a"))
+        .map(|problem| format!("{}: {} {}", problem.path, problem.text, problem.hint.clone().unwrap_or_default()))
+        .collect();
+    if problems.is_empty() { Ok(template::Tree::Bool(true)) } else { Err(problems) }
+}
+
+#[test]
+fn templates_are_checked_where_they_stand() {
+    assert!(template(r#"{ text: "{{ title }}", n: [ 1, true, "{{ count }}" ] }"#).is_ok());
+    for (yaml, place, words) in [
+        (r#"{ text: "{{ titel }}" }"#, "endpoints.a.webhook.template.text", "did you mean `title`?"),
+        (r#"{ a: [ x, "{{ title | upper }}" ] }"#, "endpoints.a.webhook.template.a[1]", "filters are not read"),
+        (r#"{ "{{ title }}": x }"#, "endpoints.a.webhook.template", "not read as a template"),
+        ("words", "endpoints.a.webhook.template", "expected a map or a list"),
+    ] {
+        let problems = template(yaml).unwrap_err();
+        assert!(problems.iter().any(|problem| problem.starts_with(place) && problem.contains(words)), "{problems:?}");
+    }
+}
+
+#[test]
+fn nothing_breaks_out_of_a_template() {
+    let leaf = |text: &str| template::Tree::Text(template::Leaf::parse(text).unwrap());
+    let tree = template::Tree::Map(vec![
+        ("title".into(), leaf("{{ title }}")),
+        ("who".into(), leaf("by {{ actor.name or 'nobody' }}.")),
+        ("count".into(), leaf("{{ count }}")),
+        ("id".into(), leaf("{{ delivery.id }}")),
+        ("list".into(), template::Tree::List(vec![leaf("{{ resource.name }}"), leaf("plain")])),
+    ]);
+    let samples = every_kind();
+    let format = Format::Template(tree.into());
+    for (sample, found) in samples.iter().zip(read(&format, "template", "application/json", &samples)) {
+        let read = &found["read"];
+        let keys: Vec<&String> = read.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["count", "id", "list", "title", "who"]);
+        assert!(read["count"].is_u64() && read["id"] == "msg_x" && read["list"][1] == "plain", "{read}");
+        if (1..1000).contains(&sample.title.chars().count()) {
+            assert_eq!(read["title"], sample.title);
+        }
+        let trace = sample.worse.as_ref().map(|worse| &worse.trace);
+        let trace = trace.or(sample.alert.as_ref().map(|alert| &alert.trace));
+        if let Some(name) = trace.and_then(|trace| trace.actor.name.as_ref()).filter(|name| name.len() < 1000) {
+            assert_eq!(read["who"], format!("by {name}."));
+        }
+    }
 }

@@ -1,0 +1,70 @@
+//! `smn`, of a webhook in the format of that name.
+
+use std::path::Path;
+
+use crate::{config::secrets::Secrets, document::Walk, endpoint::webhook::smn::Settings, render::Format};
+
+/// `{ topic_urn: "urn:smn:eu-de:PROJECT:alerts", key: { file: smn.key }, cert: smn.pem, public_url: https://bell.example.org }`
+///
+/// The outer `None` says that something is wrong.
+pub fn read(
+    webhook: &Walk<'_>,
+    format: Option<&Format>,
+    smn: Option<&Walk<'_>>,
+    secrets: &Secrets<'_>,
+    folder: &Path,
+) -> Option<Option<Settings>> {
+    match (format, smn) {
+        (Some(Format::Smn), None) => {
+            let hint = "write `smn: { topic_urn: ..., key: { file: smn.key }, cert: smn.pem, public_url: https://bell.example.org }`";
+            webhook.fail_hint("the format `smn` needs the key `smn`", hint);
+            None
+        }
+        (Some(Format::Smn) | None, Some(walk)) => settings(walk, secrets, folder).map(Some),
+        (Some(_), Some(walk)) => {
+            walk.fail_hint("`smn` needs the format of that name", "add `format: smn`");
+            None
+        }
+        (_, None) => Some(None),
+    }
+}
+
+fn settings(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<Settings> {
+    let mut fields = walk.fields()?;
+    let topic_urn = fields.required("topic_urn").and_then(|walk| topic_urn(&walk));
+    let key = fields.required("key").and_then(|walk| secrets.read(&walk));
+    let cert = fields.required_text("cert").map(|path| folder.join(path));
+    let site = fields.required("public_url").and_then(|walk| site(&walk));
+    fields.finish();
+    Some(Settings { topic_urn: topic_urn?, key: key?, cert: cert?, site: site? })
+}
+
+/// `urn:smn:eu-de:0123456789abcdef0123456789abcdef:alerts`
+pub fn topic_urn(walk: &Walk<'_>) -> Option<String> {
+    let text = walk.words()?;
+    let word = |text: &str, most: usize| {
+        (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    let good = match text.split(':').collect::<Vec<_>>().as_slice() {
+        ["urn", "smn", region, project, name] => word(region, 32) && word(project, 32) && word(name, 256),
+        _ => false,
+    };
+    if !good {
+        let hint = "write `urn:smn:REGION:PROJECT_ID:TOPIC`, as the cloud's console shows it";
+        walk.fail_hint(format!("`{text}` is not the URN of a topic"), hint);
+    }
+    good.then(|| text.to_owned())
+}
+
+/// Where subscribers reach us; it goes into addresses that they are asked to open.
+fn site(walk: &Walk<'_>) -> Option<String> {
+    let text = walk.words()?.trim_end_matches('/');
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    if rest.is_some_and(|rest| {
+        !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/[]".contains(&b))
+    }) {
+        return Some(text.to_owned());
+    }
+    walk.fail_hint(format!("`{text}` is not the address of a site"), "write `https://bell.example.org`");
+    None
+}

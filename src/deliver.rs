@@ -20,6 +20,7 @@ use crate::{
     store::{AttemptRecord, Claim, EndpointState, Next, Store, StoreError},
 };
 
+mod check;
 mod confirm;
 mod follow;
 mod overflow;
@@ -50,6 +51,8 @@ pub struct Deliver<S> {
     resumed: bool,
     overflow_at: Option<Timestamp>,
     looked_at: Option<Timestamp>,
+    /// When its credentials are tried next.
+    check_at: Option<Timestamp>,
     /// Until when the endpoint wants to be left alone, as far as this worker knows.
     held_until: Option<Timestamp>,
     /// Told when a copy or a notice was written for another endpoint.
@@ -89,7 +92,7 @@ impl<S: Store> Deliver<S> {
         board: Board,
     ) -> Self {
         let (standing, resumed) = (Standing::default(), false);
-        let (overflow_at, looked_at, held_until) = (None, None, None);
+        let (overflow_at, looked_at, check_at, held_until) = (None, None, None, None);
         Self {
             settings,
             endpoint,
@@ -101,6 +104,7 @@ impl<S: Store> Deliver<S> {
             resumed,
             overflow_at,
             looked_at,
+            check_at,
             held_until,
             rung,
             under_way: JoinSet::new(),
@@ -204,6 +208,7 @@ impl<S: Store> Deliver<S> {
         let unconfirmed = if limit > 0 { self.unconfirmed(now).await? } else { None };
         let limit = if unconfirmed.is_some() { 0 } else { limit };
         if limit > 0 {
+            self.check(now).await?;
             self.overflow(now).await?;
         } else if self.records.is_empty() {
             return Ok(clock::plus(now, LOOK_AGAIN));

@@ -15,7 +15,7 @@ use crate::{
 
 mod told;
 
-pub use told::fallback_copy;
+pub use told::{credentials, fallback_copy};
 
 /// Retries are spread over up to 2 s, 4 s, 8 s, ... but never more than an hour.
 const FIRST_RETRY: Duration = Duration::from_secs(2);

@@ -69,6 +69,8 @@ struct World {
     token: String,
     channels: Vec<String>,
     messages: Vec<Message>,
+    /// Ever: a deleted message's `ts` is never another's.
+    posted: u64,
     calls: Vec<String>,
     planned: VecDeque<(String, Answer)>,
 }
@@ -231,7 +233,8 @@ impl World {
         {
             return Err("thread_not_found");
         }
-        let ts = format!("{}.{:06}", clock::now().as_second(), self.messages.len() + 1);
+        self.posted += 1;
+        let ts = format!("{}.{:06}", clock::now().as_second(), self.posted);
         let message = Message {
             channel: channel.clone(),
             ts: ts.clone(),

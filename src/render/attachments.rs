@@ -37,6 +37,7 @@ const NAME: usize = 900;
 #[derive(Serialize)]
 struct Payload<'a> {
     text: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     attachments: Vec<Attachment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<&'a str>,
@@ -85,19 +86,28 @@ pub fn body(letter: &Letter<'_>, style: &Style, most: usize) -> Vec<u8> {
     let mut attachments = vec![about(letter, &mut room)];
     attachments.extend(facts::listings(letter.notification).iter().map(|told| listing(letter, told, &mut room)));
     attachments.push(lines(letter, last));
+    attachments.retain(|one| !one.text.is_empty() || !one.fields.is_empty());
     let (channel, username) = (style.channel.as_deref(), style.username.as_deref());
     serde_json::to_vec(&Payload { text, attachments, channel, username }).expect("structs of texts always become JSON")
+}
+
+/// One text, without attachments.
+pub fn reduced(letter: &Letter<'_>, style: &Style) -> Vec<u8> {
+    let (channel, username) = (style.channel.as_deref(), style.username.as_deref());
+    let text = format!("{}\n{}", sentence(letter), footer(letter));
+    serde_json::to_vec(&Payload { text, attachments: Vec::new(), channel, username })
+        .expect("structs of texts always become JSON")
 }
 
 fn sentence(letter: &Letter<'_>) -> String {
     let notification = letter.notification;
     let (cue, _) = colour(notification.severity);
-    let worse = facts::worse(notification).map(|worse| format!("**{}**\n", prose(&worse))).unwrap_or_default();
+    let worse = facts::worse(notification).map(|worse| format!("{}\n", prose(&worse))).unwrap_or_default();
     let title = facts::title(notification);
     let title = if title.trim().is_empty() { "(no title)".to_owned() } else { title };
     let count = facts::total(notification).or_else(|| facts::repeats(notification));
     let count = count.map(|count| format!("\n{}", prose(&count))).unwrap_or_default();
-    format!("{cue} {worse}{}  **{}**{count}", notification.severity, prose(title.trim()))
+    format!("{cue} {worse}**{}**  {}{count}", notification.severity, prose(title.trim()))
 }
 
 /// Why it matters and the facts, as far as they fit.

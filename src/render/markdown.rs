@@ -6,7 +6,8 @@
 /// Keeps letters apart and is not seen.
 const JOINER: char = '\u{2060}';
 
-/// Text between words of ours. Never the beginning of a line, where a dash or a number would make a list.
+/// Text between words of ours. Never the beginning of a line, where a dash or a number would make a list; never
+/// in bold type, which Rocket.Chat ends at an escaped star too.
 pub fn prose(text: &str) -> String {
     let mut inert = String::with_capacity(text.len() + 16);
     let mut letters = text.chars().peekable();
@@ -14,12 +15,13 @@ pub fn prose(text: &str) -> String {
     while let Some(c) = letters.next() {
         let within = before.is_alphanumeric() && letters.peek().is_some_and(|next| next.is_alphanumeric());
         match c {
-            '*' | '_' | '~' | '`' | '#' => inert.extend(['\\', c]),
-            '@' | ':' | '<' | '>' | '[' | ']' | '(' | ')' | '!' | '|' | '\\' | '/' | '$' | '&' => {
+            '*' | '_' | '~' | '`' => inert.extend(['\\', c]),
+            '#' => inert.extend(['\\', c, JOINER]),
+            '@' | ':' | '<' | '>' | '[' | ']' | '(' | ')' | '!' | '|' | '\\' | '/' | '$' | '&' | '+' => {
                 inert.extend([c, JOINER])
             }
             // `example.org` alone becomes a link in Rocket.Chat, and `www.` in Mattermost.
-            '.' if within => inert.extend([c, JOINER]),
+            '.' | '。' | '．' | '｡' if within => inert.extend([c, JOINER]),
             c => inert.push(c),
         }
         before = c;
@@ -57,7 +59,7 @@ mod tests {
     fn nothing_is_read_into_text() {
         for (text, expected) in [
             ("alice deleted key prod-db", "alice deleted key prod-db"),
-            ("@all #x", "@\u{2060}all \\#x"),
+            ("@all #x", "@\u{2060}all \\#\u{2060}x"),
             ("*b* _i_ `c`", "\\*b\\* \\_i\\_ \\`c\\`"),
             ("[x](y)", "[\u{2060}x]\u{2060}(\u{2060}y)\u{2060}"),
             ("done. web.example", "done. web.\u{2060}example"),

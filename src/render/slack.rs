@@ -5,6 +5,7 @@
 //! parse, the fallback `text`, is escaped.
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::render::{Letter, facts, inert::cut};
 
@@ -21,6 +22,21 @@ const FALLBACK_TEXT: usize = 1_000;
 /// For an incoming webhook, which posts and knows nothing of what it posted.
 pub fn body(letter: &Letter<'_>) -> Vec<u8> {
     serde_json::to_vec(&payload(letter, Place::Alone)).expect("structs of texts always become JSON")
+}
+
+/// One text: whatever Slack did not like about the blocks, this it takes.
+pub fn reduced(letter: &Letter<'_>) -> Vec<u8> {
+    serde_json::to_vec(&text_only(letter)).expect("texts always become JSON")
+}
+
+fn text_only(letter: &Letter<'_>) -> Value {
+    let references: Vec<_> = facts::references(letter.notification, letter.id)
+        .iter()
+        .map(|fact| format!("{} {}", fact.label, fact.value))
+        .collect();
+    let text = format!("{}\n{}", facts::headline(letter.notification), cut(&references.join(" · "), FALLBACK_TEXT));
+    // Without `mrkdwn` stars and colons stay what they are.
+    json!({ "text": escape(&text), "mrkdwn": false, "unfurl_links": false, "unfurl_media": false, "link_names": false })
 }
 
 /// One message.

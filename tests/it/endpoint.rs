@@ -21,6 +21,7 @@ use tracebell::{
 use receivers::{Headers, Inbox, Manner, ask, receiver, rude};
 use samples::{escalated, opened, samples};
 
+mod chat;
 mod guard;
 mod receivers;
 mod samples;

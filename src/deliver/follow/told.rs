@@ -74,6 +74,24 @@ pub fn trouble(
     notice(settings, generation, Notification::notice(Severity::High, title, lines, now), &occasion)
 }
 
+/// An endpoint's credentials were refused while nothing was sent: told once a day.
+pub fn credentials(
+    settings: &Settings,
+    generation: &Generation,
+    reason: &str,
+    fix: &str,
+    now: Timestamp,
+) -> Vec<Delivery> {
+    let title = format!("Endpoint {} does not accept its credentials", settings.name);
+    let lines = vec![
+        format!("What was found: {reason}"),
+        format!("What to do: {fix}"),
+        "Found by a daily look at the credentials; nothing was sent.".to_owned(),
+    ];
+    let occasion = format!("credentials {} {}", settings.name, now.as_second() / (24 * 3600));
+    notice(settings, generation, Notification::notice(Severity::High, title, lines, now), &occasion)
+}
+
 /// It takes deliveries again: told to those who heard of the trouble.
 pub fn recovered(
     settings: &Settings,

@@ -28,6 +28,21 @@ pub fn body(letter: &Letter<'_>) -> Vec<u8> {
     serde_json::to_vec(&parts(letter)).expect("structs of texts always become JSON")
 }
 
+/// As [`body`], of texts without blocks.
+pub fn reduced(letter: &Letter<'_>) -> Vec<u8> {
+    let mut parts = parts(letter);
+    for part in [&mut parts.post, &mut parts.update].into_iter().flatten() {
+        let metadata = part["metadata"].take();
+        *part = super::text_only(letter);
+        if !metadata.is_null() {
+            part["metadata"] = metadata;
+        }
+        // Left out of an update, the blocks that are there would stay.
+        part["blocks"] = json!([]);
+    }
+    serde_json::to_vec(&parts).expect("structs of texts always become JSON")
+}
+
 fn parts(letter: &Letter<'_>) -> Parts {
     let Letter { notification, id, thread, .. } = *letter;
     let kind = notification.kind;

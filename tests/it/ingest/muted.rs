@@ -211,9 +211,9 @@ async fn an_open_alert_inhibits_another_until_it_closes() {
     assert_eq!(swallowed.len(), 2);
     assert!(swallowed[0].by.reason.contains("of rule account-taken: alice is not who it was"), "{swallowed:?}");
 
-    assert_eq!(scene.sweep().step(clock.at(3000)).await.unwrap().windows_closed, 1, "the one that inhibits");
+    assert_eq!(scene.sweep().step(clock.at(4000)).await.unwrap().windows_closed, 1, "the one that inhibits");
     scene.cloud.handle().add([by("alice", "a3", "deleteServer", clock.at(-5))]);
-    scene.read_all(clock.at(3002)).await;
+    scene.read_all(clock.at(4002)).await;
     let rows = scene.deliveries().await;
     assert_eq!(rows.len(), 3);
     assert!(rows[2].delivery.notification.lines[0].contains("inhibition taken by alert"), "{:?}", rows[2]);

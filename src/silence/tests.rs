@@ -8,7 +8,7 @@ fn at(minutes: i64) -> Timestamp {
 }
 
 fn alert(id: &str, rule: &str, severity: Severity, actor: Option<&str>) -> Alert {
-    let mut first = Trace::blank(&format!("trace-{id}"), at(0));
+    let mut first = Trace::blank(format!("trace-{id}"), at(0));
     (first.service, first.operation) = ("KMS".into(), "scheduleKeyDeletion".into());
     first.actor.name = actor.map(str::to_owned);
     first.resource.name = Some("prod *key*".into());

@@ -135,6 +135,7 @@ fn suppressed(alert: &Alert) -> Option<&'static str> {
 }
 
 /// Writes one delivery, unless the alert is a shadow or muted.
+#[expect(clippy::too_many_arguments, reason = "what is owed, to whom, and where it is written")]
 fn send(
     generation: &Generation,
     ring: &Ring,

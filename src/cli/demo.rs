@@ -149,6 +149,7 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
         tls: endpoint::email::Tls::None,
         username: None,
         password: None,
+        oauth2_token: None,
         ca: None,
         from: "Tracebell <bell@example.org>".to_owned(),
         to: vec!["ops@example.org".to_owned()],

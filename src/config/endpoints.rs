@@ -71,6 +71,7 @@ pub fn read(
     secrets: &Secrets<'_>,
     folder: &Path,
     outbound: &Arc<Outbound>,
+    zone: &TimeZone,
 ) -> BTreeMap<String, Settings> {
     let entries = walk.entries().unwrap_or_default();
     if entries.is_empty() {
@@ -80,7 +81,7 @@ pub fn read(
     for (name, _, walk) in entries {
         let fallback = fallback(name, &walk, names);
         if named(name, &walk)
-            && let Some(settings) = endpoint(name, &walk, secrets, folder, outbound)
+            && let Some(settings) = endpoint(name, &walk, secrets, folder, outbound, zone)
         {
             endpoints.insert(name.to_owned(), Settings { fallback, ..settings });
         }
@@ -115,6 +116,7 @@ fn endpoint(
     secrets: &Secrets<'_>,
     folder: &Path,
     outbound: &Arc<Outbound>,
+    zone: &TimeZone,
 ) -> Option<Settings> {
     let mut fields = walk.fields()?;
     let kinds = KINDS.map(|kind| (kind, fields.optional(kind)));
@@ -123,7 +125,7 @@ fn endpoint(
     fields.optional("fallback");
     let timeout = fields.optional("timeout").map_or(Some(TIMEOUT), |walk| timeout(&walk));
     let give_up_after = fields.optional_duration("give_up_after").unwrap_or(GIVE_UP_AFTER);
-    let zone = fields.optional("timezone").map_or(Some(TimeZone::UTC), |walk| timezone(&walk));
+    let zone = fields.optional("timezone").map_or_else(|| Some(zone.clone()), |walk| timezone(&walk));
     let attempts = fields.optional_whole("concurrency", 1, 64).and_then(|number| usize::try_from(number).ok());
     fields.finish();
 

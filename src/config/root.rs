@@ -7,6 +7,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use jiff::tz::TimeZone;
 
 use super::{Config, endpoints, http, inhibitions, secrets::Secrets, sources, topics};
 use crate::{document::Walk, endpoint::client::Outbound, http::access::Settings, id};
@@ -23,10 +24,12 @@ pub fn read(walk: &Walk<'_>, folder: &Path) -> Option<Config> {
     let rules = rule_paths(fields.list("rules"), folder);
     let sources = fields.required("sources").map(|walk| sources::read(&walk));
     let outbound = fields.optional("outbound").and_then(|walk| outbound(&walk, &secrets)).unwrap_or_default();
+    let zone = fields.optional("timezone").and_then(|walk| endpoints::timezone(&walk)).unwrap_or(TimeZone::UTC);
     let endpoints = fields.required("endpoints");
     let names = endpoints.as_ref().map(endpoints::names).unwrap_or_default();
-    let endpoints =
-        endpoints.map(|walk| endpoints::read(&walk, &names, &secrets, folder, &Arc::new(outbound))).unwrap_or_default();
+    let endpoints = endpoints
+        .map(|walk| endpoints::read(&walk, &names, &secrets, folder, &Arc::new(outbound), &zone))
+        .unwrap_or_default();
     let (notices, topic_lists) = (fields.optional("notices"), fields.required("topics"));
     let mut topics = topics::read(notices, topic_lists, &endpoints, &names);
     topics.storm = topics::storm(fields.optional("storm"));

@@ -41,6 +41,8 @@ pub struct Config {
     pub sources: BTreeMap<String, Source>,
     /// Which destinations endpoints may be at. Default: public addresses, ports 443 and 80.
     pub outbound: Option<Outbound>,
+    /// IANA name of the time zone in which people are told times, beside UTC. Default: UTC alone.
+    pub timezone: Option<String>,
     /// Where notifications go.
     #[schemars(extend("minProperties" = 1))]
     pub endpoints: BTreeMap<String, Endpoint>,
@@ -149,7 +151,7 @@ pub struct Endpoint {
     /// Attempts under way at once. Default: 1 for people, which keeps the order; 16 for a webhook.
     #[schemars(range(min = 1, max = 64))]
     pub concurrency: Option<u32>,
-    /// IANA name of the time zone in which its readers are told times, beside UTC. Default: UTC alone.
+    /// IANA name of the time zone in which its readers are told times, beside UTC. Default: the `timezone` of all.
     pub timezone: Option<String>,
 }
 
@@ -180,6 +182,8 @@ pub struct Smtp {
     pub username: Option<String>,
     /// The login's password.
     pub password: Option<Secret>,
+    /// An access token in place of a password (XOAUTH2); one in a file is read again at each login.
+    pub oauth2_token: Option<Secret>,
     /// PEM file of a private authority, trusted in addition.
     pub ca: Option<String>,
 }

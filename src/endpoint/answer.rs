@@ -114,6 +114,9 @@ pub enum Stage {
     Greeting,
     Starttls,
     Auth,
+    /// `MAIL FROM`.
+    Sender,
+    /// A recipient, or the mail itself.
     Mail,
 }
 
@@ -135,8 +138,15 @@ pub fn smtp(stage: Stage, code: u16, text: &str) -> Outcome {
             says("smtp_5xx"),
             "the mail server does not talk to us: check `host` and whether it allows our address",
         ),
+        // A sender that is not taken is every mail's matter.
+        (Stage::Sender, code) if code != 552 => paused(
+            says("smtp_5xx"),
+            "the mail server does not take mail from our sender: check `from`, and that `username` may send as it",
+        ),
         // 552 is about room for the mail, 554 may be; 550 and the like are about its addresses.
-        (Stage::Mail, _) => Outcome::Refused { reason: says("smtp_5xx"), shorter_may_help: matches!(code, 552 | 554) },
+        (Stage::Sender | Stage::Mail, _) => {
+            Outcome::Refused { reason: says("smtp_5xx"), shorter_may_help: matches!(code, 552 | 554) }
+        }
     }
 }
 
@@ -171,6 +181,11 @@ impl Answer<'_> {
     }
 }
 
+/// A reason without its class: what the other side said.
+pub fn said(reason: &str) -> &str {
+    reason.split_once(": ").map_or(reason, |(_, tail)| tail)
+}
+
 /// Nobody's wish holds an endpoint back longer.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_HEADER: usize = 256;
@@ -198,7 +213,7 @@ pub fn retry_after(header: &[u8], now: Timestamp) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn said(outcome: &Outcome) -> (&'static str, String) {
+    fn told(outcome: &Outcome) -> (&'static str, String) {
         (outcome.as_str(), class(outcome))
     }
 
@@ -214,7 +229,7 @@ mod tests {
     fn check(judge: fn(Answer<'_>) -> Outcome, status: u16, body: &str, outcome: &str, class: &str) {
         let found = judge(Answer { status, retry_after: Some(Duration::from_secs(7)), body });
         assert_eq!(
-            said(&found),
+            told(&found),
             (Box::leak(outcome.to_owned().into_boxed_str()) as &str, class.to_owned()),
             "{found:?}"
         );
@@ -290,13 +305,17 @@ mod tests {
             (Stage::Greeting, 421, "retry", "smtp_4xx"),
             (Stage::Mail, 550, "refused", "smtp_5xx"),
             (Stage::Mail, 552, "refused", "smtp_5xx"),
+            (Stage::Mail, 421, "retry", "smtp_4xx"),
+            (Stage::Sender, 552, "refused", "smtp_5xx"),
+            (Stage::Sender, 550, "paused", "smtp_5xx"),
+            (Stage::Sender, 450, "retry", "smtp_4xx"),
             (Stage::Mail, 530, "paused", "smtp_auth"),
             (Stage::Auth, 535, "paused", "smtp_auth"),
             (Stage::Auth, 504, "paused", "smtp_auth"),
             (Stage::Starttls, 502, "paused", "smtp_starttls"),
             (Stage::Greeting, 554, "paused", "smtp_5xx"),
         ] {
-            assert_eq!(said(&smtp(stage, code, "5.7.1 no")), (outcome, class.to_owned()), "{stage:?} {code}");
+            assert_eq!(told(&smtp(stage, code, "5.7.1 no")), (outcome, class.to_owned()), "{stage:?} {code}");
         }
     }
 

@@ -1,10 +1,10 @@
 //! Mail through an SMTP relay.
 //!
-//! One mail at a time on a connection of our own rather than lettre's pool: an
-//! attempt that is cut off by its timeout must close its connection, or the
-//! relay's late answer would be read as the answer to the next mail.
+//! A few connections of our own rather than lettre's pool: an attempt that is cut off by its timeout must
+//! close its connection, or the relay's late answer would be read as the answer to the next mail.
 
 use std::{
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -14,25 +14,36 @@ use lettre::{
     Address,
     transport::smtp::{
         Error as SmtpError,
-        authentication::{Credentials, Mechanism},
-        client::{AsyncSmtpConnection, Certificate, TlsParameters},
+        client::{AsyncSmtpConnection, TlsParameters},
         commands::{Data, Mail, Rcpt},
         extension::ClientId,
     },
 };
+use tokio::net::TcpStream;
 use tracing::warn;
 
 use super::{
     InvalidEndpoint,
     answer::{self, Stage},
     client::{innermost, is_dns, is_tls},
+    guard::{Forbidden, Outbound},
 };
 use crate::{
     clock::{self, Timestamp},
     delivery::{Delivery, Outcome},
-    render::{Letterhead, email::mailbox, inert},
+    render::{Letterhead, inert},
     secret::Secret,
 };
+
+mod login;
+mod recipients;
+mod settings;
+mod wire;
+
+use login::Login;
+pub use login::Token;
+use recipients::{Next, Recipients};
+use wire::Wire;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -42,6 +53,8 @@ pub struct Settings {
     pub tls: Tls,
     pub username: Option<String>,
     pub password: Option<Secret>,
+    /// In place of a password.
+    pub oauth2_token: Option<Token>,
     /// PEM file of a private CA, trusted in addition to the system's.
     pub ca: Option<PathBuf>,
     pub from: String,
@@ -74,12 +87,15 @@ struct Relay {
     host: String,
     port: u16,
     security: Security,
-    credentials: Option<Credentials>,
+    login: Option<Login>,
     hello: ClientId,
     from: Address,
     to: Vec<Address>,
-    /// The connection of the last mail, for the next one.
-    spare: Mutex<Option<Spare>>,
+    outbound: Arc<Outbound>,
+    recipients: Mutex<Recipients>,
+    /// Connections of the last mails, for the next ones.
+    spares: Mutex<Vec<Spare>>,
+    most_spares: usize,
 }
 
 enum Security {
@@ -95,15 +111,16 @@ struct Spare {
 
 // Relays commonly hang up after minutes; a burst of mails fits well within this.
 const SPARE_FOR: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Email {
     pub fn new(endpoint: &super::Settings, settings: &Settings) -> Result<Self, InvalidEndpoint> {
-        let relay = relay(&endpoint.name, settings).map_err(|reason| endpoint.invalid(reason))?;
+        let relay = settings::relay(endpoint, settings).map_err(|reason| endpoint.invalid(reason))?;
         Ok(Self { relay: Arc::new(relay), timeout: endpoint.timeout })
     }
 
     pub async fn send(&self, delivery: &Delivery, now: Timestamp) -> Outcome {
-        match tokio::time::timeout(self.timeout, self.relay.send(&delivery.body, self.timeout, now)).await {
+        match tokio::time::timeout(self.timeout, self.relay.send(&delivery.body, now)).await {
             Ok(Ok(reply)) => {
                 Outcome::Delivered { answer: format!("smtp_2xx: {}", inert::line(&reply, 400)), receipt: None }
             }
@@ -114,42 +131,58 @@ impl Email {
 }
 
 impl Relay {
-    async fn send(&self, mail: &[u8], timeout: Duration, now: Timestamp) -> Result<String, Outcome> {
+    async fn send(&self, mail: &[u8], now: Timestamp) -> Result<String, Outcome> {
         let mut connection = match self.take_spare(now).await {
             Some(connection) => connection,
-            None => self.connect(timeout).await?,
+            None => self.connect().await?,
         };
         // Whatever fails below drops the connection: its dialogue is in an unknown place.
-        let answer = self.transact(&mut connection, mail).await?;
+        let answer = self.transact(&mut connection, mail, now).await?;
         self.keep(Spare { connection, used: now });
         Ok(answer)
     }
 
-    async fn transact(&self, connection: &mut AsyncSmtpConnection, mail: &[u8]) -> Result<String, Outcome> {
+    async fn transact(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        mail: &[u8],
+        now: Timestamp,
+    ) -> Result<String, Outcome> {
+        let from = Mail::new(Some(self.from.clone()), Vec::new());
+        connection.command(from).await.map_err(|error| meaning(Stage::Sender, &error))?;
         let failed = |error: SmtpError| meaning(Stage::Mail, &error);
-        connection.command(Mail::new(Some(self.from.clone()), Vec::new())).await.map_err(failed)?;
-        // One address that is gone must not keep the others from hearing. One that is only
-        // put off does: the mail is repeated to all, because it has one outcome.
-        let mut refused = None;
-        let mut refusals = 0;
+        let mut left_out = Vec::new();
+        let mut last = None;
         for to in &self.to {
-            match connection.command(Rcpt::new(to.clone(), Vec::new())).await.map_err(failed) {
-                Ok(_) => {}
-                Err(outcome @ Outcome::Refused { .. }) => {
-                    refused = Some(outcome);
-                    refusals += 1;
+            // Without a reply there is no saying what the server thinks of the others.
+            let refusal = match connection.command(Rcpt::new(to.clone(), Vec::new())).await {
+                Ok(_) => None,
+                Err(error) if error.status().is_none_or(|code| u16::from(code) == 421) => return Err(failed(error)),
+                Err(error) => Some(failed(error)),
+            };
+            let address = to.to_string();
+            if let Some(paused @ Outcome::Paused { .. }) = refusal {
+                return Err(paused);
+            }
+            let next =
+                self.recipients.lock().unwrap_or_else(PoisonError::into_inner).next(&address, refusal.as_ref(), now);
+            match (next, refusal) {
+                (Next::Take, _) | (_, None) => {}
+                (Next::Wait, Some(refusal)) => return Err(refusal),
+                (Next::LeaveOut { new }, Some(refusal)) => {
+                    if new {
+                        // Said once, until the server takes it again; the address stands with the attempt.
+                        warn!(endpoint = self.name, "a recipient of `{}` is not taken by the mail server", self.name);
+                    }
+                    left_out.push(format!("{address}: {}", answer::said(refusal.reason())));
+                    last = Some(refusal);
                 }
-                Err(outcome) => return Err(outcome),
             }
         }
-        let note = match refused {
-            Some(refused) if refusals == self.to.len() => return Err(refused),
-            Some(refused) => {
-                warn!(
-                    endpoint = self.name,
-                    refusals, "the mail server refuses some of the recipients of `{}`", self.name
-                );
-                format!("{refusals} of {} recipients refused ({}); ", self.to.len(), refused.reason())
+        let note = match last {
+            Some(refused) if left_out.len() == self.to.len() => return Err(refused),
+            Some(_) => {
+                format!("{} of {} recipients refused ({}); ", left_out.len(), self.to.len(), left_out.join("; "))
             }
             None => String::new(),
         };
@@ -159,22 +192,34 @@ impl Relay {
     }
 
     async fn take_spare(&self, now: Timestamp) -> Option<AsyncSmtpConnection> {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let spare = self.spares.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let Spare { mut connection, used } = spare?;
         let fresh = clock::since(used, now) < SPARE_FOR && clock::since(now, used) < SPARE_FOR;
         (fresh && connection.test_connected().await).then_some(connection)
     }
 
     fn keep(&self, spare: Spare) {
-        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(spare);
+        let mut spares = self.spares.lock().unwrap_or_else(PoisonError::into_inner);
+        if spares.len() >= self.most_spares {
+            spares.remove(0);
+        }
+        spares.push(spare);
     }
 
-    async fn connect(&self, timeout: Duration) -> Result<AsyncSmtpConnection, Outcome> {
-        let at_once = if let Security::Tls(tls) = &self.security { Some(tls.clone()) } else { None };
-        let server = (self.host.as_str(), self.port);
-        let mut connection = AsyncSmtpConnection::connect_tokio1(server, Some(timeout), &self.hello, at_once, None)
-            .await
-            .map_err(|error| meaning(Stage::Greeting, &error))?;
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Outcome> {
+        let addresses = self.addresses().await?;
+        let greeting = |error: SmtpError| meaning(Stage::Greeting, &error);
+        let mut connection = match &self.security {
+            Security::Tls(tls) => {
+                let (wait, tls) = (Some(CONNECT_TIMEOUT), Some(tls.clone()));
+                let connecting = AsyncSmtpConnection::connect_tokio1(&addresses[..], wait, &self.hello, tls, None);
+                connecting.await.map_err(greeting)?
+            }
+            Security::None | Security::Starttls(_) => {
+                let wire = Wire::new(open(&addresses).await?);
+                AsyncSmtpConnection::connect_with_transport(Box::new(wire), &self.hello).await.map_err(greeting)?
+            }
+        };
         if let Security::Starttls(tls) = &self.security {
             if !connection.can_starttls() {
                 return Err(answer::paused(
@@ -184,12 +229,45 @@ impl Relay {
             }
             connection.starttls(tls.clone(), &self.hello).await.map_err(|error| meaning(Stage::Starttls, &error))?;
         }
-        if let Some(credentials) = &self.credentials {
-            let mechanisms = [Mechanism::Plain, Mechanism::Login];
-            connection.auth(&mechanisms, credentials).await.map_err(|error| meaning(Stage::Auth, &error))?;
+        if let Some(login) = &self.login {
+            login.auth(&mut connection).await?;
         }
         Ok(connection)
     }
+
+    /// Where the relay is, if all of that may be connected to. Its port is the operator's own choice.
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, Outcome> {
+        let host = self.host.trim_matches(['[', ']']);
+        let found: Vec<SocketAddr> = match host.parse::<IpAddr>() {
+            Ok(address) => vec![(address, self.port).into()],
+            Err(_) => match tokio::net::lookup_host((host, self.port)).await {
+                Ok(found) => found.collect(),
+                Err(error) => return Err(answer::retry("dns", &innermost(&error))),
+            },
+        };
+        if found.is_empty() {
+            return Err(answer::retry("dns", "the name has no address"));
+        }
+        for address in &found {
+            if let Err(Forbidden { found, fix }) = self.outbound.reach(address.ip()) {
+                return Err(answer::paused(format!("forbidden: {found}"), &fix));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// To the first address that answers.
+async fn open(addresses: &[SocketAddr]) -> Result<TcpStream, Outcome> {
+    let mut failed = answer::retry("connect", "the name has no address");
+    for address in addresses {
+        failed = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => answer::retry("connect", &error.to_string()),
+            Err(_) => answer::timed_out(CONNECT_TIMEOUT),
+        };
+    }
+    Err(failed)
 }
 
 fn meaning(stage: Stage, error: &SmtpError) -> Outcome {
@@ -197,6 +275,11 @@ fn meaning(stage: Stage, error: &SmtpError) -> Outcome {
     if let Some(code) = error.status() {
         let said = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         answer::smtp(stage, code.into(), &said)
+    } else if text.contains(wire::INJECTED) {
+        answer::paused(
+            format!("smtp_starttls: {text}"),
+            "somebody between here and the mail server writes into the connection: find out who, or use `tls: tls`",
+        )
     } else if error.is_timeout() {
         answer::retry("timeout", &text)
     } else if is_tls(error) || error.is_tls() {
@@ -218,118 +301,5 @@ fn meaning(stage: Stage, error: &SmtpError) -> Outcome {
     } else {
         // After DATA nobody knows whether the mail was taken: the repeat carries the same Message-ID.
         answer::retry("io", &text)
-    }
-}
-
-fn relay(name: &str, settings: &Settings) -> Result<Relay, String> {
-    let host = settings.host.trim().to_owned();
-    if host.is_empty() || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b)) {
-        return Err(format!("`smtp.host` is `{}`; expected a host name", host.escape_debug()));
-    }
-    let security = match settings.tls {
-        Tls::None => Security::None,
-        Tls::Starttls => Security::Starttls(tls(&host, settings)?),
-        Tls::Tls => Security::Tls(tls(&host, settings)?),
-    };
-    let credentials = match (&settings.username, &settings.password) {
-        (Some(username), Some(password)) => Some(Credentials::new(username.clone(), password.expose().to_owned())),
-        (None, None) => None,
-        (Some(_), None) => return Err("`smtp.username` is given without `smtp.password`".into()),
-        (None, Some(_)) => return Err("`smtp.password` is given without `smtp.username`".into()),
-    };
-    let default_port = match settings.tls {
-        Tls::None => 25,
-        Tls::Starttls => 587,
-        Tls::Tls => 465,
-    };
-    Ok(Relay {
-        name: name.to_owned(),
-        port: settings.port.unwrap_or(default_port),
-        security,
-        credentials,
-        hello: ClientId::default(),
-        from: address("from", &settings.from)?,
-        to: recipients(settings)?,
-        spare: Mutex::new(None),
-        host,
-    })
-}
-
-fn recipients(settings: &Settings) -> Result<Vec<Address>, String> {
-    if settings.to.is_empty() {
-        return Err("`to` is empty; expected a mail address".into());
-    }
-    settings.to.iter().map(|to| address("to", to)).collect()
-}
-
-fn address(key: &str, text: &str) -> Result<Address, String> {
-    let shown = text.escape_debug();
-    let address = mailbox(text).map_err(|wrong| format!("`{key}`: `{shown}` {wrong}"))?.email;
-    if !address.to_string().is_ascii() {
-        return Err(format!(
-            "`{key}`: `{shown}` has an address with letters outside ASCII; write its domain as `xn--...`"
-        ));
-    }
-    Ok(address)
-}
-
-fn tls(host: &str, settings: &Settings) -> Result<TlsParameters, String> {
-    let mut builder = TlsParameters::builder(host.to_owned());
-    if let Some(path) = &settings.ca {
-        let name = path.display();
-        let pem = std::fs::read(path).map_err(|error| format!("`smtp.ca`: cannot read `{name}`: {error}"))?;
-        let certificate = Certificate::from_pem(&pem)
-            .map_err(|error| format!("`smtp.ca`: `{name}` holds no PEM certificate: {}", innermost(&error)))?;
-        builder = builder.add_root_certificate(certificate);
-    }
-    builder.build().map_err(|error| format!("`smtp`: cannot set up TLS for `{host}`: {}", innermost(&error)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings() -> Settings {
-        Settings {
-            host: "mail.example.org".into(),
-            port: None,
-            tls: Tls::None,
-            username: None,
-            password: None,
-            ca: None,
-            from: "Tracebell <bell@example.org>".into(),
-            to: vec!["ops@example.org".into()],
-        }
-    }
-
-    #[track_caller]
-    fn check(settings: &Settings, wrong: &str) {
-        let found = relay("mail", settings).err().unwrap_or_default();
-        assert!(if wrong.is_empty() { found.is_empty() } else { found.contains(wrong) }, "{found}");
-    }
-
-    #[test]
-    fn settings_that_cannot_work_are_refused() {
-        check(&settings(), "");
-        check(&Settings { host: " ".into(), ..settings() }, "expected a host name");
-        check(&Settings { host: "mail.example.org\r\nQUIT".into(), ..settings() }, "expected a host name");
-        check(&Settings { from: "nobody".into(), ..settings() }, "`from`: `nobody` is not a mail address");
-        check(&Settings { from: "A\r\nBcc: x <a@example.org>".into(), ..settings() }, "line break");
-        check(&Settings { to: vec![], ..settings() }, "`to` is empty");
-        check(&Settings { to: vec!["ops@ex\u{e4}mple.org".into()], ..settings() }, "outside ASCII");
-        check(&Settings { from: "R\u{f6}der <roeder@example.org>".into(), ..settings() }, "");
-        check(&Settings { to: vec!["a@example.org, b@example.org".into()], ..settings() }, "is not a mail address");
-        check(&Settings { username: Some("bell".into()), ..settings() }, "without `smtp.password`");
-        check(&Settings { password: Some(Secret::new("x")), ..settings() }, "without `smtp.username`");
-        let ca = Some("/nonexistent/ca.pem".into());
-        check(&Settings { tls: Tls::Tls, ca, ..settings() }, "cannot read `/nonexistent/ca.pem`");
-    }
-
-    #[test]
-    fn ports_follow_the_security() {
-        for (tls, port) in [(Tls::None, 25), (Tls::Starttls, 587), (Tls::Tls, 465)] {
-            assert_eq!(relay("mail", &Settings { tls, ..settings() }).map(|relay| relay.port), Ok(port));
-        }
-        assert_eq!(relay("mail", &Settings { port: Some(2525), ..settings() }).map(|relay| relay.port), Ok(2525));
     }
 }

@@ -5,6 +5,16 @@
 
 use std::time::SystemTime;
 
+use crate::{
+    alert::Severity,
+    clock::Timestamp,
+    notification::Notification,
+    render::{
+        Letter, Letterhead,
+        facts::{self, Listing},
+        inert,
+    },
+};
 use lettre::{
     Message,
     message::{
@@ -12,25 +22,17 @@ use lettre::{
         header::{HeaderName, HeaderValue},
     },
 };
-use minijinja::{Environment, value::Serde};
-use serde::Serialize;
 
-use crate::{
-    alert::Severity,
-    clock::Timestamp,
-    notification::Notification,
-    render::{
-        Letter, Letterhead,
-        facts::{self, Fact, Listing},
-        inert,
-        link::{self, Link},
-    },
-};
+mod page;
+mod text;
+
+// With `Re: ` before it at most 200 characters.
+const SUBJECT: usize = 196;
 
 /// The frozen mail. Cannot fail: what lettre would refuse becomes a plain mail.
 pub fn body(letterhead: &Letterhead, letter: &Letter<'_>) -> Vec<u8> {
     let Letter { notification, id, .. } = *letter;
-    let text = text(letter);
+    let text = text::text(letter);
     match build(letterhead, letter, &text) {
         Some(message) => message.formatted(),
         None => bare(letterhead, notification, id, &text),
@@ -54,23 +56,33 @@ fn build(letterhead: &Letterhead, letter: &Letter<'_>, text: &str) -> Option<Mes
         message = message.to(mailbox(to).ok()?);
     }
     message = message
-        .subject(facts::headline(notification))
+        .subject(subject(letter))
         .date(date(notification.created_at))
-        .message_id(Some(format!("<{}@{domain}>", word(id))))
+        .message_id(Some(message_id(id, &domain)))
         .raw_header(raw("Auto-Submitted", "auto-generated"))
+        // Exchange answers those too, unless told not to.
+        .raw_header(raw("X-Auto-Response-Suppress", "All"))
         .raw_header(raw("X-Tracebell-Delivery", &word(id)))
+        .raw_header(raw("X-Tracebell-Kind", notification.kind.as_str()))
         .raw_header(raw("X-Tracebell-Severity", notification.severity.as_str()));
+    if letter.thread != id {
+        // What belongs together is shown as one conversation.
+        let opened = message_id(letter.thread, &domain);
+        message = message.in_reply_to(opened.clone()).references(opened);
+    }
+    let topic = word(letter.subscription.split('/').next().unwrap_or_default());
+    if !topic.is_empty() {
+        message = message.raw_header(raw("List-Id", &format!("Tracebell {topic} <{topic}.tracebell.{domain}>")));
+    }
     if let Some(alert) = &notification.alert {
         message = message
             .raw_header(raw("X-Tracebell-Alert", &word(&alert.id)))
-            .raw_header(raw("X-Tracebell-Rule", &word(&alert.rule)))
-            // What belongs to one alert is shown as one conversation.
-            .references(format!("<{}@{domain}>", word(&alert.id)));
+            .raw_header(raw("X-Tracebell-Rule", &word(&alert.rule)));
     }
     if notification.severity == Severity::Critical {
         message = message.raw_header(raw("Importance", "high"));
     }
-    match html(letter) {
+    match page::html(letter) {
         // `=_` cannot occur in quoted-printable or base64. No chance, so that the bytes are the same each time.
         Some(html) => message.multipart(
             MultiPart::alternative()
@@ -81,6 +93,20 @@ fn build(letterhead: &Letterhead, letter: &Letter<'_>, text: &str) -> Option<Mes
         None => message.singlepart(SinglePart::plain(text.to_owned())),
     }
     .ok()
+}
+
+/// Clients that go by the subject show one conversation only if nothing but `Re:` is added.
+fn subject(letter: &Letter<'_>) -> String {
+    let notification = letter.notification;
+    if letter.thread == letter.id {
+        facts::headline(notification)
+    } else {
+        format!("Re: {}", inert::cut(&facts::headed(notification, ""), SUBJECT))
+    }
+}
+
+fn message_id(delivery: &str, domain: &str) -> String {
+    format!("<{}@{domain}>", word(delivery))
 }
 
 /// The last resort, made of bytes that need no library: refused addresses were
@@ -115,96 +141,29 @@ fn date(time: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds.unsigned_abs())
 }
 
-fn text(letter: &Letter<'_>) -> String {
-    let Letter { notification, id, .. } = *letter;
-    let mut text = facts::worse(notification).map(|worse| worse + "\n").unwrap_or_default();
-    text += &format!("{}\n{}\n", notification.severity.as_str().to_uppercase(), facts::title(notification));
-    if let Some(count) = count(notification) {
-        text += &format!("{count}\n");
-    }
-    if let Some(why) = facts::why(notification) {
-        text += &format!("\n{why}\n");
-    }
-    let facts = facts::facts(notification, &letter.address.zone);
-    let width = facts.iter().map(|fact| fact.label.len()).max().unwrap_or(0);
-    for (at, Fact { label, value }) in facts.iter().enumerate() {
-        text += if at == 0 { "\n" } else { "" };
-        text += &format!("{label:width$}  {value}\n");
-    }
-    for Listing { heading, lines } in facts::listings(notification) {
-        text += &if heading.is_empty() { "\n".to_owned() } else { format!("\n{heading}\n") };
-        for line in lines {
-            text += &format!("  - {line}\n");
-        }
-    }
-    for (at, link) in link::links(letter).iter().enumerate() {
-        text += if at == 0 { "\n" } else { "" };
-        text += &format!("{}  {}\n", link.label, link.url);
-    }
-    text += "\n----\n";
-    for Fact { label, value } in facts::references(notification, id) {
-        text += &format!("{label} {value}\n");
-    }
-    text
-}
-
-#[derive(Serialize)]
-struct Page {
-    headline: String,
-    worse: Option<String>,
-    title: String,
-    severity: &'static str,
-    colour: &'static str,
-    ink: &'static str,
-    count: Option<String>,
-    why: Option<String>,
-    facts: Vec<Fact>,
-    listings: Vec<Listing>,
-    links: Vec<PageLink>,
-    references: Vec<Fact>,
-}
-
-#[derive(Serialize)]
-struct PageLink {
-    label: &'static str,
-    url: String,
-    /// Where it leads, if that must be seen.
-    host: Option<String>,
-}
-
-fn html(letter: &Letter<'_>) -> Option<String> {
-    let Letter { notification, id, .. } = *letter;
-    let link = |link: Link| PageLink { label: link.label, url: link.url, host: link.foreign.then_some(link.host) };
-    let (colour, ink) = colours(notification.severity);
-    let page = Page {
-        headline: facts::headline(notification),
-        worse: facts::worse(notification),
-        title: facts::title(notification),
-        severity: notification.severity.as_str(),
-        colour,
-        ink,
-        count: count(notification),
-        why: facts::why(notification),
-        facts: facts::facts(notification, &letter.address.zone),
-        listings: facts::listings(notification),
-        links: link::links(letter).into_iter().map(link).collect(),
-        references: facts::references(notification, id),
-    };
-    // A name that ends in `.html` makes every value escaped for HTML.
-    Environment::new().render_named_str("mail.html", include_str!("mail.html"), Serde(page)).ok()
-}
-
+/// How often, or how many stand behind one message.
 fn count(notification: &Notification) -> Option<String> {
     facts::total(notification).or_else(|| facts::repeats(notification))
 }
 
-/// Of the badge and of the letters on it: legible on light and dark.
-fn colours(severity: Severity) -> (&'static str, &'static str) {
-    match severity {
-        Severity::Critical => ("#c62828", "#ffffff"),
-        Severity::High => ("#d9590b", "#ffffff"),
-        Severity::Medium => ("#f2b705", "#1b1f24"),
-        Severity::Low => ("#1a73e8", "#ffffff"),
-        Severity::Info => ("#5f6b7a", "#ffffff"),
+/// What a mail has room for of all lists together, in characters.
+const LISTINGS: usize = 8_000;
+
+/// The lists, cut visibly so that no mail is larger than relays take.
+fn listings(notification: &Notification) -> Vec<Listing> {
+    let mut room = LISTINGS;
+    let mut listings = facts::listings(notification);
+    for Listing { lines, .. } in &mut listings {
+        let total = lines.len();
+        let fits = lines.iter().position(|line| {
+            let left = room.checked_sub(line.chars().count());
+            room = left.unwrap_or(0);
+            left.is_none()
+        });
+        if let Some(fits) = fits {
+            lines.truncate(fits);
+            lines.push(format!("+{} more lines", total - fits));
+        }
     }
+    listings
 }

@@ -23,6 +23,7 @@ use samples::{escalated, opened, samples};
 
 mod chat;
 mod guard;
+mod mail;
 mod receivers;
 mod samples;
 mod services;
@@ -35,8 +36,14 @@ fn body(format: &Format, notification: &Notification, id: &str) -> Vec<u8> {
 }
 
 fn delivery(address: &Address, notification: Notification) -> Delivery {
+    in_thread(address, notification, "")
+}
+
+/// Below the delivery `thread`, or one of its own if that is empty.
+fn in_thread(address: &Address, notification: Notification, thread: &str) -> Delivery {
     let id = Delivery::id(notification.kind, "a cause", "security/here");
-    let letter = Letter { address, notification: &notification, id: &id, thread: &id, subscription: "security/here" };
+    let thread = if thread.is_empty() { &id } else { thread };
+    let letter = Letter { address, notification: &notification, id: &id, thread, subscription: "security/here" };
     Delivery {
         body: render::body(&letter),
         subscription: "security/here".into(),
@@ -45,7 +52,7 @@ fn delivery(address: &Address, notification: Notification) -> Delivery {
         covers: 1,
         cause: Cause::Test,
         created_at: clock::now(),
-        thread: id.clone(),
+        thread: thread.to_owned(),
         hold: None,
         id,
     }
@@ -80,6 +87,7 @@ fn mail_to(port: u16, tls: email::Tls, login: Option<(&str, &str)>, ca: Option<&
         tls,
         username: login.map(|(name, _)| name.to_owned()),
         password: login.map(|(_, password)| Secret::new(password)),
+        oauth2_token: None,
         ca: ca.map(Path::to_owned),
         from: "Tracebell <bell@example.org>".into(),
         to: vec!["ops@example.org".into(), "\"Röder, On Call\" <oncall@example.org>".into()],
@@ -231,7 +239,6 @@ async fn mail_goes_through_starttls_and_login() {
     assert_eq!(header(&mail, "X-Tracebell-Delivery"), delivery.id);
     assert_eq!(header(&mail, "X-Tracebell-Alert"), "alr_abcdefghijklmnopqrstuvwxyz");
     assert_eq!(header(&mail, "Auto-Submitted"), "auto-generated");
-    assert_eq!(header(&mail, "References"), "<alr_abcdefghijklmnopqrstuvwxyz@example.org>");
     assert_eq!((&mail["type"], &mail["defects"]), (&json!("multipart/alternative"), &json!([])));
     for part in ["text", "html"] {
         let part = mail[part].as_str().unwrap();
@@ -475,7 +482,8 @@ fn a_mail_says_first_that_an_alert_got_worse() {
     let mail = String::from_utf8(body(&format, &escalated(), "msg_x")).unwrap();
     let mail = mail.replace("=\r\n", "");
     let text = mail.split("\r\n\r\n").nth(2).unwrap();
-    let expected = "This alert got worse, medium before and critical now: KMS disableKey, succeeded, by bob\r\n";
+    let expected =
+        "This alert got worse, medium before and critical now: KMS disableKey,\r\n  succeeded, by bob\r\nalice";
     assert!(text.starts_with(expected), "{text}");
     assert!(mail.contains("Subject: [critical, was medium] alice scheduled"), "{mail}");
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     config::secrets::Secrets,
     document::Walk,
-    endpoint::email::{self, Tls},
+    endpoint::email::{self, Tls, Token},
 };
 
 pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<email::Settings> {
@@ -28,8 +28,19 @@ pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<ema
         Some(walk) => Some(secrets.read(&walk)?),
         None => None,
     };
+    let oauth2_token = match fields.optional("oauth2_token") {
+        Some(walk) => Some(token(&walk, secrets, folder)?),
+        None => None,
+    };
     let ca = fields.optional_text("ca").map(|path| folder.join(path));
     fields.finish();
     let (host, from, tls) = (host?.to_owned(), from?.to_owned(), tls?);
-    Some(email::Settings { host, port, tls, username, password, ca, from, to })
+    Some(email::Settings { host, port, tls, username, password, oauth2_token, ca, from, to })
+}
+
+/// Looked at now, so that a missing one is told at the start; one in a file is read again at each login.
+fn token(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<Token> {
+    let token = secrets.read(walk)?;
+    let file = walk.entries()?.into_iter().find(|(key, ..)| *key == "file").and_then(|(.., walk)| walk.words());
+    Some(file.map_or(Token::Fixed(token), |path| Token::File(folder.join(path))))
 }

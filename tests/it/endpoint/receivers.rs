@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdout, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
 };
 
 use axum::{
@@ -107,7 +107,7 @@ pub async fn rude(manner: Manner) -> String {
 /// `tests/python/smtp_inbox.py`; ends with its stdin.
 pub struct Inbox {
     child: Child,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
+    lines: mpsc::Receiver<String>,
     pub port: u16,
     folder: tempfile::TempDir,
 }
@@ -124,14 +124,14 @@ impl Inbox {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines = told(child.stdout.take().unwrap());
         let mut inbox = Self { child, lines, port: 0, folder };
         inbox.port = u16::try_from(inbox.next()["port"].as_u64().unwrap()).unwrap();
         inbox
     }
 
     pub fn next(&mut self) -> Value {
-        serde_json::from_str(&self.lines.next().expect("the inbox ended").unwrap()).unwrap()
+        serde_json::from_str(&self.lines.recv().expect("the inbox ended")).unwrap()
     }
 
     pub fn ca(&self) -> std::path::PathBuf {
@@ -139,9 +139,67 @@ impl Inbox {
     }
 }
 
+/// What a script says, read at once: a long mail would fill the pipe and stop it before it answers the sender.
+fn told(stdout: ChildStdout) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::sync_channel(1000);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
 impl Drop for Inbox {
     fn drop(&mut self) {
         let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `tests/python/postfix.py`; ends with its stdin.
+pub struct Postfix {
+    child: Child,
+    lines: std::io::Lines<BufReader<ChildStdout>>,
+    pub starttls: u16,
+    pub tls: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Postfix {
+    pub fn start(login: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = world::python()
+            .arg(script("postfix.py"))
+            .arg(folder.path())
+            .arg(login)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ports: Value = serde_json::from_str(&lines.next().expect("postfix did not start").unwrap()).unwrap();
+        let port = |name: &str| u16::try_from(ports[name].as_u64().unwrap()).unwrap();
+        Self { child, lines, starttls: port("starttls"), tls: port("tls"), folder }
+    }
+
+    /// The next mail of `ops@example.org`, waited for.
+    pub fn next(&mut self) -> Value {
+        self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        serde_json::from_str(&self.lines.next().expect("postfix ended").unwrap()).unwrap()
+    }
+
+    pub fn ca(&self) -> std::path::PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+}
+
+impl Drop for Postfix {
+    fn drop(&mut self) {
+        // The end of its input lets the script end what it started.
+        drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
 }

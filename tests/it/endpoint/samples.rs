@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracebell::{
     alert::{Key, Severity},
     clock::{self, Timestamp},
-    notification::{AlertFacts, Gathered, Kind, Notification, Worse},
+    notification::{AlertFacts, Bar, Evidence, Gathered, Kind, Notification, Worse},
     trace::{Actor, Rating, Resource, Trace},
 };
 
@@ -114,6 +114,64 @@ pub fn overflow() -> Notification {
     notice
 }
 
+/// Told hours later, with what made it match and what the past says.
+pub fn late() -> Notification {
+    let mut late = Notification { kind: Kind::Late, created_at: "2026-01-15T11:35:04Z".parse().unwrap(), ..opened() };
+    let evidence = |field: &str, value: &str| Evidence { field: field.into(), value: value.into() };
+    late.evidence = vec![
+        evidence("service", "KMS"),
+        evidence("operation", "scheduleKeyDeletion"),
+        evidence("outcome", "succeeded"),
+    ];
+    late.context = vec!["first time alice used KMS in 30 days".into(), "new network 203.0.113.0/24".into()];
+    late.alert.as_mut().unwrap().trace.record_time = "2026-01-15T11:30:00Z".parse().unwrap();
+    late
+}
+
+/// What alice did further, below a first message.
+pub fn group() -> Notification {
+    let title = "alice, 14 actions in 6 min over IAM, KMS, OBS, 3 failed";
+    let mut group = Notification::notice(Severity::High, title, vec![], "2026-01-15T08:46:00Z".parse().unwrap());
+    group.kind = Kind::Group;
+    let counts = |counts: &[(&str, u64)]| counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+    group.gathered = Some(Gathered {
+        total: 14,
+        failed: 3,
+        first: Some("2026-01-15T08:40:00Z".parse().unwrap()),
+        last: Some("2026-01-15T08:46:00Z".parse().unwrap()),
+        by_rule: counts(&[("iam-user-created", 6), ("kms-key-destruction", 5), ("obs-bucket-policy", 3)]),
+        by_actor: counts(&[("alice", 14)]),
+        by_resource: counts(&[("prod-db", 5), ("backup-2026", 3), ("deploy", 2)]),
+        by_service: counts(&[("IAM", 6), ("KMS", 5), ("OBS", 3)]),
+        titles: (1..=6).map(|n| format!("alice created user helper-{n}")).collect(),
+        bars: Vec::new(),
+    });
+    group
+}
+
+/// A day of low alerts, hour by hour.
+pub fn digest() -> Notification {
+    let from: Timestamp = "2026-01-14T06:30:00Z".parse().unwrap();
+    let mut digest = Notification {
+        kind: Kind::Digest,
+        severity: Severity::Medium,
+        title: "61 alerts in the day to 07:30".into(),
+        ..group()
+    };
+    let bar = |(hour, count): (u64, u64)| Bar {
+        from: clock::plus(from, Duration::from_secs(hour * 3600)),
+        count,
+        worst: if count > 8 { Severity::Medium } else { Severity::Low },
+    };
+    let counts = [0, 1, 4, 9, 14, 8, 3, 2, 5, 6, 2, 1, 0, 0, 0, 0, 1, 0, 0, 0, 2, 1, 1, 1];
+    let gathered = digest.gathered.as_mut().unwrap();
+    gathered.total = counts.iter().sum();
+    gathered.first = Some(from);
+    gathered.last = Some(clock::plus(from, Duration::from_secs(24 * 3600)));
+    gathered.bars = (0..).zip(counts).map(bar).collect();
+    digest
+}
+
 pub fn notice() -> Notification {
     let lines = vec!["no answer since 08:30:00 UTC".to_owned(), "check the credentials of `prod`".to_owned()];
     Notification::notice(Severity::High, "Source prod is blind", lines, clock::now())
@@ -124,6 +182,8 @@ pub fn hostile(text: &str) -> Notification {
     let evil = || Some(text.to_owned());
     hostile.title = text.to_owned();
     hostile.why = evil();
+    hostile.evidence = vec![Evidence { field: "actor.name".into(), value: text.to_owned() }];
+    hostile.context = vec![text.to_owned()];
     let alert = hostile.alert.as_mut().unwrap();
     alert.key = Key::from([("actor.name".into(), text.to_owned())]);
     alert.trace = Trace {
@@ -164,5 +224,8 @@ pub fn samples() -> Vec<Notification> {
         ..Gathered::default()
     });
     samples.push(flood);
+    samples.extend([late(), group(), digest()]);
+    let untitled = |title: &str| Notification { title: title.into(), ..opened() };
+    samples.extend([untitled(""), untitled("- deleted -")]);
     samples
 }

@@ -99,6 +99,7 @@ impl Relay {
             tls,
             username: None,
             password: None,
+            oauth2_token: None,
             ca: Some(self.folder.path().join("ca.pem")),
             from: "bell@example.org".into(),
             to: vec!["ops@example.org".into()],

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tracebell::clock;
+
 use super::{
     process::Process,
     receiver::{MARK, Receiver},
@@ -51,7 +53,7 @@ pub async fn round(program: &Path, alerts: usize, receiver: &Receiver) -> Figure
     }
     receiver.reset();
     let begun = Instant::now();
-    let ends = (jiff::Timestamp::now() + Duration::from_secs(3600)).to_string();
+    let ends = clock::plus(clock::now(), Duration::from_secs(3600)).to_string();
     for batch in (0..alerts).collect::<Vec<_>>().chunks(BATCH) {
         let body: Vec<_> = batch.iter().map(|number| alert(*number, &ends)).collect();
         let answer = client.post(format!("{base}/api/v2/alerts")).json(&body).send().await.expect("an answer");

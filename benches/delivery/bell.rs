@@ -105,7 +105,7 @@ pub async fn end_to_end(alerts: usize, receiver: &Receiver) {
         let begun = Instant::now();
         let cpu = process.cpu();
         let first = (round - 1) * alerts;
-        bell.cloud.handle().add((first..first + alerts).map(|number| trace(number)));
+        bell.cloud.handle().add((first..first + alerts).map(trace));
         receiver.wait(round * alerts).await;
         let took = begun.elapsed();
         println!(

@@ -90,7 +90,7 @@ fn trace(whole: &Trace) -> Trace {
         region: short(&whole.region),
         project_name: short(&whole.project_name),
         console_url: whole.console_url.clone().filter(|link| link.len() <= LINK),
-        ..Trace::blank(&inert::cut(&whole.id, NAME), whole.time)
+        ..Trace::blank(inert::cut(&whole.id, NAME), whole.time)
     }
 }
 

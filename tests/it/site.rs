@@ -69,7 +69,7 @@ fn links() -> Links {
 
 fn alert(name: &str, title: &str) -> Alert {
     let now = clock::minus(clock::now(), Duration::from_secs(600));
-    let mut first = Trace::blank(&format!("trace-{name}"), now);
+    let mut first = Trace::blank(format!("trace-{name}"), now);
     first.service = "KMS".into();
     first.operation = "scheduleKeyDeletion".into();
     first.actor.name = Some("alice".into());

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+/// Makes of a name, and of where it stands, what a template keeps of it.
+pub type Named<'a, N> = dyn Fn(&str, Range<usize>) -> Result<N, Flaw> + 'a;
+
 /// One piece: plain text, or the first of several terms that yields something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part<N> {
@@ -30,11 +33,7 @@ impl Flaw {
 }
 
 /// Reads `text`, which is `a title` or `a template`; `name` reads the word of one name at its place.
-pub fn parse<N>(
-    text: &str,
-    what: &str,
-    name: &dyn Fn(&str, Range<usize>) -> Result<N, Flaw>,
-) -> Result<Vec<Part<N>>, Flaw> {
+pub fn parse<N>(text: &str, what: &str, name: &Named<'_, N>) -> Result<Vec<Part<N>>, Flaw> {
     let mut parts = Vec::new();
     let mut at = 0;
     while let Some(open) = text[at..].find('{').map(|found| at + found) {
@@ -63,12 +62,7 @@ pub fn parse<N>(
     Ok(parts)
 }
 
-fn terms<N>(
-    text: &str,
-    range: Range<usize>,
-    what: &str,
-    name: &dyn Fn(&str, Range<usize>) -> Result<N, Flaw>,
-) -> Result<Vec<Term<N>>, Flaw> {
+fn terms<N>(text: &str, range: Range<usize>, what: &str, name: &Named<'_, N>) -> Result<Vec<Term<N>>, Flaw> {
     let mut terms = Vec::new();
     let mut at = range.start;
     let mut wants_term = true;

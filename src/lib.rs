@@ -12,6 +12,7 @@
 //! rim    cli  app  config  http  lsp  telemetry
 //! loops  ingest  deliver  sweep
 //! ports  source  endpoint  store  emulator
+//! door   cloud
 //! logic  backtest  rule  ring  silence  topic  render  catalog  document  generation  backoff
 //! logic  convert  rule  ring  topic  render  catalog  document  generation  backoff
 //! words  trace  alert  notification  delivery  checkpoint  clock  health  metrics  secret  id
@@ -35,6 +36,9 @@ pub mod emulator;
 pub mod endpoint;
 pub mod source;
 pub mod store;
+
+// door: what ports that talk to the cloud share
+pub mod cloud;
 
 // logic: pure
 pub mod backoff;

@@ -5,14 +5,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{clock::Timestamp, trace::Trace};
+use crate::{
+    clock::Timestamp,
+    cloud::{CloudError, auth::Credentials},
+    trace::Trace,
+};
 
-pub mod auth;
 mod catalogue;
-pub mod clouds;
 pub mod cts;
 pub mod file;
-mod http;
 pub mod listing;
 pub mod plan;
 pub mod shelf;
@@ -26,7 +27,7 @@ pub use walk::Walk;
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub name: String,
-    pub credentials: auth::Credentials,
+    pub credentials: Credentials,
     /// `system` in all documented cases.
     pub tracker: String,
     pub polling: plan::Polling,
@@ -69,6 +70,15 @@ pub enum SourceError {
     /// A person must change credentials, permissions or settings; `fix` says what.
     #[error("{reason}")]
     Refused { reason: String, fix: String },
+}
+
+impl From<CloudError> for SourceError {
+    fn from(error: CloudError) -> Self {
+        match error {
+            CloudError::Transient { reason, retry_after } => Self::Transient { reason, retry_after },
+            CloudError::Refused { reason, fix } => Self::Refused { reason, fix },
+        }
+    }
 }
 
 /// A closed set; push and archive come later.

@@ -11,6 +11,7 @@ use super::{BAD, run::signals, status};
 use crate::{
     app::App,
     clock::{self, Timestamp},
+    cloud::auth::{Credentials, Method, NameOrId},
     config::Config,
     emulator::{
         self, Emulator,
@@ -20,11 +21,7 @@ use crate::{
     endpoint::{self, KindSettings},
     rule,
     secret::Secret,
-    source::{
-        self,
-        auth::{Credentials, Method, NameOrId},
-        plan::Polling,
-    },
+    source::{self, plan::Polling},
     store::{Accounting, Store},
     telemetry,
     topic::{Storm, Subscription, Topics},
@@ -138,6 +135,7 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
         project: Some(NameOrId::Name(cloud.project.clone())),
         region: Some("eu-de".to_owned()),
         cts_endpoint_override: None,
+        smn_endpoint_override: None,
         ca: None,
     };
     let polling = Polling { poll_every: POLL, ..Polling::default() };

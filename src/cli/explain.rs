@@ -13,13 +13,14 @@ use super::{
 };
 use crate::{
     clock,
+    cloud::clouds,
     render::inert,
     rule::{
         Evidence,
         explain::{Explanation, Near, Verdict, explain},
     },
     source::{
-        Record, clouds, file,
+        Record, file,
         listing::{Listing, Query},
     },
     trace::{Trace, decode::Context},

@@ -17,10 +17,10 @@ use super::{
 use crate::{
     backtest::{Read, text::plural},
     clock::{self, Timestamp},
+    cloud::clouds,
     config::Config,
     source::{
-        self, PageNext, Pass, Record, Source, SourceError, Walk, Window, clouds, cts::Cts, file, plan::Polling,
-        shelf::Shelf,
+        self, PageNext, Pass, Record, Source, SourceError, Walk, Window, cts::Cts, file, plan::Polling, shelf::Shelf,
     },
     trace::{Trace, decode::Context},
 };

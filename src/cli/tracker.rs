@@ -10,10 +10,9 @@ use clap::{Subcommand, ValueEnum};
 use super::{OUTSIDE, Output, USAGE};
 use crate::{
     clock,
+    cloud::{auth::Credentials, clouds},
     source::{
         SourceError,
-        auth::Credentials,
-        clouds,
         cts::Api,
         tracker::{Change, NAME, Tracker, Trackers, Wish, problems},
     },

@@ -5,14 +5,12 @@ use std::{ops::RangeInclusive, time::Duration};
 use super::named;
 use crate::{
     clock,
-    document::Walk,
-    source::{
-        self, SourceError,
-        auth::{Method, NameOrId},
+    cloud::{
+        auth::{Credentials, Method, NameOrId},
         clouds,
-        cts::Cts,
-        plan::Polling,
     },
+    document::Walk,
+    source::{self, SourceError, cts::Cts, plan::Polling},
 };
 
 /// The cloud shows traces after about a minute; asking more often than this finds nothing new.
@@ -41,11 +39,16 @@ pub fn read(walk: &Walk<'_>) -> Vec<source::Settings> {
 
 /// Changes with anything that a source is made of, its secret included. For hashing only.
 pub fn fingerprint(settings: &source::Settings) -> String {
-    let secret = match &settings.credentials.method {
+    format!("{settings:?} {}", secret(&settings.credentials))
+}
+
+/// For hashing only.
+pub fn secret(credentials: &Credentials) -> &str {
+    match &credentials.method {
         Method::Password { password, .. } => password,
         Method::Token(token) => token,
-    };
-    format!("{settings:?} {}", secret.expose())
+    }
+    .expose()
 }
 
 /// One entry gives a source for each of its projects.

@@ -1,8 +1,10 @@
 //! Where the trace service is: read from the catalogue in a token, or from an override.
 
-use serde_json::Value;
-
-use super::auth::Credentials;
+use crate::cloud::{
+    CloudError,
+    auth::{self, Credentials},
+    catalogue::{Catalogue, Wrong},
+};
 
 /// Base URLs without a trailing slash, version and project id included.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,38 +17,36 @@ pub struct Endpoints {
     pub region: Option<String>,
 }
 
-/// The error is a reason and what to do about it.
-pub(super) fn endpoints(token: &Value, credentials: &Credentials) -> Result<Endpoints, (String, String)> {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
-    let project = token.get("project");
-    let Some(project_id) = text(project.and_then(|project| project.get("id"))) else {
-        let fix = "give `project_name` or `project_id`: the trace service belongs to a project".to_owned();
-        return Err(("the token is not for a project".to_owned(), fix));
-    };
-    let project_name = text(project.and_then(|project| project.get("name")));
-    let entries = public_entries(token);
-    let region = match &credentials.region {
-        Some(region) => Some(region.clone()),
-        None => only_region(&entries)?,
+/// A login that knows them.
+pub type Session = auth::Session<Endpoints>;
+
+pub fn session(credentials: &Credentials) -> Result<Session, CloudError> {
+    Session::new(credentials, endpoints)
+}
+
+fn endpoints(catalogue: &Catalogue, credentials: &Credentials) -> Result<Endpoints, Wrong> {
+    let (project_id, project_name) = (catalogue.project_id.clone(), catalogue.project_name.clone());
+    let regions = catalogue.regions("cts");
+    let region = match (&credentials.region, regions.as_slice()) {
+        (Some(region), _) => Some(region.clone()),
+        (None, []) => None,
+        (None, [only]) => Some((*only).to_owned()),
+        // Without a region in the credentials there must be only one to choose.
+        (None, several) => {
+            return Err((
+                "the trace service is in several regions and none is chosen".to_owned(),
+                format!("set `region_name` to one of: {}", several.join(", ")),
+            ));
+        }
     };
     if let Some(url) = &credentials.cts_endpoint_override {
-        let url = ["%(project_id)s", "$(project_id)s", "%(tenant_id)s", "$(tenant_id)s"]
-            .iter()
-            .fold(url.clone(), |url, hole| url.replace(hole, &project_id));
-        let [v1, v2, v3] = versions(&url, &project_id);
+        let [v1, v2, v3] = versions(&catalogue.fill(url), &project_id);
         return Ok(Endpoints { v1, v2, v3, project_id, project_name, region });
     }
 
-    let find = |kind: &str| {
-        let here = |entry: &&Entry| entry.kind == kind && Some(&entry.region) == region.as_ref();
-        entries.iter().find(here).map(|entry| entry.url.clone())
-    };
+    let find = |kind: &str| catalogue.find(kind, region.as_deref());
     let (v1, v2, v3) = (find("cts"), find("ctsv2"), find("ctsv3"));
-    let Some(any) = v1.as_ref().or(v3.as_ref()).or(v2.as_ref()) else {
-        let mut regions: Vec<&str> =
-            entries.iter().filter(|entry| entry.kind.starts_with("cts")).map(|entry| entry.region.as_str()).collect();
-        regions.sort_unstable();
-        regions.dedup();
+    let Some(any) = v1.or(v3).or(v2) else {
         let wanted = region.as_deref().unwrap_or("none");
         return Err(match regions.is_empty() {
             true => (
@@ -61,49 +61,9 @@ pub(super) fn endpoints(token: &Value, credentials: &Credentials) -> Result<Endp
     };
     let derived = versions(any, &project_id);
     let own =
-        |url: Option<String>, at: usize| url.map_or(derived[at].clone(), |url| versions(&url, &project_id)[at].clone());
+        |url: Option<&str>, at: usize| url.map_or(derived[at].clone(), |url| versions(url, &project_id)[at].clone());
     let (v1, v2, v3) = (own(v1, 0), own(v2, 1), own(v3, 2));
     Ok(Endpoints { v1, v2, v3, project_id, project_name, region })
-}
-
-struct Entry {
-    kind: String,
-    region: String,
-    url: String,
-}
-
-fn public_entries(token: &Value) -> Vec<Entry> {
-    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
-    let mut entries = Vec::new();
-    for service in list(token.get("catalog")) {
-        let Some(kind) = service.get("type").and_then(Value::as_str) else { continue };
-        for endpoint in list(service.get("endpoints")) {
-            let text = |name: &str| endpoint.get(name).and_then(Value::as_str);
-            if text("interface") != Some("public") {
-                continue;
-            }
-            if let (Some(url), Some(region)) = (text("url"), text("region_id").or_else(|| text("region"))) {
-                entries.push(Entry { kind: kind.to_owned(), region: region.to_owned(), url: url.to_owned() });
-            }
-        }
-    }
-    entries
-}
-
-/// Without a region in the credentials there must be only one to choose.
-fn only_region(entries: &[Entry]) -> Result<Option<String>, (String, String)> {
-    let mut regions: Vec<&str> =
-        entries.iter().filter(|entry| entry.kind.starts_with("cts")).map(|entry| entry.region.as_str()).collect();
-    regions.sort_unstable();
-    regions.dedup();
-    match regions.as_slice() {
-        [] => Ok(None),
-        [only] => Ok(Some((*only).to_owned())),
-        several => Err((
-            "the trace service is in several regions and none is chosen".to_owned(),
-            format!("set `region_name` to one of: {}", several.join(", ")),
-        )),
-    }
 }
 
 /// The three API versions of one URL: they differ in one path segment only.
@@ -131,10 +91,14 @@ fn versions(url: &str, project_id: &str) -> [String; 3] {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::{secret::Secret, source::auth::Method};
+    use crate::{cloud::auth::Method, secret::Secret};
+
+    fn endpoints(token: &Value, credentials: &Credentials) -> Result<Endpoints, Wrong> {
+        super::endpoints(&Catalogue::read(token)?, credentials)
+    }
 
     fn credentials(region: Option<&str>, override_url: Option<&str>) -> Credentials {
         Credentials {
@@ -143,6 +107,7 @@ mod tests {
             project: None,
             region: region.map(str::to_owned),
             cts_endpoint_override: override_url.map(str::to_owned),
+            smn_endpoint_override: None,
             ca: None,
         }
     }

@@ -5,12 +5,12 @@ use reqwest::StatusCode;
 
 use super::{
     Page, Record, Settings, SourceError, Walk,
-    auth::{Endpoints, Session},
-    http::Answer,
+    catalogue::{self, Endpoints, Session},
     walk::{PAGE_LIMIT, Seen},
 };
 use crate::{
     clock::Timestamp,
+    cloud::http::Answer,
     trace::decode::{self, BODY_LIMIT, Context},
 };
 
@@ -45,7 +45,11 @@ pub struct Cts {
 
 impl Cts {
     pub fn new(settings: &Settings) -> Result<Self, SourceError> {
-        Ok(Self { session: Session::new(&settings.credentials)?, tracker: settings.tracker.clone(), api: Api::V3 })
+        Ok(Self {
+            session: catalogue::session(&settings.credentials)?,
+            tracker: settings.tracker.clone(),
+            api: Api::V3,
+        })
     }
 
     pub async fn page(&mut self, walk: &mut Walk, now: Timestamp) -> Result<Page, SourceError> {
@@ -99,7 +103,7 @@ pub async fn list(
         return Ok(Listed::Page(answer));
     }
     if answer.is_transient() {
-        return Err(answer.transient(LIST, now));
+        return Err(answer.transient(LIST, now).into());
     }
     if answer.status == StatusCode::NOT_FOUND {
         return match answer.error_code().as_deref() {
@@ -118,8 +122,8 @@ pub async fn list(
 pub(super) fn refusal(to: &str, answer: &Answer, now: Timestamp) -> SourceError {
     let fix = match (answer.status.as_u16(), answer.error_code().as_deref()) {
         // Trouble behind CTS, whatever the status says.
-        (400, Some("CTS.0001" | "CTS.0300")) => return answer.transient(to, now),
-        _ if answer.is_transient() => return answer.transient(to, now),
+        (400, Some("CTS.0001" | "CTS.0300")) => return answer.transient(to, now).into(),
+        _ if answer.is_transient() => return answer.transient(to, now).into(),
         (403, _) => "grant the user's group `CTS ReadOnlyAccess` in this project (`CTS FullAccess` to change trackers)",
         (404, _) => "check region and `cts_endpoint_override`, and that CTS is offered there",
         (300..400, _) => "the address leads elsewhere: check `auth_url` and `cts_endpoint_override`",

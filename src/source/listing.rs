@@ -4,11 +4,15 @@ use std::collections::HashSet;
 
 use super::{
     Record, SourceError,
-    auth::{Credentials, Session},
+    catalogue::{self, Session},
     cts::{self, Api, Listed, Parameters},
     walk::PAGE_LIMIT,
 };
-use crate::{clock::Timestamp, trace::decode};
+use crate::{
+    clock::Timestamp,
+    cloud::{auth::Credentials, http::Answer},
+    trace::decode,
+};
 
 pub struct Query {
     /// Both ends are included.
@@ -35,7 +39,7 @@ pub struct Listing {
 impl Listing {
     /// `api` fixes the version; without it v3 is used where it is offered.
     pub fn new(credentials: &Credentials, api: Option<Api>) -> Result<Self, SourceError> {
-        let session = Session::new(credentials)?;
+        let session = catalogue::session(credentials)?;
         Ok(Self { session, api: api.unwrap_or(Api::V3), may_fall_back: api.is_none() })
     }
 
@@ -93,11 +97,7 @@ impl Listing {
         }
     }
 
-    async fn page(
-        &mut self,
-        parameters: &Parameters,
-        now: Timestamp,
-    ) -> Result<Option<super::http::Answer>, SourceError> {
+    async fn page(&mut self, parameters: &Parameters, now: Timestamp) -> Result<Option<Answer>, SourceError> {
         let mut listed = cts::list(&mut self.session, self.api, super::tracker::NAME, parameters, now).await?;
         if let (Listed::NoSuchApi(_), Api::V3, true) = (&listed, self.api, self.may_fall_back) {
             listed = cts::list(&mut self.session, Api::V1, super::tracker::NAME, parameters, now).await?;

@@ -8,11 +8,13 @@ use serde_json::{Map, Value, json};
 
 use super::{
     SourceError,
-    auth::{Credentials, Endpoints, Session},
+    catalogue::{self, Endpoints, Session},
     cts::{Api, no_such_api, refusal},
-    http::Answer,
 };
-use crate::clock::Timestamp;
+use crate::{
+    clock::Timestamp,
+    cloud::{auth::Credentials, http::Answer},
+};
 
 /// The only name, and the only type, that the cloud allows.
 pub const NAME: &str = "system";
@@ -68,7 +70,7 @@ pub struct Trackers {
 impl Trackers {
     /// `api` fixes the version; without it v3 is used where it is offered.
     pub fn new(credentials: &Credentials, api: Option<Api>) -> Result<Self, SourceError> {
-        let session = Session::new(credentials)?;
+        let session = catalogue::session(credentials)?;
         Ok(Self { session, api: api.unwrap_or(Api::V3), may_fall_back: api.is_none() })
     }
 

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracebell::{
     checkpoint::Checkpoint,
     clock::{self, Timestamp},
+    cloud::auth::{Credentials, Method, NameOrId},
     delivery::State,
     document::File,
     emulator::{
@@ -21,12 +22,7 @@ use tracebell::{
     render::{Address, Format},
     rule,
     secret::Secret,
-    source::{
-        Settings, Source,
-        auth::{Credentials, Method, NameOrId},
-        cts::Cts,
-        plan::Polling,
-    },
+    source::{Settings, Source, cts::Cts, plan::Polling},
     store::{Accounting, DeliveryFilter, DeliveryRow, IngestBatch, Sqlite, Store},
     sweep::Sweep,
     topic::{Filter, Subscription, Topics},
@@ -184,6 +180,7 @@ fn source(
         project: Some(NameOrId::Name("eu-de".into())),
         region: Some("eu-de".into()),
         cts_endpoint_override: None,
+        smn_endpoint_override: None,
         ca: None,
     };
     let settings = Settings {

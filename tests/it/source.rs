@@ -20,13 +20,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracebell::{
     clock::{SignedDuration, Timestamp},
+    cloud::auth::{Credentials, Method as Login, NameOrId},
     secret::Secret,
-    source::{
-        PageNext, Pass, Record, Settings, SourceError, Walk, Window,
-        auth::{Credentials, Method as Login, NameOrId},
-        cts::Cts,
-        plan::Polling,
-    },
+    source::{PageNext, Pass, Record, Settings, SourceError, Walk, Window, cts::Cts, plan::Polling},
 };
 
 /// What the cloud answers to one request for anything but a token.
@@ -110,6 +106,7 @@ impl Cloud {
             project: Some(NameOrId::Name("eu-de".to_owned())),
             region: Some("eu-de".to_owned()),
             cts_endpoint_override: None,
+            smn_endpoint_override: None,
             ca: None,
         }
     }

@@ -9,7 +9,7 @@ use reqwest::{
 };
 use serde_json::Value;
 
-use super::SourceError;
+use super::CloudError;
 use crate::clock::{self, Timestamp};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ const BODY_LIMIT: usize = 64 << 20;
 const RETRY_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// The only place where a client of this room is built.
-pub fn client(ca: Option<&Path>) -> Result<Client, SourceError> {
+pub fn client(ca: Option<&Path>) -> Result<Client, CloudError> {
     // A second installation is refused and harmless: the first one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
@@ -37,14 +37,14 @@ pub fn client(ca: Option<&Path>) -> Result<Client, SourceError> {
         // A machine without any CA certificates can still speak plain HTTP to itself.
         None => builder().build().or_else(|_| builder().tls_backend_preconfigured(trust_nobody()).build()),
     };
-    built.map_err(|error| SourceError::Refused {
+    built.map_err(|error| CloudError::Refused {
         reason: format!("no HTTP client can be made: {}", chain(&error)),
         fix: "check the CA certificates of this machine".to_owned(),
     })
 }
 
-fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, SourceError> {
-    let refused = |reason: String| SourceError::Refused {
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, CloudError> {
+    let refused = |reason: String| CloudError::Refused {
         reason: format!("the CA file `{}` {reason}", path.display()),
         fix: "give a PEM file with at least one certificate in `cacert`".to_owned(),
     };
@@ -71,8 +71,8 @@ pub struct Answer {
 }
 
 /// Sends a request; `to` names the other side in errors, for example `the trace list`.
-pub async fn send(request: RequestBuilder, to: &str) -> Result<Answer, SourceError> {
-    let transient = |reason: String| SourceError::Transient { reason: format!("{to}: {reason}"), retry_after: None };
+pub async fn send(request: RequestBuilder, to: &str) -> Result<Answer, CloudError> {
+    let transient = |reason: String| CloudError::Transient { reason: format!("{to}: {reason}"), retry_after: None };
     let failed = |error: reqwest::Error| {
         let host =
             error.url().and_then(|url| url.host_str()).map(|host| format!(" (host `{host}`)")).unwrap_or_default();
@@ -131,8 +131,8 @@ impl Answer {
     }
 
     /// For answers that may be better next time.
-    pub fn transient(&self, to: &str, now: Timestamp) -> SourceError {
-        SourceError::Transient {
+    pub fn transient(&self, to: &str, now: Timestamp) -> CloudError {
+        CloudError::Transient {
             reason: format!("{to} answered {}", self.describe()),
             retry_after: retry_after(&self.headers, now),
         }

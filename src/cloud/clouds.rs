@@ -134,7 +134,7 @@ fn from_variables(variable: &dyn Fn(&str) -> Option<String>) -> Tree {
             auth.insert((*key).to_owned(), Value::String(value));
         }
     }
-    for key in ["region_name", "auth_type", "cacert", "cts_endpoint_override"] {
+    for key in ["region_name", "auth_type", "cacert", "cts_endpoint_override", "smn_endpoint_override"] {
         if let Some(value) = variable(&format!("OS_{}", key.to_ascii_uppercase())) {
             entry.insert(key.to_owned(), Value::String(value));
         }
@@ -214,6 +214,7 @@ fn read(entry: &Tree, place: &str) -> Result<Credentials, String> {
         project,
         region,
         cts_endpoint_override: text("cts_endpoint_override"),
+        smn_endpoint_override: text("smn_endpoint_override"),
         ca: text("cacert").map(PathBuf::from),
     })
 }

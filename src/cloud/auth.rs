@@ -1,16 +1,16 @@
 //! Login: password or token, at a Keystone endpoint.
 //!
 //! A session holds one token, renews it before it expires and once when it is
-//! refused, and knows from the token's catalogue where the trace service is.
+//! refused, and knows from the token's catalogue where its service is.
 
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, StatusCode, header::HeaderValue};
 use serde_json::{Value, json};
 
-pub use super::catalogue::Endpoints;
 use super::{
-    SourceError, catalogue,
+    CloudError,
+    catalogue::{Catalogue, Places},
     http::{self, Answer},
 };
 use crate::{
@@ -36,6 +36,8 @@ pub struct Credentials {
     pub region: Option<String>,
     /// Replaces the catalogue's URL of the trace service; may hold `%(project_id)s`.
     pub cts_endpoint_override: Option<String>,
+    /// The same of Simple Message Notification.
+    pub smn_endpoint_override: Option<String>,
     /// PEM file of a private CA.
     pub ca: Option<std::path::PathBuf>,
 }
@@ -53,18 +55,22 @@ pub enum NameOrId {
 }
 
 /// A place to ask, and the token to ask with.
-pub struct Session {
+pub struct Session<P> {
     client: Client,
     credentials: Credentials,
-    token: Option<Token>,
+    places: Places<P>,
+    token: Option<Token<P>>,
     /// The last refusal, repeated without asking until its time is over.
     refused: Option<Refusal>,
 }
 
-struct Token {
-    header: HeaderValue,
+/// What a login gave.
+pub struct Token<P> {
+    /// For `X-Auth-Token`.
+    pub header: HeaderValue,
+    /// Where to ask.
+    pub endpoints: P,
     renew_at: Timestamp,
-    endpoints: Endpoints,
 }
 
 struct Refusal {
@@ -73,14 +79,14 @@ struct Refusal {
     fix: String,
 }
 
-impl Session {
-    pub fn new(credentials: &Credentials) -> Result<Self, SourceError> {
+impl<P> Session<P> {
+    pub fn new(credentials: &Credentials, places: Places<P>) -> Result<Self, CloudError> {
         let client = http::client(credentials.ca.as_deref())?;
-        Ok(Self { client, credentials: credentials.clone(), token: None, refused: None })
+        Ok(Self { client, credentials: credentials.clone(), places, token: None, refused: None })
     }
 
     /// Where the services are; logs in if need be.
-    pub async fn endpoints(&mut self, now: Timestamp) -> Result<&Endpoints, SourceError> {
+    pub async fn endpoints(&mut self, now: Timestamp) -> Result<&P, CloudError> {
         Ok(&self.token(now).await?.endpoints)
     }
 
@@ -89,8 +95,8 @@ impl Session {
         &mut self,
         now: Timestamp,
         to: &str,
-        build: impl Fn(&Client, &Endpoints) -> RequestBuilder,
-    ) -> Result<Answer, SourceError> {
+        build: impl Fn(&Client, &P) -> RequestBuilder,
+    ) -> Result<Answer, CloudError> {
         let mut answer = self.attempt(now, to, &build).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             self.token = None;
@@ -108,8 +114,8 @@ impl Session {
         &mut self,
         now: Timestamp,
         to: &str,
-        build: impl Fn(&Client, &Endpoints) -> RequestBuilder,
-    ) -> Result<Answer, SourceError> {
+        build: impl Fn(&Client, &P) -> RequestBuilder,
+    ) -> Result<Answer, CloudError> {
         let client = self.client.clone();
         let token = self.token(now).await?;
         let request = build(&client, &token.endpoints)
@@ -118,7 +124,8 @@ impl Session {
         http::send(request, to).await
     }
 
-    async fn token(&mut self, now: Timestamp) -> Result<&Token, SourceError> {
+    /// Logs in if need be.
+    pub async fn token(&mut self, now: Timestamp) -> Result<&Token<P>, CloudError> {
         match self.token.take() {
             Some(token) if now < token.renew_at => Ok(self.token.insert(token)),
             _ => {
@@ -128,12 +135,17 @@ impl Session {
         }
     }
 
-    async fn login(&mut self, now: Timestamp) -> Result<Token, SourceError> {
+    /// The service refused the token: unless another one is held by now, the next call logs in again.
+    pub fn doubt(&mut self, header: &HeaderValue) {
+        self.token = self.token.take().filter(|token| token.header != *header);
+    }
+
+    async fn login(&mut self, now: Timestamp) -> Result<Token<P>, CloudError> {
         if let Some(Refusal { at, reason, fix }) = &self.refused
             && *at <= now
             && now < clock::plus(*at, REFUSED_FOR)
         {
-            return Err(SourceError::Refused { reason: reason.clone(), fix: fix.clone() });
+            return Err(CloudError::Refused { reason: reason.clone(), fix: fix.clone() });
         }
         let to = format!("the login at `{}`", self.credentials.auth_url);
         let url = format!("{}/auth/tokens", self.credentials.auth_url.trim_end_matches('/'));
@@ -145,14 +157,15 @@ impl Session {
             let reason = format!("{to} was refused: {}", answer.describe());
             return Err(self.refuse(now, reason, self.fix(&answer)));
         }
-        let not_keystone = || SourceError::Transient {
+        let not_keystone = || CloudError::Transient {
             reason: format!("{to} answered {} without a token", answer.status.as_u16()),
             retry_after: None,
         };
         let mut header = answer.headers.get("X-Subject-Token").cloned().ok_or_else(not_keystone)?;
         header.set_sensitive(true);
         let token = answer.json().and_then(|mut json| Some(json.get_mut("token")?.take())).ok_or_else(not_keystone)?;
-        match catalogue::endpoints(&token, &self.credentials) {
+        let places = |catalogue| (self.places)(&catalogue, &self.credentials);
+        match Catalogue::read(&token).and_then(places) {
             Ok(endpoints) => {
                 self.refused = None;
                 Ok(Token { header, renew_at: clock::plus(now, usable(&token)), endpoints })
@@ -161,9 +174,9 @@ impl Session {
         }
     }
 
-    fn refuse(&mut self, now: Timestamp, reason: String, fix: String) -> SourceError {
+    fn refuse(&mut self, now: Timestamp, reason: String, fix: String) -> CloudError {
         self.refused = Some(Refusal { at: now, reason: reason.clone(), fix: fix.clone() });
-        SourceError::Refused { reason, fix }
+        CloudError::Refused { reason, fix }
     }
 
     fn fix(&self, answer: &Answer) -> String {
@@ -241,6 +254,7 @@ mod tests {
             project: Some(NameOrId::Name("eu-de".to_owned())),
             region: None,
             cts_endpoint_override: None,
+            smn_endpoint_override: None,
             ca: None,
         };
         assert_eq!(

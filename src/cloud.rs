@@ -1,0 +1,22 @@
+//! The door of the cloud: credentials, login, and where its services are.
+//!
+//! For the ports that talk to the cloud, which never import each other. Knows IAM and its
+//! catalogue; knows no service behind it, and nothing of what is asked there.
+
+use std::time::Duration;
+
+pub mod auth;
+pub mod catalogue;
+pub mod clouds;
+pub mod http;
+
+/// Split by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum CloudError {
+    /// Try the same later.
+    #[error("{reason}")]
+    Transient { reason: String, retry_after: Option<Duration> },
+    /// A person must change credentials, permissions or settings; `fix` says what.
+    #[error("{reason}")]
+    Refused { reason: String, fix: String },
+}

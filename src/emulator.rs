@@ -4,8 +4,8 @@
 //! Where the cloud's documentation is silent or contradicts itself, the choice
 //! is written where it is made: newest first by record time and then trace id,
 //! an exclusive `next`, exclusive `from` and `to`, a `null` marker on the last
-//! page, `limit` above 200 refused. SMN and OBS are named in the catalog or in
-//! trackers but not served.
+//! page, `limit` above 200 refused. SMN keeps what is published and sends nothing;
+//! OBS is named in trackers but not served.
 //!
 //! # Control
 //!
@@ -21,6 +21,7 @@
 //! | `DELETE /emulator/faults` | plans nothing any more |
 //! | `POST /emulator/tokens/expire` | every token issued so far is expired |
 //! | `GET /emulator/stats` | requests by method, path and status; the latest ones in full; counts of traces and tokens |
+//! | `GET /emulator/publications` | what was published through SMN, oldest first |
 //!
 //! In a fault `times` is how many requests it hits (absent: until deleted),
 //! `skip` how many it lets pass first, `path` a part of the path it is limited
@@ -48,6 +49,7 @@ mod query;
 pub mod scenario;
 mod server;
 pub mod slack;
+pub mod smn;
 mod tracker;
 mod tracker_v1;
 mod tracker_v3;
@@ -208,6 +210,11 @@ impl Handle {
 
     pub fn stats(&self) -> Stats {
         self.world.state().stats()
+    }
+
+    /// What was published through SMN, oldest first.
+    pub fn publications(&self) -> Vec<smn::Publication> {
+        self.world.state().smn.publications.clone()
     }
 
     /// How many traces are stored, whether a query would show them or not.

@@ -23,6 +23,7 @@ pub mod opsgenie;
 pub mod pagerduty;
 mod post;
 pub mod slack;
+pub mod smn;
 pub mod teams;
 pub mod telegram;
 pub mod webhook;
@@ -60,6 +61,7 @@ pub enum KindSettings {
     PagerDuty(pagerduty::Settings),
     Opsgenie(opsgenie::Settings),
     Alertmanager(alertmanager::Settings),
+    Smn(smn::Settings),
 }
 
 /// A connected endpoint; cheap to clone.
@@ -75,6 +77,7 @@ pub enum Endpoint {
     PagerDuty(pagerduty::PagerDuty),
     Opsgenie(opsgenie::Opsgenie),
     Alertmanager(alertmanager::Alertmanager),
+    Smn(smn::Topic),
 }
 
 /// The settings cannot work, whatever the other side says.
@@ -118,6 +121,7 @@ impl Settings {
             KindSettings::PagerDuty(_) => Format::PagerDuty,
             KindSettings::Opsgenie(_) => Format::Opsgenie,
             KindSettings::Alertmanager(_) => Format::Alertmanager,
+            KindSettings::Smn(smn) => Format::Publication(smn.style.clone()),
             KindSettings::Webhook(webhook) => webhook.format.clone(),
         }
     }
@@ -140,6 +144,7 @@ impl Endpoint {
             KindSettings::Telegram(telegram) => telegram::Telegram::new(settings, telegram).map(Self::Telegram),
             KindSettings::PagerDuty(duty) => pagerduty::PagerDuty::new(settings, duty).map(Self::PagerDuty),
             KindSettings::Opsgenie(genie) => opsgenie::Opsgenie::new(settings, genie).map(Self::Opsgenie),
+            KindSettings::Smn(topic) => smn::Topic::new(settings, topic).map(Self::Smn),
             KindSettings::Alertmanager(settled) => {
                 alertmanager::Alertmanager::new(settings, settled).map(Self::Alertmanager)
             }
@@ -181,6 +186,7 @@ impl Endpoint {
             Self::PagerDuty(duty) => duty.send(delivery, now).await,
             Self::Opsgenie(genie) => genie.send(delivery, now).await,
             Self::Alertmanager(alertmanager) => alertmanager.send(delivery, now).await,
+            Self::Smn(topic) => topic.send(delivery, now).await,
         }
     }
 

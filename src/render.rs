@@ -14,11 +14,13 @@ pub mod attachments;
 pub mod cloudevents;
 pub mod email;
 pub mod facts;
+pub mod gsm;
 pub mod inert;
 pub mod link;
 mod markdown;
 pub mod opsgenie;
 pub mod pagerduty;
+pub mod publication;
 mod reduced;
 pub mod slack;
 pub mod smn;
@@ -57,6 +59,8 @@ pub enum Format {
     Cloudevents,
     /// JSON in the operator's own shape.
     Template(Arc<template::Tree>),
+    /// What is published to a topic of SMN.
+    Publication(publication::Style),
     /// What SMN posts to a subscriber, before it is signed.
     Smn,
 }
@@ -71,7 +75,9 @@ impl Format {
             | Self::Teams
             | Self::Telegram
             | Self::Mattermost(_)
-            | Self::Rocketchat => true,
+            | Self::Rocketchat
+            // Mails and short messages stand behind it.
+            | Self::Publication(_) => true,
             Self::PagerDuty | Self::Opsgenie | Self::Alertmanager => false,
             Self::Webhook | Self::Cloudevents | Self::Template(_) | Self::Smn => false,
         }
@@ -87,6 +93,7 @@ impl Format {
             | Self::Email(_)
             | Self::Webhook
             | Self::Cloudevents
+            | Self::Publication(_)
             | Self::Smn
             | Self::Template(_)
             | Self::Teams
@@ -162,6 +169,7 @@ pub fn body(letter: &Letter<'_>) -> Vec<u8> {
         Format::Opsgenie => opsgenie::body(letter),
         Format::Alertmanager => alertmanager::body(letter),
         Format::Cloudevents => cloudevents::body(letter),
+        Format::Publication(style) => publication::body(letter, style),
         Format::Smn => smn::body(letter),
         Format::Template(tree) => template::body(tree, letter),
     }

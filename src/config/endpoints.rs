@@ -21,12 +21,13 @@ mod email;
 mod opsgenie;
 mod pagerduty;
 mod slack;
+mod smn;
 mod teams;
 mod telegram;
 mod webhook;
 
 /// What an endpoint can be; the kind is a key.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "slack",
     "mattermost",
     "rocketchat",
@@ -37,6 +38,7 @@ const KINDS: [&str; 10] = [
     "pagerduty",
     "opsgenie",
     "alertmanager",
+    "smn",
 ];
 
 /// Slack takes one message a second for each webhook; the tenth more keeps clear of it.
@@ -51,6 +53,8 @@ const TELEGRAM_RATE: Rate = Rate { interval: Duration::from_secs(3), burst: 3 };
 const PAGERDUTY_RATE: Rate = Rate { interval: Duration::from_millis(500), burst: 10 };
 /// Accounts are limited by their size; the smallest take about one request a second.
 const OPSGENIE_RATE: Rate = Rate { interval: Duration::from_secs(1), burst: 10 };
+/// SMN documents no limit of its own; the people behind it have one, and a number takes 60 short messages an hour.
+const SMN_RATE: Rate = Rate { interval: Duration::from_secs(1), burst: 10 };
 /// A relay that sees more than this from one sender starts to suspect it.
 const EMAIL_RATE: Rate = Rate { interval: Duration::from_secs(2), burst: 10 };
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -110,6 +114,12 @@ fn fallback(name: &str, walk: &Walk<'_>, names: &[String]) -> Option<String> {
     Some(fallback.to_owned())
 }
 
+/// Credentials that stand in another file than the configuration. For hashing only.
+pub fn fingerprint(settings: &Settings) -> Option<String> {
+    let KindSettings::Smn(smn) = &settings.kind else { return None };
+    Some(format!("{smn:?} {}", super::sources::secret(&smn.credentials)))
+}
+
 fn endpoint(
     name: &str,
     walk: &Walk<'_>,
@@ -143,6 +153,7 @@ fn endpoint(
         "telegram" => (KindSettings::Telegram(telegram::read(&inner, secrets)?), Some(TELEGRAM_RATE), 1),
         "pagerduty" => (KindSettings::PagerDuty(pagerduty::read(&inner, secrets)?), Some(PAGERDUTY_RATE), 1),
         "opsgenie" => (KindSettings::Opsgenie(opsgenie::read(&inner, secrets)?), Some(OPSGENIE_RATE), 1),
+        "smn" => (KindSettings::Smn(smn::read(&inner)?), Some(SMN_RATE), 1),
         // One at a time keeps what was told last the newest.
         "alertmanager" => (KindSettings::Alertmanager(alertmanager::read(&inner, secrets, folder)?), None, 1),
         _ => (KindSettings::Webhook(webhook::read(&inner, secrets, folder)?), None, 16),

@@ -40,8 +40,9 @@ pub fn read(walk: &Walk<'_>, folder: &Path) -> Option<Config> {
     let sources = sources.unwrap_or_default();
     // The credentials of a source stand in another file.
     let logins: Vec<String> = sources.iter().map(sources::fingerprint).collect();
+    let topics_logins: Vec<String> = endpoints.values().filter_map(endpoints::fingerprint).collect();
     let mut parts: Vec<&str> = vec![&walk.file.text];
-    parts.extend(seen.iter().chain(&logins).map(String::as_str));
+    parts.extend(seen.iter().chain(&logins).chain(&topics_logins).map(String::as_str));
     let (listen, http) = http.unwrap_or((http::LISTEN, Settings::default()));
     Some(Config {
         state: state.unwrap_or_else(|| folder.join(STATE)),

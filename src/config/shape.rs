@@ -14,6 +14,7 @@ use crate::rule::shape::Duration;
 mod http;
 mod inhibitions;
 mod services;
+mod smn;
 pub mod topic;
 mod webhook;
 
@@ -116,7 +117,7 @@ pub struct Outbound {
         { "required": ["slack"] }, { "required": ["mattermost"] }, { "required": ["rocketchat"] },
         { "required": ["email"] }, { "required": ["webhook"] }, { "required": ["teams"] },
         { "required": ["telegram"] }, { "required": ["pagerduty"] }, { "required": ["opsgenie"] },
-        { "required": ["alertmanager"] }
+        { "required": ["alertmanager"] }, { "required": ["smn"] }
     ])
 )]
 pub struct Endpoint {
@@ -140,6 +141,8 @@ pub struct Endpoint {
     pub opsgenie: Option<Opsgenie>,
     /// Prometheus Alertmanager, through its API v2.
     pub alertmanager: Option<Alertmanager>,
+    /// A topic of the cloud's Simple Message Notification.
+    pub smn: Option<smn::Smn>,
     /// What it takes at most; beyond it waiting alerts become a summary.
     pub rate_limit: Option<RateLimit>,
     /// The endpoint that gets what this one cannot take.

@@ -34,6 +34,12 @@ impl Refusal {
         Self { status, body: json!({"error": {"code": status.as_u16(), "message": text, "title": title}}) }
     }
 
+    /// SMN has a shape of its own.
+    pub fn smn(status: StatusCode, code: &str, text: &str) -> Self {
+        let request_id = super::world::hex_id("request", code);
+        Self { status, body: json!({"request_id": request_id, "code": code, "message": text}) }
+    }
+
     pub fn text(&self) -> String {
         self.body.to_string()
     }

@@ -30,6 +30,7 @@ pub fn routes() -> Router<Arc<World>> {
         .route("/emulator/faults", get(show_faults).post(plan_fault).delete(clear_faults))
         .route("/emulator/tokens/expire", post(expire_tokens))
         .route("/emulator/stats", get(show_stats))
+        .route("/emulator/publications", get(show_publications))
         .layer(DefaultBodyLimit::max(LIMIT))
 }
 
@@ -68,6 +69,11 @@ async fn expire_tokens(State(world): Shared) -> Response {
 async fn show_stats(State(world): Shared) -> Response {
     let stats = world.state().stats();
     json_value(StatusCode::OK, &json!(stats))
+}
+
+async fn show_publications(State(world): Shared) -> Response {
+    let publications = world.state().smn.publications.clone();
+    json_value(StatusCode::OK, &json!(publications))
 }
 
 fn read<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {

@@ -19,6 +19,7 @@ use super::{
     fault::Faults,
     log::TraceLog,
     notification::Notification,
+    smn::Smn,
     tracker::Tracker,
 };
 use crate::{
@@ -46,6 +47,7 @@ pub struct State {
     /// records, so that nothing must be set up before the first query.
     pub recording: bool,
     pub notifications: Vec<Notification>,
+    pub smn: Smn,
     pub rng: fastrand::Rng,
     tokens: HashMap<String, Token>,
     answered: BTreeMap<String, u64>,
@@ -95,6 +97,7 @@ impl World {
             tracker: None,
             recording: true,
             notifications: Vec::new(),
+            smn: Smn::default(),
             rng: fastrand::Rng::with_seed(settings.seed),
             tokens: HashMap::new(),
             answered: BTreeMap::new(),

@@ -15,9 +15,11 @@ use crate::{
 
 mod chat;
 mod slack;
+mod smn;
 
 pub use chat::{mattermost, rocketchat};
 pub use slack::{Refusal, slack, slack_api};
+pub use smn::{smn, smn_wants_login};
 
 /// Every class a reason can begin with.
 pub const CLASSES: &[&str] = &[
@@ -44,6 +46,7 @@ pub const CLASSES: &[&str] = &[
     "smtp_auth",
     "smtp_starttls",
     "smtp_unable",
+    "login",
     "forbidden",
     "timeout",
     "connect",
@@ -79,7 +82,7 @@ pub fn class(outcome: &Outcome) -> String {
 pub fn in_words(reason: &str) -> &str {
     let told = match reason.split_once(": ") {
         Some((class, rest))
-            if class.starts_with("http_") || matches!(class, "timeout" | "forbidden" | "slack_error") =>
+            if class.starts_with("http_") || matches!(class, "timeout" | "forbidden" | "slack_error" | "login") =>
         {
             rest
         }

@@ -37,7 +37,7 @@ pub(super) fn body(letter: &Letter<'_>) -> Vec<u8> {
     }
 }
 
-fn notification(whole: &Notification) -> Notification {
+pub(super) fn notification(whole: &Notification) -> Notification {
     Notification {
         title: inert::cut(&whole.title, SENTENCE),
         why: None,

@@ -69,6 +69,7 @@ const CONFIG_MAPS: &[(&str, &str)] = &[
     ("PagerDuty", "endpoints: { a: { pagerduty: { @ } } }"),
     ("Opsgenie", "endpoints: { a: { opsgenie: { @ } } }"),
     ("Alertmanager", "endpoints: { a: { alertmanager: { @ } } }"),
+    ("Smn", "endpoints: { a: { smn: { @ } } }"),
     ("TrustAndIdentity", "endpoints: { a: { alertmanager: { url: 'https://x', tls: { @ } } } }"),
     ("RateLimit", "endpoints: { a: { webhook: { url: 'https://x' }, rate_limit: { @ } } }"),
     ("Inhibition", "inhibitions: [ { @ } ]"),

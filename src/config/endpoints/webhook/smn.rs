@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::super::smn::topic_urn;
 use crate::{config::secrets::Secrets, document::Walk, endpoint::webhook::smn::Settings, render::Format};
 
 /// `{ topic_urn: "urn:smn:eu-de:PROJECT:alerts", key: { file: smn.key }, cert: smn.pem, public_url: https://bell.example.org }`
@@ -37,23 +38,6 @@ fn settings(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<Set
     let site = fields.required("public_url").and_then(|walk| site(&walk));
     fields.finish();
     Some(Settings { topic_urn: topic_urn?, key: key?, cert: cert?, site: site? })
-}
-
-/// `urn:smn:eu-de:0123456789abcdef0123456789abcdef:alerts`
-pub fn topic_urn(walk: &Walk<'_>) -> Option<String> {
-    let text = walk.words()?;
-    let word = |text: &str, most: usize| {
-        (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-    };
-    let good = match text.split(':').collect::<Vec<_>>().as_slice() {
-        ["urn", "smn", region, project, name] => word(region, 32) && word(project, 32) && word(name, 256),
-        _ => false,
-    };
-    if !good {
-        let hint = "write `urn:smn:REGION:PROJECT_ID:TOPIC`, as the cloud's console shows it";
-        walk.fail_hint(format!("`{text}` is not the URN of a topic"), hint);
-    }
-    good.then(|| text.to_owned())
 }
 
 /// Where subscribers reach us; it goes into addresses that they are asked to open.

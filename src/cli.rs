@@ -28,6 +28,7 @@ pub mod healthcheck;
 pub mod init;
 pub mod lsp;
 mod past;
+pub mod preview;
 mod rules;
 pub mod run;
 pub mod schema;
@@ -80,6 +81,8 @@ pub enum Command {
     Alert(alert::Args),
     /// List, show, retry and cancel deliveries
     Delivery(delivery::Args),
+    /// Show what an endpoint would get, without sending it
+    Preview(preview::Args),
     /// Show how endpoints stand, test one, lift a pause
     Endpoint(endpoint::Args),
     /// Keep alerts from people for a while, and see what was kept from them
@@ -130,6 +133,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(args).await,
         Command::Alert(args) => alert::run(args).await,
         Command::Delivery(args) => delivery::run(args).await,
+        Command::Preview(args) => preview::run(args).await,
         Command::Endpoint(args) => endpoint::run(args).await,
         Command::Silence(args) => silence::run(args).await,
         Command::Healthcheck(args) => healthcheck::run(args).await,

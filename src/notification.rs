@@ -67,6 +67,20 @@ pub enum Kind {
 }
 
 impl Kind {
+    pub const ALL: [Self; 11] = [
+        Self::Opened,
+        Self::Late,
+        Self::Escalated,
+        Self::Updated,
+        Self::Repeated,
+        Self::Summary,
+        Self::Overflow,
+        Self::Group,
+        Self::Digest,
+        Self::Notice,
+        Self::Test,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Opened => "opened",

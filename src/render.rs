@@ -22,6 +22,7 @@ pub mod opsgenie;
 pub mod pagerduty;
 pub mod publication;
 mod reduced;
+pub mod sample;
 pub mod slack;
 pub mod smn;
 pub mod teams;

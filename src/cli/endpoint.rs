@@ -23,6 +23,20 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Stored(Stored),
+    /// Send one test notification and say what came back
+    Test {
+        /// Name of the endpoint in the configuration
+        name: String,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+}
+
+/// What is asked of the store.
+#[derive(Debug, clap::Subcommand)]
+enum Stored {
     /// Show how each endpoint stands: working, held, failing or paused, and what waits for it
     List {
         #[command(flatten)]
@@ -48,19 +62,12 @@ enum Command {
         #[command(flatten)]
         file: StateArg,
     },
-    /// Send one test notification and say what came back
-    Test {
-        /// Name of the endpoint in the configuration
-        name: String,
-        #[command(flatten)]
-        config: ConfigArg,
-    },
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (name, config) = match args.command {
         Command::Test { name, config } => (name, config),
-        stored => return beside(stored).await,
+        Command::Stored(stored) => return beside(stored).await,
     };
     let loaded = config::load(&config.config);
     if loaded.config.is_none() {
@@ -93,12 +100,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(OUTSIDE))
 }
 
-/// What is asked of the store, beside a Tracebell that may be running.
-async fn beside(command: Command) -> anyhow::Result<ExitCode> {
+/// Beside a Tracebell that may be running.
+async fn beside(command: Stored) -> anyhow::Result<ExitCode> {
     let (file, writes) = match &command {
-        Command::List { file, .. } | Command::Show { file, .. } => (file, false),
-        Command::Resume { file, .. } => (file, true),
-        Command::Test { .. } => unreachable!("a test needs no store"),
+        Stored::List { file, .. } | Stored::Show { file, .. } => (file, false),
+        Stored::Resume { file, .. } => (file, true),
     };
     let path = match file.path() {
         Ok(path) => path,
@@ -110,10 +116,9 @@ async fn beside(command: Command) -> anyhow::Result<ExitCode> {
         Err(error) => return Ok(failed(&error)),
     };
     let done = match &command {
-        Command::List { file, output } => health::list(&store, file, *output).await,
-        Command::Show { name, file, output } => health::show(&store, file, name, *output).await,
-        Command::Resume { name, file } => health::resume(&store, file, name).await,
-        Command::Test { .. } => unreachable!("a test needs no store"),
+        Stored::List { file, output } => health::list(&store, file, *output).await,
+        Stored::Show { name, file, output } => health::show(&store, file, name, *output).await,
+        Stored::Resume { name, file } => health::resume(&store, file, name).await,
     };
     store.close().await;
     Ok(done.unwrap_or_else(|error| failed(&error)))

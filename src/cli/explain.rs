@@ -84,9 +84,9 @@ async fn told(args: Args) -> Result<ExitCode, ExitCode> {
 }
 
 /// Traces, and what is none with its number in the file.
-type Found = (Vec<Trace>, Vec<(usize, String)>);
+pub(super) type Found = (Vec<Trace>, Vec<(usize, String)>);
 
-fn from_file(path: &Path) -> Result<Found, ExitCode> {
+pub(super) fn from_file(path: &Path) -> Result<Found, ExitCode> {
     let refused = |error: std::io::Error| {
         let reason = match error.kind() {
             std::io::ErrorKind::IsADirectory => "expected a file, found a folder".to_owned(),

@@ -9,15 +9,19 @@ use std::{
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
-use super::{Config, endpoints, http, inhibitions, secrets::Secrets, sources, topics};
+use super::{
+    Config, endpoints, http, inhibitions,
+    secrets::{Reading, Secrets},
+    sources, topics,
+};
 use crate::{document::Walk, endpoint::client::Outbound, http::access::Settings, id};
 
 /// Beside the configuration.
 const STATE: &str = "tracebell.db";
 
 /// Reads everything, so that all problems are told at once; `None` if this is no map.
-pub fn read(walk: &Walk<'_>, folder: &Path) -> Option<Config> {
-    let secrets = Secrets::new(folder);
+pub fn read(walk: &Walk<'_>, folder: &Path, reading: Reading) -> Option<Config> {
+    let secrets = Secrets::new(folder, reading);
     let mut fields = walk.fields()?;
     let state = fields.optional("state").and_then(|walk| state(&walk, folder));
     let http = fields.optional("http").and_then(|walk| http::read(&walk, &secrets));

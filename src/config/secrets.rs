@@ -7,15 +7,32 @@ use crate::{document::Walk, secret::Secret};
 /// A secret is a line, not a document.
 const LONGEST: u64 = 64 * 1024;
 
+/// What stands for a secret that is left where it is: an address as well as a token.
+const LEFT: &str = "https://left-alone.invalid/";
+
+/// Whether secrets are needed for what the configuration is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    Read,
+    /// Nothing is sent, so they stay where they are, and may be missing.
+    LeaveAlone,
+}
+
 /// Reads secrets and remembers their hash, so that a rotated one is noticed.
 pub struct Secrets<'a> {
     folder: &'a Path,
+    reading: Reading,
     read: RefCell<Vec<String>>,
 }
 
 impl<'a> Secrets<'a> {
-    pub fn new(folder: &'a Path) -> Self {
-        Self { folder, read: RefCell::default() }
+    pub fn new(folder: &'a Path, reading: Reading) -> Self {
+        Self { folder, reading, read: RefCell::default() }
+    }
+
+    /// False if what was made with them cannot work.
+    pub fn are_read(&self) -> bool {
+        self.reading == Reading::Read
     }
 
     /// The secret that a `{env: ..}` or `{file: ..}` names.
@@ -30,6 +47,7 @@ impl<'a> Secrets<'a> {
         let (env, file) = (fields.optional("env"), fields.optional("file"));
         fields.finish();
         let text = match (env, file) {
+            (Some(_), None) | (None, Some(_)) if !self.are_read() => return Some(Secret::new(LEFT)),
             (Some(env), None) => variable(&env),
             (None, Some(file)) => self.file(&file),
             _ => {

@@ -20,6 +20,7 @@ mod kill;
 mod lsp;
 mod outage;
 mod pack;
+mod preview;
 mod reload;
 mod ring;
 mod rooms;

@@ -51,6 +51,9 @@ async fn the_state_is_shown_and_the_dead_retried_beside_the_owner() {
         &["prod", "no complete read yet", ": holds", "security/slack", "held, again in 59 min"],
     );
     check(&home, &["status", "--output", "json"], 0, &["\"holds\": true", "\"pending\": 3"]);
+    let preview = &["preview", "--format", "slack", "--alert"][..];
+    check(&home, &[preview, &["alr_a"]].concat(), 0, &["critical  alice deleted a\n3 times", "Rule user-deleted"]);
+    check(&home, &[preview, &["alr"]].concat(), 1, &["no alert begins with `alr`, or more than one does"]);
     check(&home, &["delivery", "list"], 0, &["msg_alr_a.slack", "critical", "503", "mallory [2J deleted b"]);
     let (_, dead, _) = run(&home, &["delivery", "list", "--state", "dead"]);
     assert!(dead.contains("msg_alr_a") && !dead.contains("msg_alr_b"), "{dead}");

@@ -221,6 +221,8 @@ impl fmt::Display for State {
 impl Delivery {
     /// The id of the delivery that `cause` (an alert, a flush, a notice) owes to a subscription.
     pub fn id(kind: Kind, cause: &str, subscription: &str) -> String {
+        // An alert opens once: whoever reads it again, and by then late, tells the same.
+        let kind = if kind == Kind::Late { Kind::Opened } else { kind };
         format!("msg_{}", id::derive(&[kind.as_str(), cause, subscription]))
     }
 }

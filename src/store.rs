@@ -4,7 +4,7 @@
 //! ship; the contract suite in `tests/it/store.rs` runs against each.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     future::Future,
     time::Duration,
 };
@@ -57,10 +57,15 @@ pub struct IngestBatch {
     pub memories: Vec<Remembered>,
     /// Since when rules watch that did not before; of one that is known the earlier time stays.
     pub watches: BTreeMap<String, Timestamp>,
+    /// What was seen of habits; the newest time stays.
+    pub habits: Vec<(HabitKey, Timestamp)>,
     /// With it go memories that expired before its watermark.
     pub checkpoint: Option<Checkpoint>,
     pub gaps: Vec<Gap>,
 }
+
+/// Names one habit of one actor; what it was is nobody's business once it is stored.
+pub type HabitKey = [u8; 16];
 
 /// What a rule remembers of one key from now on.
 #[derive(Debug, Clone, PartialEq)]
@@ -428,6 +433,11 @@ pub trait Store: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<(Slot, Recollection)>, StoreError>> + Send;
     /// Since when each rule watches this source, by [`ring::watch`](crate::ring::watch).
     fn watches(&self, source: &str) -> impl Future<Output = Result<BTreeMap<String, Timestamp>, StoreError>> + Send;
+    /// When these habits were noted last; those that are new are left out.
+    fn habits(
+        &self,
+        keys: &[HabitKey],
+    ) -> impl Future<Output = Result<HashMap<HabitKey, Timestamp>, StoreError>> + Send;
     /// T1.
     fn commit_ingest(&self, batch: IngestBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// T2. A damaged row is set dead with its reason, never leased.

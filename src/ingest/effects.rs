@@ -16,7 +16,9 @@ use crate::{
 mod ledger;
 mod mute;
 mod owe;
+mod past;
 mod recollect;
+mod tell;
 
 /// What a page comes to.
 pub struct Decided {
@@ -44,6 +46,7 @@ pub async fn decide<S: Store>(
 ) -> Result<Decided, StoreError> {
     let mut batch = IngestBatch { source: source.to_owned(), now, ..IngestBatch::default() };
     let fresh = sort_out(store, &records, &mut batch).await?;
+    let past = past::load(store, fresh.iter().filter_map(|at| trace_of(&records[*at])), &mut batch).await?;
     let looked = look(generation, &records, fresh, &mut batch).await;
     let rules = &generation.rules;
 
@@ -59,7 +62,7 @@ pub async fn decide<S: Store>(
     let mutes = mute::load(store, generation, &hits, now).await?;
     let told = hits.iter().map(|hit| (hit.rule.id.as_str(), hit.lead.as_ref()));
     let mut pacing = Pacing::load(store, generation, told, now).await?;
-    let rings = owe::write(generation, hits, open, mutes, &mut pacing, &mut batch);
+    let rings = owe::write(generation, hits, open, mutes, &past, &mut pacing, &mut batch);
     ledger::write(rules, &looked, &rings, &mut batch);
     let crowded_out = memories.dropped;
     recollect::write(rules, memories, &known, &mut batch);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Condition, Miss};
+use super::{Condition, Miss, Part, Rule, When, check::Check};
 use crate::trace::{Field, Trace};
 
 /// One condition that holds, and the value that makes it hold.
@@ -16,7 +16,41 @@ pub struct Evidence {
     pub found: Option<String>,
 }
 
+impl Rule {
+    /// The fields that made this part of the rule match, each once, in the rule's order, with what the trace
+    /// holds. What a condition only rules out tells nothing and is left out. Of a sequence the last step that
+    /// the trace satisfies is shown. Empty if the part does not hold, as after a change of the rule.
+    pub fn shown(&self, part: Part, trace: &Trace) -> Vec<(Field, String)> {
+        let mut shown = Vec::new();
+        match (part, &self.then) {
+            (Part::Then, Some(then)) => then.condition.shown(trace, &mut shown),
+            _ => self.condition.shown(trace, &mut shown),
+        }
+        if let (Part::Match | Part::Step(_), Some(When::Sequence { steps, .. })) = (part, &self.when)
+            && let Some(step) = steps.iter().rev().find(|step| step.holds(trace))
+        {
+            step.shown(trace, &mut shown);
+        }
+        shown
+    }
+}
+
 impl Condition {
+    fn shown(&self, trace: &Trace, into: &mut Vec<(Field, String)>) {
+        match self {
+            _ if !self.holds(trace) => {}
+            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.shown(trace, into)),
+            Self::Not(_) | Self::Field(_, Check::Not(_) | Check::Exists(false)) => {}
+            Self::Field(field, _) => {
+                if let Some(found) = trace.get(field)
+                    && !into.iter().any(|(known, _)| known == field)
+                {
+                    into.push((field.clone(), found.into_owned()));
+                }
+            }
+        }
+    }
+
     /// Every condition that makes the whole hold, in file order. Of an `any` those
     /// alternatives that hold; of a `not` what it looked at. Empty if the whole does not hold.
     pub fn evidence(&self, trace: &Trace) -> Vec<Evidence> {
@@ -124,6 +158,68 @@ mod tests {
             "{ any: [ { service: ECS, actor.name: bot }, { service: OBS } ] }",
             |_| {},
             &["`service`: expected `OBS`, found `KMS`"],
+        );
+    }
+
+    /// A rule's `match` and whatever else it says; the fields it shows.
+    #[track_caller]
+    fn check_shown(rest: &str, part: Part, expected: &[&str]) {
+        let text = format!(
+            "lists: {{ keepers: [alice, bob] }}\nrules: [ {{ id: one, title: One, severity: high, {rest} }} ]\n"
+        );
+        let (set, problems) = rule::load(&[File { name: "one.yaml".to_owned(), text }]);
+        assert!(problems.iter().all(|found| found.level == Level::Warning), "{problems:?}");
+        let mut trace = Trace::blank("t", Timestamp::UNIX_EPOCH);
+        (trace.service, trace.operation) = ("KMS".to_owned(), "disableKey".to_owned());
+        trace.actor.name = Some("alice".to_owned());
+        trace.source_ip = Some("198.51.100.7".to_owned());
+        trace.request = Some(r#"{"key": {"id": "k1"}}"#.to_owned());
+        let shown = set.rules[0].shown(part, &trace);
+        let told: Vec<String> = shown.iter().map(|(field, value)| format!("{} {value}", field.name())).collect();
+        assert_eq!(told, expected, "{rest}");
+    }
+
+    #[test]
+    fn fields_that_made_it_match_are_shown_once_in_the_rules_order() {
+        check_shown(
+            "match: { operation: disable*, service: KMS, all: [ { source_ip: { cidr: 198.51.100.0/24 } }, { service: { prefix: K } } ] }",
+            Part::Match,
+            &["operation disableKey", "service KMS", "source_ip 198.51.100.7"],
+        );
+        check_shown(
+            "match: { any: [ { service: ECS }, { request.key.id: k1 }, { service: KMS, code: '500' } ] }",
+            Part::Match,
+            &["request.key.id k1"],
+        );
+        check_shown("match: { actor.name: $keepers }", Part::Match, &["actor.name alice"]);
+        check_shown("match: { service: ECS, operation: disableKey }", Part::Match, &[]);
+    }
+
+    #[test]
+    fn what_is_only_ruled_out_is_not_shown() {
+        check_shown(
+            "match: { service: KMS, actor.name: { not: root }, source_ip: { not_cidr: 10.0.0.0/8 }, code: { exists: false }, \
+             not: { operation: createKey } }",
+            Part::Match,
+            &["service KMS"],
+        );
+        check_shown(
+            "match: { service: KMS, source_ip: { exists: true } }, except: [ { reason: rotation, match: { actor.name: bot } } ]",
+            Part::Match,
+            &["service KMS", "source_ip 198.51.100.7"],
+        );
+    }
+
+    #[test]
+    fn of_a_rule_in_parts_the_part_that_fired_is_shown() {
+        let then =
+            "match: { service: KMS }, then: { match: { operation: disableKey }, within: 1h, severity: critical }";
+        check_shown(then, Part::Match, &["service KMS"]);
+        check_shown(then, Part::Then, &["operation disableKey"]);
+        check_shown(
+            "when: { sequence: { steps: [ { service: IAM }, { operation: disableKey } ], within: 1h, same: [actor.name] } }",
+            Part::Match,
+            &["operation disableKey"],
         );
     }
 }

@@ -4,7 +4,7 @@
 //! one connection, so a transaction never meets another of this process.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fs::File,
     path::Path,
     sync::Arc,
@@ -14,8 +14,8 @@ use sqlx::SqlitePool;
 
 use super::{
     Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, Confirmation, DeliveryFilter, DeliveryRow,
-    EndpointState, Flush, Fold, Grown, Held, IngestBatch, Lane, Muted, MutedFilter, OpenAlert, Pick, Recollection,
-    Shown, SilenceFilter, SilenceRow, Store, StoreError, SweepBatch,
+    EndpointState, Flush, Fold, Grown, HabitKey, Held, IngestBatch, Lane, Muted, MutedFilter, OpenAlert, Pick,
+    Recollection, Shown, SilenceFilter, SilenceRow, Store, StoreError, SweepBatch,
     alert::{AlertFilter, AlertRow, History},
 };
 use crate::{
@@ -35,6 +35,7 @@ mod claim;
 mod confirm;
 mod fault;
 mod fold;
+mod habit;
 mod hold;
 mod ingest;
 mod key;
@@ -114,6 +115,10 @@ impl Store for Sqlite {
 
     async fn watches(&self, source: &str) -> Result<BTreeMap<String, Timestamp>, StoreError> {
         memory::watches(&self.read, source).await
+    }
+
+    async fn habits(&self, keys: &[HabitKey]) -> Result<HashMap<HabitKey, Timestamp>, StoreError> {
+        habit::load(&self.read, keys).await
     }
 
     async fn commit_ingest(&self, batch: IngestBatch) -> Result<(), StoreError> {

@@ -31,6 +31,7 @@ use tracebell::{
 use crate::world;
 
 mod muted;
+mod past;
 mod topic;
 mod windows;
 

@@ -59,6 +59,7 @@ contract! { fresh_sqlite:
     too_many_keys_push_out_the_oldest
     memories_expire_with_the_watermark
     rules_watch_since_their_first_page
+    habits_keep_their_newest_time_and_are_forgotten
     dead_deliveries_are_retried_unchanged
     deliveries_are_found_by_the_start_of_their_id
     what_is_held_is_told_in_one_and_fares_as_that

@@ -2,17 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::mute;
+use super::{mute, past::Past, tell};
 use crate::{
     alert::{Alert, Mute, Severity},
-    clock::{self, Timestamp},
+    clock::Timestamp,
     delivery::{Cause, Delivery},
     generation::Generation,
     ingest::pacing::{self, Pacing},
-    notification::{Kind, Notification, Worse},
-    render::facts::when,
+    notification::{Kind, Notification},
     ring::{self, Change, Hit, Ring},
-    rule::When,
     silence::Muting,
     store::{IngestBatch, LedgerRow, Muted, Mutes, OpenAlert, Owed, Subscriber, Verdict},
     topic::{Due, Pace, Subject},
@@ -24,6 +22,7 @@ pub fn write(
     hits: Vec<Hit<'_>>,
     open: Vec<OpenAlert>,
     mutes: Mutes,
+    past: &Past,
     pacing: &mut Pacing,
     batch: &mut IngestBatch,
 ) -> Vec<Ring> {
@@ -46,7 +45,8 @@ pub fn write(
         if ring.change == Change::Opened && ring.alert.muted.is_none() {
             pacing.count(&ring.alert);
         }
-        publish(generation, ring, before.as_ref(), known, &mut owed, pacing, batch);
+        let notification = tell::notification(generation, ring, before.as_ref(), past, batch.now);
+        publish(generation, ring, before.as_ref(), notification, known, &mut owed, pacing, batch);
         standings.insert(ring.alert.id.clone(), Standing::of(&ring.alert));
     }
     // The last ring of an alert says what of it is told.
@@ -69,7 +69,7 @@ pub(super) struct Standing {
     pub told: u64,
     pub swallowed: u64,
     pub muted: Option<Mute>,
-    severity: Option<Severity>,
+    pub severity: Option<Severity>,
 }
 
 impl Standing {
@@ -86,10 +86,12 @@ impl Standing {
 
 /// Owed to each subscriber: the traces that the hit added, and the message that tells of them, if it rings.
 /// Those whom only the new severity concerns are told of everything so far.
+#[expect(clippy::too_many_arguments, reason = "what is owed, to whom, and where it is written")]
 fn publish(
     generation: &Generation,
     ring: &Ring,
     before: Option<&Standing>,
+    notification: Option<Notification>,
     known: &mut Vec<Subscriber>,
     owed: &mut Debts,
     pacing: &mut Pacing,
@@ -97,7 +99,6 @@ fn publish(
 ) {
     let alert = &ring.alert;
     let (counted, told) = before.map_or((0, 0), |before| (before.count, before.told));
-    let notification = notification(generation, ring, before, batch.now);
     let occasion = occasion(ring, before);
     for subscriber in known.iter_mut() {
         owed.add(&subscriber.subscription, suppressed(alert), alert.count.saturating_sub(counted));
@@ -193,44 +194,6 @@ fn occasion(ring: &Ring, before: Option<&Standing>) -> String {
         Change::Updated => format!("{alert} {}", ring.lead.outcome().as_str()),
         Change::Opened | Change::Repeat | Change::Escalated => alert.clone(),
     }
-}
-
-/// What is told of the hit, if it rings.
-fn notification(
-    generation: &Generation,
-    ring: &Ring,
-    before: Option<&Standing>,
-    now: Timestamp,
-) -> Option<Notification> {
-    let worse = |kind: Kind| {
-        let was = before.and_then(|before| before.severity).unwrap_or(ring.alert.severity);
-        let worse = Worse { was, trace: (*ring.lead).clone() };
-        Notification::worse(kind, &ring.alert, worse, ring.alert.told, now)
-    };
-    let lines: Vec<String> = before.and_then(mute::afterwards).into_iter().collect();
-    let notification = match ring.change {
-        Change::Repeat if lines.is_empty() => return None,
-        Change::Repeat => Notification::opened(&ring.alert, now),
-        Change::Opened => {
-            let lines = silence(generation, ring).into_iter().collect();
-            return Some(Notification { lines, ..Notification::opened(&ring.alert, now) });
-        }
-        Change::Escalated => worse(Kind::Escalated),
-        Change::Updated => worse(Kind::Updated),
-    };
-    Some(Notification { lines, ..notification })
-}
-
-/// Of an alert that tells of nothing: since when.
-fn silence(generation: &Generation, ring: &Ring) -> Option<String> {
-    let rule = generation.rules.rules.iter().find(|rule| rule.id == ring.alert.rule)?;
-    let Some(When::Absent { quiet, .. }) = &rule.when else { return None };
-    let last = ring.alert.last_time;
-    Some(format!(
-        "Nothing was seen since {}, for more than {}. What is shown here is the last that was seen.",
-        when(last),
-        clock::in_words(*quiet)
-    ))
 }
 
 /// What is newly owed, by subscription and what suppresses it.

@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::{
-    Sqlite, fault, hold, memory, micros, moment,
+    Sqlite, fault, habit, hold, memory, micros, moment,
     row::{self, count, damaged},
     silence,
 };
@@ -158,6 +158,7 @@ async fn effects(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), S
     }
     hold::open_groups(tx, &batch.groups).await?;
     memory::write(tx, batch).await?;
+    habit::write(tx, &batch.habits).await?;
     for record in &batch.quarantine {
         sqlx::query("INSERT OR IGNORE INTO quarantine (source, id, reason, raw, at) VALUES (?1, ?2, ?3, ?4, ?5)")
             .bind(&record.source)

@@ -26,6 +26,13 @@ const CHUNKS: usize = 20;
 /// CTS serves traces for seven days; the rest is room for clocks and slow re-reads.
 const SEEN_FOR: Duration = Duration::from_secs(9 * 86_400);
 
+/// A habit is asked for after thirty days; the rest is so that a source where nothing happens for weeks is not
+/// taken for one that is watched since yesterday.
+const HABITS_FOR: Duration = Duration::from_secs(60 * 86_400);
+/// Habits kept at most, some forty megabytes: who logs in under names without end drives out what was seen
+/// least lately, and with it since when a source is watched, so that nothing wrong is said.
+const HABITS: i64 = 500_000;
+
 pub(super) async fn closing(store: &Sqlite, now: Timestamp, limit: usize) -> Result<Vec<OpenAlert>, StoreError> {
     let due: Vec<String> = sqlx::query_scalar(
         "SELECT id FROM alerts WHERE closed_at IS NULL AND closes_at <= ?1 ORDER BY closes_at, id LIMIT ?2",
@@ -171,6 +178,11 @@ async fn prune(store: &Sqlite, now: Timestamp, before: Timestamp) -> Result<(), 
              WHERE closes_at < ?1 ORDER BY closes_at LIMIT ?2)",
             micros(now),
         ),
+        (
+            "DELETE FROM habits WHERE key IN (SELECT key FROM habits WHERE at < ?1 ORDER BY at LIMIT ?2)",
+            micros(clock::minus(now, HABITS_FOR)),
+        ),
+        ("DELETE FROM habits WHERE key IN (SELECT key FROM habits ORDER BY at DESC LIMIT ?2 OFFSET ?1)", HABITS),
         ("DELETE FROM seen WHERE key IN (SELECT key FROM seen WHERE at < ?1 ORDER BY at LIMIT ?2)", seen_before),
     ] {
         for _ in 0..CHUNKS {

@@ -625,3 +625,37 @@ pub async fn rules_watch_since_their_first_page<S: Store>(open: impl AsyncFn() -
     store.commit_ingest(watching(&[("s", 5)])).await.unwrap();
     assert_eq!(store.watches("prod").await.unwrap()["s"], at(5), "the clock was ahead");
 }
+
+pub async fn habits_keep_their_newest_time_and_are_forgotten<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let key = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        [high, low, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]
+    };
+    let note = async |habits: Vec<([u8; 16], Timestamp)>| {
+        let batch = IngestBatch { source: "prod".into(), now: at(0), habits, ..IngestBatch::default() };
+        store.commit_ingest(batch).await.unwrap();
+    };
+    note(vec![(key(1), at(100)), (key(2), at(100))]).await;
+    note(vec![(key(1), at(50)), (key(2), at(200))]).await;
+    let known = store.habits(&[key(1), key(2), key(3)]).await.unwrap();
+    assert_eq!(known, [(key(1), at(100)), (key(2), at(200))].into());
+
+    // As many as a page of two hundred traces can show, and what they cost.
+    let keys: Vec<_> = (0..401).map(key).collect();
+    let begun = std::time::Instant::now();
+    note(Vec::new()).await;
+    let without = begun.elapsed();
+    note(keys.iter().map(|key| (*key, at(300))).collect()).await;
+    let with = begun.elapsed() - without;
+    assert_eq!(store.habits(&keys).await.unwrap().len(), 401);
+    let looked = begun.elapsed() - without - with;
+    println!("a page's commit: {without:?} without habits, {with:?} with 401 new ones; their look-up: {looked:?}");
+
+    let days = |days: i64| at(300 + days * 86_400);
+    for (day, left) in [(59, 401), (61, 0)] {
+        let batch = SweepBatch { now: days(day), prune_before: Some(at(0)), ..SweepBatch::default() };
+        store.commit_sweep(batch).await.unwrap();
+        assert_eq!(store.habits(&keys).await.unwrap().len(), left, "after {day} days");
+    }
+}

@@ -74,6 +74,12 @@ pub enum Ended {
 impl App {
     /// Opens the state, binds the listener, starts the workers.
     pub async fn start(config: Config, rules: RuleSet) -> anyhow::Result<Self> {
+        let listener = listener(config.listen).await?;
+        Self::start_on(listener, config, rules).await
+    }
+
+    /// As [`App::start`], on a listener that is bound already: its address may stand in the configuration.
+    pub async fn start_on(listener: TcpListener, config: Config, rules: RuleSet) -> anyhow::Result<Self> {
         let now = clock::now();
         let store = Sqlite::open(&config.state, now)
             .await
@@ -81,9 +87,6 @@ impl App {
         // This process alone holds the file, so every lease is a dead worker's.
         store.release_expired(Timestamp::MAX).await?;
         let access = Arc::new(Access::new(config.http.clone(), key(&store).await?));
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("cannot listen on {} (`http.listen`)", config.listen))?;
         let addr = listener.local_addr()?;
         let (metrics, registry) = Metrics::new();
         let board = Board::default();
@@ -260,6 +263,11 @@ impl App {
         // Their leases run out and the deliveries are repeated with the same ids.
         self.workers.shutdown().await;
     }
+}
+
+/// Listens where the configuration says.
+pub async fn listener(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} (`http.listen`)"))
 }
 
 /// Signs what addresses in messages allow; made at the first start and kept with the state.

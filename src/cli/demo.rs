@@ -2,29 +2,39 @@
 //! scenario, the bridge with the shipped rules, and an inbox that shows what
 //! recipients see. Needs no network, no account and no configuration.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
+use jiff::{Span, civil::Time, tz::TimeZone};
 use tokio::sync::mpsc;
 
 use super::{BAD, run::signals, status};
 use crate::{
-    app::App,
+    alert::Severity,
+    app::{self, App},
     clock::{self, Timestamp},
     cloud::auth::{Credentials, Method, NameOrId},
     config::Config,
     emulator::{
         self, Emulator,
-        inbox::{Inbox, Received},
+        inbox::{self, Inbox, Received},
         scenario,
     },
     endpoint::{self, KindSettings},
+    http::access,
     rule,
     secret::Secret,
     source::{self, plan::Polling},
     store::{Accounting, Store},
     telemetry,
-    topic::{Storm, Subscription, Topics},
+    topic::{self, Filter, GroupBy, Grouping, Storm, Subscription, Timetable, Topics},
 };
 
 mod show;
@@ -44,6 +54,8 @@ pub struct Args {
 
 /// The demo looks again this often; the real cloud is asked every 30 s.
 const POLL: Duration = Duration::from_secs(1);
+/// What one actor does within this time is one story.
+const GROUP: Duration = Duration::from_secs(15);
 /// Deliveries under way when the time is over get this long.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -67,7 +79,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     show::introduction(&emulator.url(), &format!("http://{}/", inbox.http), rules.rules.len(), args.run_for);
 
     let (stop, _) = signals()?;
-    let app = App::start(config(&settings, &emulator.url(), &inbox, &folder.0), rules).await?;
+    // What stands in messages leads to the pages of this very process.
+    let listener = app::listener(([127, 0, 0, 1], 0).into()).await?;
+    let place = Place { cloud: emulator.url(), pages: listener.local_addr()?, folder: &folder.0 };
+    let app = App::start_on(listener, config(&settings, &place, &inbox), rules).await?;
     let store = app.store().clone();
     let started = clock::now();
     let mut screen = Screen { received, started, seen: BTreeMap::new() };
@@ -103,8 +118,9 @@ impl Screen {
     }
 
     fn show(&mut self, received: &Received) {
-        let kind = show::received(received, clock::since(self.started, clock::now()));
-        *self.seen.entry(kind).or_default() += 1;
+        if let Some(kind) = show::received(received, clock::since(self.started, clock::now())) {
+            *self.seen.entry(kind).or_default() += 1;
+        }
     }
 }
 
@@ -124,9 +140,16 @@ async fn drain<S: Store>(store: &S, screen: &mut Screen) -> anyhow::Result<Accou
     }
 }
 
-fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::path::Path) -> Config {
+/// Where the parts of the demo are.
+struct Place<'a> {
+    cloud: String,
+    pages: SocketAddr,
+    folder: &'a Path,
+}
+
+fn config(cloud: &emulator::Settings, place: &Place<'_>, inbox: &Inbox) -> Config {
     let credentials = Credentials {
-        auth_url: format!("{url}/v3"),
+        auth_url: format!("{}/v3", place.cloud),
         method: Method::Password {
             user: NameOrId::Name(cloud.user.clone()),
             domain: Some(NameOrId::Name(cloud.domain.clone())),
@@ -140,7 +163,11 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
     };
     let polling = Polling { poll_every: POLL, ..Polling::default() };
     let source = source::Settings { name: "demo".to_owned(), credentials, tracker: "system".to_owned(), polling };
-    let web = |path: &str| Secret::new(format!("http://{}/{path}", inbox.http));
+    let slack = endpoint::slack::bot::Settings {
+        token: Secret::new(inbox::SLACK_TOKEN),
+        channel: format!("#{}", inbox::SLACK_CHANNEL),
+        api_url: inbox.slack.url(),
+    };
     let email = endpoint::email::Settings {
         host: inbox.smtp.ip().to_string(),
         port: Some(inbox.smtp.port()),
@@ -157,10 +184,10 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
             secret: Secret::new("whsec_dGhpcyBpcyBhIGRlbW8gc2VjcmV0IQ=="),
             previous: None,
         }),
-        ..endpoint::webhook::Settings::new(web("soar"))
+        ..endpoint::webhook::Settings::new(Secret::new(format!("http://{}/soar", inbox.http)))
     };
     let kinds = [
-        ("slack", KindSettings::Slack(endpoint::slack::Settings { webhook_url: web("slack") })),
+        ("slack", KindSettings::SlackBot(slack)),
         ("mail", KindSettings::Email(email)),
         ("webhook", KindSettings::Webhook(webhook)),
     ];
@@ -177,20 +204,17 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
             (name.to_owned(), settings)
         })
         .collect();
-    let subscriptions = |topic: &str| {
-        let subscription = |name: &String| Subscription::new(format!("{topic}/{name}"), name);
-        (topic.to_owned(), endpoints.keys().map(subscription).collect::<Vec<_>>())
-    };
+    let topics = ["security", "changes", topic::DEFAULT].into_iter().map(|name| (name.to_owned(), subscriptions(name)));
     let topics = Topics {
-        topics: ["security", "changes", crate::topic::DEFAULT].into_iter().map(subscriptions).collect(),
+        topics: topics.collect(),
         addresses: endpoints.iter().map(|(name, settings)| (name.clone(), settings.address(None))).collect(),
-        notices: Some(crate::topic::DEFAULT.to_owned()),
+        notices: Some(topic::DEFAULT.to_owned()),
         storm: Some(Storm::default()),
     };
     Config {
-        state: folder.join("demo.db"),
-        listen: ([127, 0, 0, 1], 0).into(),
-        http: crate::http::access::Settings::default(),
+        state: place.folder.join("demo.db"),
+        listen: place.pages,
+        http: access::Settings { public_url: Some(format!("http://{}", place.pages)), tokens: Vec::new() },
         rules: Vec::new(),
         sources: vec![source],
         endpoints,
@@ -199,6 +223,30 @@ fn config(cloud: &emulator::Settings, url: &str, inbox: &Inbox, folder: &std::pa
         rule_files: Vec::new(),
         fingerprint: String::new(),
     }
+}
+
+/// The channel hears of all but trifles at once; mail of the first that somebody does, then of the rest in one,
+/// and of trifles twice a minute; the program of everything.
+fn subscriptions(topic: &str) -> Vec<Subscription> {
+    let plain = |endpoint: &str| Subscription::new(format!("{topic}/{endpoint}"), endpoint);
+    let these = |wanted: fn(&Severity) -> bool| Filter {
+        severities: Some(Severity::ALL.into_iter().filter(wanted).collect()),
+        ..Filter::default()
+    };
+    let news = || these(|severity| *severity > Severity::Info);
+    let half_minutes = (0..2880).map(|half| Time::midnight() + Span::new().seconds(half * 30));
+    let digest = Timetable { at: half_minutes.collect(), on: Vec::new(), zone: TimeZone::UTC };
+    vec![
+        Subscription { filter: news(), ..plain("slack") },
+        Subscription { filter: news(), group: Some(Grouping { by: GroupBy::Actor, within: GROUP }), ..plain("mail") },
+        Subscription {
+            id: format!("{topic}/mail#2"),
+            filter: these(|severity| *severity == Severity::Info),
+            digest: Some(digest),
+            ..plain("mail")
+        },
+        plain("webhook"),
+    ]
 }
 
 /// A folder for the demo's state, gone when the demo is.

@@ -1,5 +1,5 @@
-//! A place that shows what endpoints received: real HTTP and SMTP listeners on
-//! loopback, for the demo and for trying out.
+//! A place that shows what endpoints received: real HTTP and SMTP listeners and
+//! an emulated Slack on loopback, for the demo and for trying out.
 //!
 //! Accepts everything, checks nothing: each thing received goes to whoever reads
 //! the channel, and the last ones to a page. Shares no types with the endpoints.
@@ -19,6 +19,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
+use super::slack::{Message, Slack, Turn};
 use crate::clock;
 
 mod page;
@@ -31,8 +32,18 @@ pub use shelf::Shelf;
 /// What arrived, as it arrived.
 #[derive(Debug, Clone)]
 pub enum Received {
-    Http { path: String, headers: Vec<(String, String)>, body: Vec<u8> },
-    Mail { from: String, to: Vec<String>, message: Vec<u8> },
+    Http {
+        path: String,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
+    Mail {
+        from: String,
+        to: Vec<String>,
+        message: Vec<u8>,
+    },
+    /// A message in the channel, as it is after its turn.
+    Slack(Turn, Message),
 }
 
 /// The listeners; they end when this is dropped.
@@ -40,20 +51,28 @@ pub enum Received {
 pub struct Inbox {
     pub http: SocketAddr,
     pub smtp: SocketAddr,
+    pub slack: Slack,
     tasks: Vec<AbortHandle>,
 }
+
+/// What a bot needs to post: its token and the channel's name.
+pub const SLACK_TOKEN: &str = "xoxb-demo";
+pub const SLACK_CHANNEL: &str = "security";
 
 /// Received and not yet read; a reader that is slower than this slows the senders down.
 const WAITING: usize = 64;
 
 impl Inbox {
-    /// Binds both listeners on free loopback ports.
+    /// Binds all listeners on free loopback ports.
     pub async fn start() -> io::Result<(Self, mpsc::Receiver<Received>)> {
         let (sender, receiver) = mpsc::channel(WAITING);
         let http_listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let smtp_listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let (http, smtp) = (http_listener.local_addr()?, smtp_listener.local_addr()?);
+        let (watcher, said) = mpsc::unbounded_channel();
+        let slack = Slack::watched(SLACK_TOKEN, &[SLACK_CHANNEL], Some(watcher)).await?;
         let shelf = Shelf::default();
+        let conversation = tokio::spawn(follow(said, sender.clone(), shelf.clone()));
         let taking = Router::new().route("/{*path}", post(take)).with_state((sender.clone(), shelf.clone()));
         let router = page::routes().with_state(shelf.clone()).merge(taking);
         let web = tokio::spawn(async move {
@@ -67,8 +86,8 @@ impl Inbox {
                 while sessions.try_join_next().is_some() {}
             }
         });
-        let tasks = vec![web.abort_handle(), mail.abort_handle()];
-        Ok((Self { http, smtp, tasks }, receiver))
+        let tasks = vec![web.abort_handle(), mail.abort_handle(), conversation.abort_handle()];
+        Ok((Self { http, smtp, slack, tasks }, receiver))
     }
 }
 
@@ -95,4 +114,15 @@ async fn take(
     // Nobody reading any more is no reason to refuse.
     let _ = sender.send(received).await;
     "ok"
+}
+
+/// Puts what is said on Slack beside the rest; a message that changes stays where it is.
+async fn follow(mut said: mpsc::UnboundedReceiver<(Turn, Message)>, sender: mpsc::Sender<Received>, shelf: Shelf) {
+    while let Some((turn, message)) = said.recv().await {
+        let ts = message.ts.clone();
+        let received = Received::Slack(turn, message);
+        shelf.put(received.clone(), clock::now(), |other| matches!(other, Received::Slack(_, old) if old.ts == ts));
+        // Nobody reading any more is no reason to stop.
+        let _ = sender.send(received).await;
+    }
 }

@@ -20,7 +20,7 @@ use axum::{
     routing::post,
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::AbortHandle};
+use tokio::{net::TcpListener, sync::mpsc, task::AbortHandle};
 
 use super::answer::json_value;
 use crate::clock;
@@ -42,6 +42,17 @@ pub struct Message {
     /// How often it was changed.
     pub edits: u32,
 }
+
+/// What befell a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    Posted,
+    Edited,
+    Reacted,
+}
+
+/// Hears of every message that is posted, edited or reacted to, as it is then.
+pub type Watcher = mpsc::UnboundedSender<(Turn, Message)>;
 
 /// How a call is answered in place of what it would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +84,7 @@ struct World {
     posted: u64,
     calls: Vec<String>,
     planned: VecDeque<(String, Answer)>,
+    watcher: Option<Watcher>,
 }
 
 type Shared = Arc<Mutex<World>>;
@@ -85,10 +97,16 @@ const TEXT: usize = 40_000;
 impl Slack {
     /// Listens on a free port before it returns. Channels are named without `#`.
     pub async fn start(token: &str, channels: &[&str]) -> io::Result<Self> {
+        Self::watched(token, channels, None).await
+    }
+
+    /// As [`Slack::start`], with somebody who hears of what is said.
+    pub async fn watched(token: &str, channels: &[&str], watcher: Option<Watcher>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let addr = listener.local_addr()?;
         let channels = channels.iter().map(|&name| name.to_owned()).collect();
-        let world = Shared::new(Mutex::new(World { token: token.to_owned(), channels, ..World::default() }));
+        let world = World { token: token.to_owned(), channels, watcher, ..World::default() };
+        let world = Shared::new(Mutex::new(world));
         let router = Router::new().route("/api/{method}", post(answer).get(answer)).with_state(Arc::clone(&world));
         let server = tokio::spawn(async move {
             // Ends with its task; an accept error is retried by axum.
@@ -247,11 +265,13 @@ impl World {
             edits: 0,
         };
         let shown = shown(&message);
+        tell(self.watcher.as_ref(), Turn::Posted, &message);
         self.messages.push(message);
         Ok(json!({ "message": shown, "channel": channel, "ts": ts }))
     }
 
     fn update(&mut self, given: &Value) -> Done {
+        let watcher = self.watcher.clone();
         let message = self.message(given, "ts")?;
         let (text, blocks) = content(given)?;
         (message.text, message.blocks) = (text, blocks);
@@ -259,11 +279,13 @@ impl World {
         if !given["metadata"].is_null() {
             message.metadata = given["metadata"].clone();
         }
+        tell(watcher.as_ref(), Turn::Edited, message);
         Ok(json!({ "message": shown(message), "channel": message.channel, "ts": message.ts, "text": message.text }))
     }
 
     fn react(&mut self, given: &Value) -> Done {
         let name = text(given, "name").to_owned();
+        let watcher = self.watcher.clone();
         let message = self.message(given, "timestamp")?;
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
             return Err("invalid_name");
@@ -272,6 +294,7 @@ impl World {
             return Err("already_reacted");
         }
         message.reactions.push(name);
+        tell(watcher.as_ref(), Turn::Reacted, message);
         Ok(json!({}))
     }
 
@@ -306,6 +329,13 @@ impl World {
         let found =
             self.messages.iter_mut().find(|message| message.channel == channel && message.ts == text(given, key));
         found.ok_or("message_not_found")
+    }
+}
+
+fn tell(watcher: Option<&Watcher>, turn: Turn, message: &Message) {
+    if let Some(watcher) = watcher {
+        // Whoever does not listen any more misses nothing.
+        let _ = watcher.send((turn, message.clone()));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     alert::Severity,
     cli::terminal::{columns, wrap},
     clock,
-    emulator::inbox::Received,
+    emulator::{inbox::Received, slack::Turn},
 };
 
 const DIM: Style = Style::new().dimmed();
@@ -82,10 +82,17 @@ fn labelled(label: &str, text: &str) {
 }
 
 /// Shows one thing that arrived; returns its kind for counting.
-pub fn received(received: &Received, at: Duration) -> &'static str {
+pub fn received(received: &Received, at: Duration) -> Option<&'static str> {
     let (kind, what, lines) = match received {
-        Received::Http { path, body, .. } if path.starts_with("slack") => {
-            ("Slack messages", ("Slack", "message to #security".to_owned()), slack(body))
+        // The message shows it; here it would stand alone.
+        Received::Slack(Turn::Reacted, _) => return None,
+        Received::Slack(turn, message) => {
+            let lines = slack(&message.text, &message.blocks);
+            match (turn, &message.thread) {
+                (Turn::Edited, _) => ("Slack edits", ("Slack", "edited its first message".to_owned()), edited(lines)),
+                (_, Some(_)) => ("Slack replies", ("Slack", "reply in the thread".to_owned()), lines),
+                (_, None) => ("Slack messages", ("Slack", "message to #security".to_owned()), lines),
+            }
         }
         Received::Http { path, headers, body } => {
             ("webhook calls", ("Webhook", format!("POST /{path}")), webhook(headers, body))
@@ -105,7 +112,7 @@ pub fn received(received: &Received, at: Duration) -> &'static str {
         }
     }
     say!();
-    kind
+    Some(kind)
 }
 
 enum Line {
@@ -142,11 +149,11 @@ fn fact_or_text(line: &str) -> Line {
     }
 }
 
-/// `[critical] alice ...`
-fn headline(text: &str) -> (Option<Severity>, &str) {
+/// `[critical] alice ...`, `[critical, was medium] alice ...`: the severity, the words in brackets and the rest.
+fn headline(text: &str) -> (Option<Severity>, &str, &str) {
     let found = text.strip_prefix('[').and_then(|rest| rest.split_once("] "));
-    let severity = found.and_then(|(word, _)| severity(word));
-    (severity, found.filter(|_| severity.is_some()).map_or(text, |(_, rest)| rest))
+    let parts = found.and_then(|(words, rest)| Some((severity(words.split(',').next()?)?, words, rest.trim_start())));
+    parts.map_or((None, "", text), |(severity, words, rest)| (Some(severity), words, rest))
 }
 
 fn severity(word: &str) -> Option<Severity> {
@@ -164,21 +171,25 @@ fn color(severity: Option<Severity>) -> Style {
 }
 
 /// The blocks from top to bottom, as text.
-fn slack(body: &[u8]) -> Vec<Line> {
-    let Ok(payload) = serde_json::from_slice::<Value>(body) else { return vec![text("(not JSON)")] };
-    let (severity, title) = headline(payload["text"].as_str().unwrap_or_default());
-    let mut lines = vec![sentence(severity, unescaped(title))];
-    for (index, block) in payload["blocks"].as_array().into_iter().flatten().enumerate() {
+fn slack(fallback: &str, blocks: &Value) -> Vec<Line> {
+    let (severity, words, title) = headline(fallback);
+    let mut lines = vec![Line::Title { severity, word: words.to_owned(), text: unescaped(title) }];
+    for (index, block) in blocks.as_array().into_iter().flatten().enumerate() {
         let told = text_of(&block["elements"]);
         if block["type"] == "context" {
             lines.push(Line::Small(told.split("  ·  ").map(str::to_owned).collect()));
             continue;
         }
-        // The first block's first line is the sentence that is shown already.
-        let told = told.lines().skip(usize::from(index == 0)).map(str::trim_end);
-        lines.extend(told.filter(|line| !line.is_empty()).map(fact_or_text));
+        // The first block holds the sentence, which is shown already.
+        let told = told.lines().map(str::trim_end).filter(|line| index > 0 && !line.is_empty());
+        lines.extend(told.map(fact_or_text));
     }
     lines
+}
+
+/// What is new in it is told below it too: its sentence is enough.
+fn edited(lines: Vec<Line>) -> Vec<Line> {
+    lines.into_iter().take(1).collect()
 }
 
 /// All text in a block element.
@@ -218,13 +229,14 @@ fn webhook(headers: &[(String, String)], body: &[u8]) -> Vec<Line> {
 
 fn mail(message: &[u8]) -> Vec<Line> {
     let Some(mail) = MessageParser::default().parse(message) else { return vec![text("(not a mail)")] };
-    let (severity, title) = headline(mail.subject().unwrap_or_default());
-    let word = severity.map_or(String::new(), |severity| format!("[{severity}]"));
+    let (severity, words, title) = headline(mail.subject().unwrap_or_default());
+    let word = if words.is_empty() { String::new() } else { format!("[{words}]") };
     let mut lines = vec![Line::Title { severity, word, text: title.to_owned() }];
     let body = mail.body_text(0).unwrap_or_default().replace("\r\n", "\n");
     let (letter, references) = body.split_once("\n----\n").unwrap_or((&body, ""));
     // Severity and title open the text; the subject has shown them.
-    let letter: Vec<&str> = letter.lines().skip(2).map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let addressed = |line: &&str| !line.is_empty() && !line.trim_start().starts_with("http");
+    let letter: Vec<&str> = letter.lines().skip(2).map(str::trim_end).filter(addressed).collect();
     lines.extend(letter.iter().take(MAIL_LINES).map(|line| fact_or_text(line)));
     if letter.len() > MAIL_LINES {
         lines.push(text(format!("+{} more lines", letter.len() - MAIL_LINES)));
@@ -305,8 +317,9 @@ mod tests {
 
     #[test]
     fn a_headline_is_taken_apart() {
-        assert_eq!(headline("[critical] a [b] c"), (Some(Severity::Critical), "a [b] c"));
-        assert_eq!(headline("[urgent] a"), (None, "[urgent] a"));
-        assert_eq!(headline("a"), (None, "a"));
+        assert_eq!(headline("[critical] a [b] c"), (Some(Severity::Critical), "critical", "a [b] c"));
+        assert_eq!(headline("[high, was low]  a"), (Some(Severity::High), "high, was low", "a"));
+        assert_eq!(headline("[urgent] a"), (None, "", "[urgent] a"));
+        assert_eq!(headline("a"), (None, "", "a"));
     }
 }

@@ -12,8 +12,15 @@ function show(item) {
   if (!parsed) return;
   const known = document.getElementById("item-" + item.number);
   const column = document.getElementById(item.channel);
+  const thread = item.thread && document.querySelector('[data-thread="' + CSS.escape(item.thread) + '"]');
   if (known) {
+    // What stands below it stays there.
+    const [below, replies] = [parsed, known].map((article) => article.querySelector(".replies"));
+    if (below && replies) below.replaceWith(replies);
     known.replaceWith(parsed);
+  } else if (thread) {
+    thread.append(parsed);
+    parsed.classList.add("news");
   } else if (column) {
     for (const empty of column.querySelectorAll(".empty")) empty.remove();
     column.prepend(parsed);

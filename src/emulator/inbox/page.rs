@@ -12,7 +12,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use minijinja::{Environment, context, value::Serde};
+use minijinja::{Environment, UndefinedBehavior, context, value::Serde};
 use serde::{Deserialize, Serialize};
 
 use super::{shelf::Shelf, view};
@@ -30,7 +30,7 @@ pub fn routes() -> Router<Shelf> {
 
 async fn page(State(shelf): State<Shelf>) -> Response {
     let (items, version) = shelf.since(0);
-    let shown: Vec<_> = items.iter().rev().map(view::of).collect();
+    let shown = view::conversations(&items);
     let channels: Vec<_> = view::CHANNELS
         .iter()
         .map(|(id, name, whose)| {
@@ -47,7 +47,7 @@ async fn live(State(shelf): State<Shelf>, Query(seen): Query<Seen>) -> Response 
     let (items, version) = shelf.since(seen.version);
     let news = items.iter().map(view::of).map(|view| {
         let html = render("item.html", context! { item => Serde(&view) }).unwrap_or_default();
-        New { channel: view.channel, number: view.number, html }
+        New { channel: view.channel, number: view.number, thread: view.thread().map(str::to_owned), html }
     });
     Json(News { version, items: news.collect() }).into_response()
 }
@@ -68,6 +68,8 @@ struct News {
 struct New {
     channel: &'static str,
     number: u64,
+    /// The message below which it stands.
+    thread: Option<String>,
     html: String,
 }
 
@@ -78,13 +80,15 @@ async fn file(kind: &'static str, text: &'static str) -> Response {
 fn drawn(template: &str, context: minijinja::Value) -> Response {
     match render(template, context) {
         Ok(html) => Html(html).into_response(),
-        Err(error) => (axum::http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        Err(error) => (axum::http::StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")).into_response(),
     }
 }
 
 /// Names that end in `.html` make every value escaped for HTML.
 fn render(template: &str, context: minijinja::Value) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
+    // Whatever a message lacks is not shown.
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.add_template("page.html", include_str!("page.html"))?;
     environment.add_template("item.html", include_str!("item.html"))?;
     environment.add_template("slack.html", include_str!("slack.html"))?;

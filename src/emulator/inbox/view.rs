@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Received, shelf::Item};
+use crate::emulator::slack::Message;
 
 /// Places where recipients read: id, name, and whose it is.
 pub const CHANNELS: [(&str, &str, &str); 3] =
@@ -15,15 +16,26 @@ pub const CHANNELS: [(&str, &str, &str); 3] =
 pub struct View {
     pub channel: &'static str,
     pub number: u64,
-    /// `08:30:04`
+    /// `08:30:04 UTC`
     time: String,
-    edited: bool,
-    /// It stands below another message.
-    reply: bool,
-    /// Slack's payload, as it was posted.
-    slack: Option<Value>,
+    slack: Option<Said>,
     mail: Option<Mail>,
     call: Option<Call>,
+}
+
+#[derive(Debug, Serialize)]
+struct Said {
+    /// Slack's id of it in the channel.
+    ts: String,
+    /// The message below which it stands.
+    thread: Option<String>,
+    broadcast: bool,
+    edited: bool,
+    text: String,
+    blocks: Value,
+    reactions: Vec<String>,
+    /// What stands below it.
+    replies: Vec<View>,
 }
 
 #[derive(Debug, Serialize)]
@@ -49,35 +61,49 @@ const PLUMBING: [&str; 5] = ["host", "content-length", "accept", "accept-encodin
 const MAIL_HEADERS: [&str; 7] =
     ["Message-ID", "In-Reply-To", "References", "List-Id", "Auto-Submitted", "Importance", "X-Tracebell-Rule"];
 
-pub fn of(item: &Item) -> View {
-    let mut view = View {
-        channel: "webhook",
-        number: item.number,
-        time: item.at.strftime("%H:%M:%S UTC").to_string(),
-        edited: item.version != item.number,
-        reply: false,
-        slack: None,
-        mail: None,
-        call: None,
-    };
-    match &item.received {
-        Received::Http { path, headers, body } if path.starts_with("slack") => {
-            view.channel = "slack";
-            match serde_json::from_slice::<Value>(body) {
-                Ok(payload) => {
-                    view.reply = payload.get("thread_ts").is_some_and(Value::is_string);
-                    view.slack = Some(payload);
-                }
-                Err(_) => view.call = Some(call(path, headers, body)),
-            }
+/// What arrived, newest first; replies stand below what they answer, in the order in which they came.
+pub fn conversations(items: &[Item]) -> Vec<View> {
+    let mut views: Vec<View> = Vec::new();
+    for view in items.iter().map(of) {
+        let below = view.slack.as_ref().and_then(|said| said.thread.clone());
+        let head =
+            views.iter_mut().filter_map(|head| head.slack.as_mut()).find(|head| Some(&head.ts) == below.as_ref());
+        match head {
+            Some(head) => head.replies.push(view),
+            None => views.push(view),
         }
+    }
+    views.reverse();
+    views
+}
+
+pub fn of(item: &Item) -> View {
+    let time = item.at.strftime("%H:%M:%S UTC").to_string();
+    let mut view = View { channel: "webhook", number: item.number, time, slack: None, mail: None, call: None };
+    match &item.received {
         Received::Http { path, headers, body } => view.call = Some(call(path, headers, body)),
         Received::Mail { from, to, message } => {
             view.channel = "mail";
             view.mail = Some(mail(from, to, message));
         }
+        Received::Slack(_, message) => {
+            view.channel = "slack";
+            view.slack = Some(said(message));
+        }
     }
     view
+}
+
+impl View {
+    /// The message below which it stands.
+    pub fn thread(&self) -> Option<&str> {
+        self.slack.as_ref()?.thread.as_deref()
+    }
+}
+
+fn said(message: &Message) -> Said {
+    let Message { ts, thread, broadcast, text, blocks, reactions, edits, .. } = message.clone();
+    Said { ts, thread, broadcast, edited: edits > 0, text, blocks, reactions, replies: Vec::new() }
 }
 
 fn call(path: &str, headers: &[(String, String)], body: &[u8]) -> Call {

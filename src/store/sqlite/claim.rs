@@ -14,6 +14,8 @@ use crate::{
     },
 };
 
+mod opener;
+
 /// Returns what was leased, and whether anything was written.
 pub(super) async fn claim(tx: &mut SqliteConnection, claim: Claim) -> Result<(Claimed, bool), StoreError> {
     if claim.limit == 0 {
@@ -36,7 +38,8 @@ pub(super) async fn claim(tx: &mut SqliteConnection, claim: Claim) -> Result<(Cl
         return Ok((Claimed { deliveries: Vec::new(), next }, false));
     }
 
-    let rows = due(tx, &claim, now, room).await?;
+    let mut rows = due(tx, &claim, now, room).await?;
+    opener::first(tx, &mut rows, now).await?;
     let mut claimed = Claimed::default();
     let mut whole = BTreeMap::new();
     for row in &rows {

@@ -39,6 +39,7 @@ contract! { fresh_sqlite:
     an_alert_opened_again_is_not_owed_twice
     a_window_that_closed_meanwhile_is_a_conflict
     claims_go_critical_first_then_oldest
+    what_opens_a_conversation_is_claimed_before_what_follows
     the_rate_limit_holds_across_claims
     a_hold_binds_the_endpoint
     a_stale_failure_changes_nothing

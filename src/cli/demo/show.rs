@@ -174,9 +174,16 @@ fn color(severity: Option<Severity>) -> Style {
 fn slack(fallback: &str, blocks: &Value) -> Vec<Line> {
     let (severity, words, title) = headline(fallback);
     let mut lines = vec![Line::Title { severity, word: words.to_owned(), text: unescaped(title) }];
+    let mut labels = Vec::new();
     for (index, block) in blocks.as_array().into_iter().flatten().enumerate() {
+        let pressed = links_of(&block["elements"]);
+        if !pressed.is_empty() {
+            labels.extend(pressed);
+            continue;
+        }
         let told = text_of(&block["elements"]);
         if block["type"] == "context" {
+            lines.extend(buttons(std::mem::take(&mut labels)));
             lines.push(Line::Small(told.split("  ·  ").map(str::to_owned).collect()));
             continue;
         }
@@ -190,6 +197,22 @@ fn slack(fallback: &str, blocks: &Value) -> Vec<Line> {
 /// What is new in it is told below it too: its sentence is enough.
 fn edited(lines: Vec<Line>) -> Vec<Line> {
     lines.into_iter().take(1).collect()
+}
+
+/// What of a block of links and buttons can be pressed.
+fn links_of(elements: &Value) -> Vec<String> {
+    let all: Vec<&Value> = elements.as_array().into_iter().flatten().flat_map(nested).collect();
+    let is_link = |element: &&Value| element["url"].is_string();
+    let blank = |element: &Value| text_of(element).trim().is_empty();
+    match all.iter().all(|element| is_link(element) || blank(element)) {
+        true => all.into_iter().filter(is_link).map(text_of).collect(),
+        false => Vec::new(),
+    }
+}
+
+/// The elements of a section, or the element itself.
+fn nested(element: &Value) -> Vec<&Value> {
+    element["elements"].as_array().map_or_else(|| vec![element], |inner| inner.iter().collect())
 }
 
 /// All text in a block element.
@@ -233,16 +256,46 @@ fn mail(message: &[u8]) -> Vec<Line> {
     let word = if words.is_empty() { String::new() } else { format!("[{words}]") };
     let mut lines = vec![Line::Title { severity, word, text: title.to_owned() }];
     let body = mail.body_text(0).unwrap_or_default().replace("\r\n", "\n");
-    let (letter, references) = body.split_once("\n----\n").unwrap_or((&body, ""));
-    // Severity and title open the text; the subject has shown them.
-    let addressed = |line: &&str| !line.is_empty() && !line.trim_start().starts_with("http");
-    let letter: Vec<&str> = letter.lines().skip(2).map(str::trim_end).filter(addressed).collect();
-    lines.extend(letter.iter().take(MAIL_LINES).map(|line| fact_or_text(line)));
-    if letter.len() > MAIL_LINES {
-        lines.push(text(format!("+{} more lines", letter.len() - MAIL_LINES)));
+    let (letter, references) = body.split_once("\n-- \n").unwrap_or((&body, ""));
+    let letter = unwrapped(letter);
+    // Title and severity open the text; the subject has shown them.
+    let opening = letter.iter().position(|line| severity.is_some_and(|is| starts_with_word(line, is)));
+    let letter = &letter[opening.map_or(0, |at| at + 1)..];
+    let (links, told): (Vec<&String>, Vec<&String>) = letter.iter().partition(|line| line.contains(": http"));
+    lines.extend(told.iter().take(MAIL_LINES).map(|line| fact_or_text(line)));
+    if told.len() > MAIL_LINES {
+        lines.push(text(format!("+{} more lines", told.len() - MAIL_LINES)));
     }
+    let labels = links.iter().filter_map(|line| line.split_once(": http")).map(|(label, _)| label.to_owned());
+    lines.extend(buttons(labels.collect()));
     lines.push(Line::Small(references.lines().map(str::trim).map(str::to_owned).collect()));
     lines
+}
+
+/// The lines as they were before they were broken for mail; what goes on is indented.
+fn unwrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        match lines.last_mut() {
+            Some(last) if line.starts_with("  ") && !line.starts_with("  - ") => {
+                last.push(' ');
+                last.push_str(line.trim());
+            }
+            _ => lines.push(line.trim_end().to_owned()),
+        }
+    }
+    lines
+}
+
+/// `CRITICAL`, `CRITICAL, 9 times within a second`
+fn starts_with_word(line: &str, severity: Severity) -> bool {
+    line.strip_prefix(&severity.as_str().to_uppercase()).is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
+}
+
+/// What a reader can press; its address is long and in the inbox.
+fn buttons(labels: Vec<String>) -> Option<Line> {
+    let drawn: Vec<String> = labels.iter().map(|label| format!("[{}]", label.replace(' ', "\u{a0}"))).collect();
+    (!drawn.is_empty()).then(|| Line::Text(drawn.join(" ")))
 }
 
 /// Columns for a notification's text; a pipe gets the widest.
@@ -268,7 +321,10 @@ fn draw(line: &Line, width: usize) -> Vec<String> {
             let labels = std::iter::once(label.as_str()).chain(std::iter::repeat(""));
             parts.iter().zip(labels).map(|(part, label)| format!("{DIM}{label:column$}{DIM:#}{part}")).collect()
         }
-        Line::Text(text) => styled(&wrap(text, width), PLAIN),
+        Line::Text(text) => {
+            let lines = wrap(text, width);
+            styled(&lines.iter().map(|line| line.replace('\u{a0}', " ")).collect::<Vec<_>>(), PLAIN)
+        }
         Line::Small(items) => {
             // A blank that does not break keeps each name with its id.
             let whole: Vec<String> = items.iter().map(|item| item.replace(' ', "\u{a0}")).collect();

@@ -110,6 +110,25 @@ pub async fn a_window_that_closed_meanwhile_is_a_conflict<S: Store>(open: impl A
     assert_eq!(account(&store, "slack").await, [1, 0, 0, 0, 1, 0]);
 }
 
+pub async fn what_opens_a_conversation_is_claimed_before_what_follows<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let alerts = [alert("a", Severity::Low, 1, at(0)), alert("b", Severity::High, 1, at(0))];
+    let mut batch = page(&[], &alerts, "slack", at(0));
+    let worse = Notification::opened(&alert("a", Severity::Critical, 2, at(0)), at(0));
+    let worse = delivery("worse", "slack", worse, 0, Cause::Alert("alr_a".into()));
+    batch.deliveries.push(Delivery { thread: "msg_alr_a.slack".into(), ..worse });
+    store.commit_ingest(batch).await.unwrap();
+
+    let one = Claim { limit: 1, ..claim("slack", at(1)) };
+    let first = store.claim_deliveries(one.clone()).await.unwrap().deliveries;
+    assert_eq!(order(&first), ["msg_alr_a.slack"], "what follows it is critical, and waits its turn");
+    store.record_attempts(vec![success(&first[0], at(1))]).await.unwrap();
+    let second = store.claim_deliveries(one).await.unwrap().deliveries;
+    assert_eq!(order(&second), ["msg_worse"]);
+    let rest = store.claim_deliveries(claim("slack", at(1))).await.unwrap().deliveries;
+    assert_eq!(order(&rest), ["msg_alr_b.slack"]);
+}
+
 pub async fn claims_go_critical_first_then_oldest<S: Store>(open: impl AsyncFn() -> (S, Home)) {
     let (store, _home) = open().await;
     let severities = [Severity::Low, Severity::Critical, Severity::High, Severity::Critical, Severity::Low];

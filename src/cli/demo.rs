@@ -214,7 +214,7 @@ fn config(cloud: &emulator::Settings, place: &Place<'_>, inbox: &Inbox) -> Confi
     Config {
         state: place.folder.join("demo.db"),
         listen: place.pages,
-        http: access::Settings { public_url: Some(format!("http://{}", place.pages)), tokens: Vec::new() },
+        http: access::Settings { public_url: Some(format!("http://{}", place.pages)), ..access::Settings::default() },
         rules: Vec::new(),
         sources: vec![source],
         endpoints,

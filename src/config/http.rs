@@ -20,7 +20,7 @@ pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<(SocketAddr, Setti
     let tokens = fields.list("tokens");
     fields.finish();
     let listen = listen.map_or(Some(LISTEN), |walk| address(&walk));
-    let mut settings = Settings { public_url, tokens: Vec::new() };
+    let mut settings = Settings { public_url, tokens: Vec::new(), zone: None };
     for walk in tokens {
         let Some(token) = token(&walk, secrets) else { continue };
         if settings.tokens.iter().any(|other| other.name == token.name) {

@@ -47,7 +47,8 @@ pub fn read(walk: &Walk<'_>, folder: &Path, reading: Reading) -> Option<Config> 
     let topics_logins: Vec<String> = endpoints.values().filter_map(endpoints::fingerprint).collect();
     let mut parts: Vec<&str> = vec![&walk.file.text];
     parts.extend(seen.iter().chain(&logins).chain(&topics_logins).map(String::as_str));
-    let (listen, http) = http.unwrap_or((http::LISTEN, Settings::default()));
+    let (listen, mut http) = http.unwrap_or((http::LISTEN, Settings::default()));
+    http.zone = Some(zone);
     Some(Config {
         state: state.unwrap_or_else(|| folder.join(STATE)),
         listen,

@@ -9,6 +9,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, header};
+use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -25,6 +26,8 @@ pub struct Settings {
     /// `https://bell.example.org`, without a slash at the end.
     pub public_url: Option<String>,
     pub tokens: Vec<Token>,
+    /// In which the pages tell times, beside UTC; `None`: UTC alone.
+    pub zone: Option<TimeZone>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -104,6 +107,10 @@ impl Access {
 
     pub fn public_url(&self) -> Option<&str> {
         self.settings.public_url.as_deref()
+    }
+
+    pub fn zone(&self) -> TimeZone {
+        self.settings.zone.clone().unwrap_or(TimeZone::UTC)
     }
 
     pub fn has_tokens(&self) -> bool {
@@ -203,7 +210,7 @@ mod tests {
             secret: Secret::new(*secret),
         };
         let tokens = tokens.iter().map(token).collect();
-        Access::new(Settings { public_url: public_url.map(str::to_owned), tokens }, Secret::new("key"))
+        Access::new(Settings { public_url: public_url.map(str::to_owned), tokens, zone: None }, Secret::new("key"))
     }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -6,7 +6,14 @@ fn the_demo_shows_all_three_kinds_and_ends_by_itself() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{text}\n{errors}");
-    for part in ["Slack message", "Mail to ops@example.org", "Webhook POST", "holds"] {
+    for part in [
+        "Slack message",
+        "Slack reply in the thread",
+        "[Silence this]",
+        "Mail to ops@example.org",
+        "Webhook POST",
+        "holds",
+    ] {
         assert!(text.contains(part), "`{part}` is missing in:\n{text}\n{errors}");
     }
     assert!(!text.contains("null") && !text.contains("DOES NOT HOLD"), "{text}");

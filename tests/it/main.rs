@@ -15,6 +15,7 @@ mod emulator;
 mod endpoint;
 mod explain;
 mod http;
+mod inbox;
 mod ingest;
 mod kill;
 mod lsp;

@@ -132,7 +132,7 @@ impl Scene {
         write(&store, &other, "soar").await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let access = Access::new(Settings { public_url: None, tokens }, Secret::new("key"));
+        let access = Access::new(Settings { public_url: None, tokens, zone: None }, Secret::new("key"));
         let site = Site { store: store.clone(), access: watch::channel(Arc::new(access)).1 };
         let (_, registry) = Metrics::new();
         let refresh = http::refresh(|| async {});

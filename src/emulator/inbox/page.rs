@@ -93,5 +93,6 @@ fn render(template: &str, context: minijinja::Value) -> Result<String, minijinja
     environment.add_template("item.html", include_str!("item.html"))?;
     environment.add_template("slack.html", include_str!("slack.html"))?;
     environment.add_filter("emoji", view::emoji);
+    environment.add_filter("address", view::address);
     environment.get_template(template)?.render(context)
 }

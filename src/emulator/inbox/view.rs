@@ -52,6 +52,10 @@ struct Mail {
 #[derive(Debug, Serialize)]
 struct Call {
     path: String,
+    /// What it is about, if it says so.
+    title: Option<String>,
+    /// `opened, high, signed, 1543 bytes`
+    about: String,
     headers: Vec<(String, String)>,
     body: String,
 }
@@ -107,12 +111,15 @@ fn said(message: &Message) -> Said {
 }
 
 fn call(path: &str, headers: &[(String, String)], body: &[u8]) -> Call {
-    let body = match serde_json::from_slice::<Value>(body) {
-        Ok(json) => format!("{json:#}"),
-        Err(_) => String::from_utf8_lossy(body).into_owned(),
-    };
+    let json: Option<Value> = serde_json::from_slice(body).ok();
+    let word = |key: &str| Some(json.as_ref()?.get(key)?.as_str()?.to_owned());
+    let signed = headers.iter().any(|(name, _)| name == "webhook-signature").then(|| "signed".to_owned());
+    let size = Some(format!("{} bytes", body.len()));
+    let about: Vec<String> = [word("kind"), word("severity"), signed, size].into_iter().flatten().collect();
+    let (title, about) = (word("title"), about.join(", "));
+    let body = json.map_or_else(|| String::from_utf8_lossy(body).into_owned(), |json| format!("{json:#}"));
     let headers = headers.iter().filter(|(name, _)| !PLUMBING.contains(&name.as_str())).cloned().collect();
-    Call { path: format!("/{path}"), headers, body }
+    Call { path: format!("/{path}"), title, about, headers, body }
 }
 
 fn mail(from: &str, to: &[String], message: &[u8]) -> Mail {
@@ -137,6 +144,11 @@ fn mail(from: &str, to: &[String], message: &[u8]) -> Mail {
         html: html.and_then(|part| part.text_contents()).map(str::to_owned),
         headers: MAIL_HEADERS.iter().filter_map(header).collect(),
     }
+}
+
+/// An address that a click may open; nothing else becomes one.
+pub fn address(url: &str) -> String {
+    if url.starts_with("https://") || url.starts_with("http://") { url.to_owned() } else { "#".to_owned() }
 }
 
 /// The sign of a name of Slack's; an unknown name stays as Slack shows it.

@@ -6,7 +6,6 @@ use axum::{
     http::{StatusCode, Uri},
     response::Response,
 };
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::{Asked, Shared, Who, root, words};
@@ -161,7 +160,7 @@ fn write(asked: &Asked, alert: &Alert, history: History, muted: &[Muted], uri: &
         why: facts::why(&notification),
         repeats: facts::repeats(&notification),
         standing: standing(asked, alert, &history),
-        facts: facts::facts(&notification, &TimeZone::UTC),
+        facts: facts::facts(&notification, &asked.access.zone()),
         links: link::links(&letter).into_iter().map(shown).collect(),
         silence: silence(asked, alert, uri, signed),
         traces_total: history.traces_total,
@@ -179,9 +178,9 @@ fn shown(link: link::Link) -> PageLink {
 
 fn standing(asked: &Asked, alert: &Alert, history: &History) -> String {
     let open = match history.closed_at {
-        Some(time) => format!("Closed {}", words::moment(time, asked.now)),
+        Some(time) => format!("Closed {}", words::moment(time, asked)),
         None if alert.closes_at > asked.now => {
-            format!("Open: more of the same is counted here until {}", facts::when(alert.closes_at))
+            format!("Open: more of the same is counted here until {}", words::when(alert.closes_at, asked))
         }
         None => "About to close".to_owned(),
     };
@@ -199,7 +198,7 @@ fn silence(asked: &Asked, alert: &Alert, uri: &Uri, signed: &Signed) -> Option<S
 
 fn trace(line: &crate::store::LedgerLine, asked: &Asked) -> TraceLine {
     TraceLine {
-        time: words::moment(line.time, asked.now),
+        time: words::moment(line.time, asked),
         trace: inert::line(&line.trace, NAME),
         verdict: words::verdict(&line.verdict),
         reason: line.reason.as_deref().map(words::answer),
@@ -213,15 +212,15 @@ fn kept(asked: &Asked, muted: &Muted) -> MutedLine {
     };
     let is_silence = muted.by.kind == crate::alert::MuteKind::Silence;
     let silence = (is_silence && asked.caller.may_view()).then(|| muted.by.by.clone());
-    MutedLine { at: words::moment(muted.at, asked.now), what, silence }
+    MutedLine { at: words::moment(muted.at, asked), what, silence }
 }
 
 fn delivery(asked: &Asked, row: &crate::store::DeliveryRow, attempts: &[crate::store::AttemptRow]) -> DeliveryLine {
-    let (colour, state) = words::standing(row, asked.now);
+    let (colour, state) = words::standing(row, asked);
     let earlier = attempts.len().saturating_sub(ATTEMPTS);
     let line = |attempt: &crate::store::AttemptRow| AttemptLine {
         number: attempt.attempt,
-        at: words::moment(attempt.started_at, asked.now),
+        at: words::moment(attempt.started_at, asked),
         took: clock::in_words(attempt.took),
         outcome: attempt.outcome.clone(),
         answer: words::answer(&attempt.reason),
@@ -233,7 +232,7 @@ fn delivery(asked: &Asked, row: &crate::store::DeliveryRow, attempts: &[crate::s
         kind: words::cause(row),
         colour,
         state,
-        made: words::moment(row.delivery.created_at, asked.now),
+        made: words::moment(row.delivery.created_at, asked),
         earlier,
         attempts: attempts[earlier..].iter().map(line).collect(),
     }

@@ -11,7 +11,6 @@ use axum::{
     http::{StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::{Asked, Shared, Who, alert, root, words};
@@ -255,7 +254,7 @@ fn filled_in(
     let page = FormPage {
         severity: alert.severity.as_str(),
         title: facts::title(&notification),
-        facts: facts::facts(&notification, &TimeZone::UTC),
+        facts: facts::facts(&notification, &asked.access.zone()),
         alert: alert.id.clone(),
         matchers: like(alert).into_iter().enumerate().map(choice).collect(),
         fixed,
@@ -275,9 +274,11 @@ fn shown(asked: &Asked, row: &SilenceRow, may_end: bool) -> SilencePage {
     let silence = &row.silence;
     let standing = silence.standing(asked.now);
     let sentence = match standing {
-        Standing::Active => format!("What matches is recorded and not sent until {}.", facts::when(silence.ends_at)),
-        Standing::Pending => format!("It begins {}.", words::moment(silence.starts_at, asked.now)),
-        Standing::Expired => format!("It ended {}.", words::moment(silence.ended(), asked.now)),
+        Standing::Active => {
+            format!("What matches is recorded and not sent until {}.", words::when(silence.ends_at, asked))
+        }
+        Standing::Pending => format!("It begins {}.", words::moment(silence.starts_at, asked)),
+        Standing::Expired => format!("It ended {}.", words::moment(silence.ended(), asked)),
     };
     let swallowed = match (row.swallowed, row.alerts) {
         (0, _) => "nothing so far".to_owned(),
@@ -292,8 +293,8 @@ fn shown(asked: &Asked, row: &SilenceRow, may_end: bool) -> SilencePage {
         sentence,
         matchers: silence.matchers.iter().map(|matcher| inert::line(&matcher.to_string(), MATCHER)).collect(),
         facts: vec![
-            fact("From", facts::when(silence.starts_at)),
-            fact("Until", words::moment(silence.ended(), asked.now)),
+            fact("From", words::when(silence.starts_at, asked)),
+            fact("Until", words::moment(silence.ended(), asked)),
             fact("Made by", silence.author.clone()),
             fact("Comment", silence.comment.clone()),
             fact("Kept back", swallowed),

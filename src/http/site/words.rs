@@ -1,27 +1,42 @@
 //! States, verdicts and times of the store in words for a reader.
 
+use std::time::Duration;
+
+use super::Asked;
 use crate::{
     clock::{self, Timestamp},
     delivery::{Cause, State},
     endpoint::answer::in_words,
-    render::{facts::when, inert},
+    render::{facts::when_in, inert},
     store::DeliveryRow,
 };
 
 /// Longer answers of endpoints say nothing more.
 const ANSWER: usize = 300;
 
-/// `2026-01-15 08:30:00 UTC, 4 min ago`
-pub fn moment(time: Timestamp, now: Timestamp) -> String {
-    format!("{}, {}", when(time), ago(time, now))
+/// `Thu 15 Jan 2026, 09:30 CET (08:30 UTC), 4 min ago`
+pub fn moment(time: Timestamp, asked: &Asked) -> String {
+    format!("{}, {}", when(time, asked), ago(time, asked.now))
 }
 
-/// The largest unit is enough.
+/// `Thu 15 Jan 2026, 09:30 CET (08:30 UTC)`
+pub fn when(time: Timestamp, asked: &Asked) -> String {
+    when_in(time, &asked.access.zone())
+}
+
+/// To the minute, or to the second below one.
 pub fn ago(time: Timestamp, now: Timestamp) -> String {
-    let about = |duration| clock::in_words(duration).split(' ').take(2).collect::<Vec<_>>().join(" ");
-    match time > now {
-        true => format!("in {}", about(clock::since(now, time))),
-        false => format!("{} ago", about(clock::since(time, now))),
+    let about = |duration: Duration| match duration.as_secs() {
+        0 => None,
+        1..60 => Some(clock::in_words(duration)),
+        // What is about to be over in four hours is said to be over in four, not in three and something.
+        seconds => Some(clock::in_words(Duration::from_secs((seconds + 30) / 60 * 60))),
+    };
+    match (time > now, about(clock::since(now.min(time), now.max(time)))) {
+        (true, Some(duration)) => format!("in {duration}"),
+        (false, Some(duration)) => format!("{duration} ago"),
+        (true, None) => "in a moment".to_owned(),
+        (false, None) => "just now".to_owned(),
     }
 }
 
@@ -42,8 +57,9 @@ pub fn verdict(word: &str) -> String {
 }
 
 /// How a delivery stands: a word for its colour, and a sentence.
-pub fn standing(row: &DeliveryRow, now: Timestamp) -> (&'static str, String) {
-    let done = row.finished_at.map_or_else(String::new, |time| format!(" {}", moment(time, now)));
+pub fn standing(row: &DeliveryRow, asked: &Asked) -> (&'static str, String) {
+    let now = asked.now;
+    let done = row.finished_at.map_or_else(String::new, |time| format!(" {}", moment(time, asked)));
     match row.state {
         State::Ready => match row.next_at {
             Some(next) if next > now && row.attempts > 0 => ("waits", format!("tried again {}", ago(next, now))),

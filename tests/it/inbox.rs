@@ -13,9 +13,15 @@ use crate::world;
 
 const HOSTILE: &str = "</pre></span><script>alert(1)</script><img src=x onerror=alert(2)>\"'{{7*7}}";
 
+fn client() -> reqwest::Client {
+    // Another test of this process may have done so already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 /// The page as a browser reads it.
 async fn page(inbox: &Inbox) -> Value {
-    let html = reqwest::get(format!("http://{}/", inbox.http)).await.unwrap().text().await.unwrap();
+    let html = client().get(format!("http://{}/", inbox.http)).send().await.unwrap().text().await.unwrap();
     let mut reader = world::python()
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/page_inert.py"))
         .stdin(Stdio::piped())
@@ -27,7 +33,7 @@ async fn page(inbox: &Inbox) -> Value {
 }
 
 async fn slack(inbox: &Inbox, method: &str, arguments: Value) -> Value {
-    let request = reqwest::Client::new().post(format!("{}/{method}", inbox.slack.url())).bearer_auth(SLACK_TOKEN);
+    let request = client().post(format!("{}/{method}", inbox.slack.url())).bearer_auth(SLACK_TOKEN);
     let said: Value = request.json(&arguments).send().await.unwrap().json().await.unwrap();
     assert_eq!(said["ok"], true, "{said}");
     said
@@ -71,7 +77,7 @@ async fn the_inbox_holds_what_was_sent_and_nothing_of_it_runs() {
     slack(&inbox, "chat.update", edit).await;
     slack(&inbox, "reactions.add", json!({ "channel": id, "timestamp": ts, "name": "zzz" })).await;
     let body = json!({ "title": HOSTILE, "kind": HOSTILE, "trace": HOSTILE }).to_string();
-    reqwest::Client::new().post(format!("http://{}/soar", inbox.http)).body(body).send().await.unwrap();
+    client().post(format!("http://{}/soar", inbox.http)).body(body).send().await.unwrap();
     let smtp = inbox.smtp;
     let html = format!("Subject: {HOSTILE}\r\nContent-Type: text/html\r\n\r\n<p>the mail</p>{HOSTILE}");
     tokio::task::spawn_blocking(move || mail(smtp, &html)).await.unwrap();

@@ -260,34 +260,40 @@ mod tests {
         delivery::Cause,
         endpoint::{KindSettings, webhook},
         notification::Notification,
+        render::{Address, Format},
         secret::Secret,
     };
 
-    /// When a delivery is tried again after as many answers in a row that each ask for `wait`.
-    fn tried_again_after(answers: u32, wait: u64) -> Duration {
-        let url = Secret::new("http://127.0.0.1/");
-        let kind = KindSettings::Webhook(webhook::Settings::new(url));
-        let settings = Settings::new("soar", kind);
+    fn settings() -> Settings {
+        Settings::new("soar", KindSettings::Webhook(webhook::Settings::new(Secret::new("http://127.0.0.1/"))))
+    }
+
+    fn leased(body: &[u8]) -> Leased {
         let now = Timestamp::UNIX_EPOCH;
         let delivery = Delivery {
             id: "msg_1".to_owned(),
             subscription: "security/soar".to_owned(),
             endpoint: "soar".to_owned(),
             notification: Notification::notice(Severity::High, "x", Vec::new(), now),
-            body: Vec::new(),
+            body: body.to_vec(),
             covers: 0,
             cause: Cause::Notice,
             created_at: now,
             thread: "msg_1".to_owned(),
             hold: None,
         };
+        Leased::once(delivery, now)
+    }
+
+    /// When a delivery is tried again after as many answers in a row that each ask for `wait`.
+    fn tried_again_after(answers: u32, wait: u64) -> Duration {
+        let now = Timestamp::UNIX_EPOCH;
         let outcome = Outcome::Retry { reason: "http_503".to_owned(), retry_after: Some(Duration::from_secs(wait)) };
         let mut standing = Standing::default();
         let mut next = Next::Dead;
         for attempt in 1..=answers {
-            let delivery = delivery.clone();
-            let leased = Leased { attempt, ..Leased::once(delivery, now) };
-            next = standing.follow(&settings, &Generation::default(), &leased, &outcome, now).next;
+            let leased = Leased { attempt, ..leased(b"") };
+            next = standing.follow(&settings(), &Generation::default(), &leased, &outcome, now).next;
         }
         let Next::At(time) = next else { panic!("{next:?}") };
         clock::since(now, time)
@@ -299,6 +305,59 @@ mod tests {
         assert_eq!(tried_again_after(10, 3600), Duration::from_secs(3600));
         for wait in [0, 1] {
             assert!(tried_again_after(10, wait) >= LONGEST_PROBE / 2, "hammers who never takes anything");
+        }
+    }
+    #[test]
+    fn a_refused_body_is_shortened_once_and_only_if_that_may_help() {
+        let mut generation = Generation::default();
+        let short = render::reduced(&Letter {
+            address: &Address::plain(Format::Webhook),
+            notification: &leased(b"").delivery.notification,
+            id: "msg_1",
+            thread: "msg_1",
+            subscription: "security/soar",
+        });
+        let long = vec![b'x'; short.len() + 1];
+        let refused = |shorter_may_help| Outcome::Refused { reason: "http_413: no".to_owned(), shorter_may_help };
+        let check = |generation: &Generation, leased: Leased, shorter_may_help, expected: Next| {
+            let outcome = refused(shorter_may_help);
+            let now = Timestamp::UNIX_EPOCH;
+            let next = Standing::default().follow(&settings(), generation, &leased, &outcome, now).next;
+            assert_eq!(next, expected, "{outcome:?} of {} bytes", leased.delivery.body.len());
+        };
+        // Nobody knows any more how the endpoint is addressed.
+        check(&generation, leased(&long), true, Next::Dead);
+        generation.topics.addresses.insert("soar".to_owned(), Address::plain(Format::Webhook));
+        check(&generation, leased(&long), true, Next::Reduce { body: short.clone() });
+        check(&generation, leased(&long), false, Next::Dead);
+        check(&generation, Leased { reduced: true, ..leased(&long) }, true, Next::Dead);
+        // What could not be shorter would be refused again.
+        check(&generation, leased(&short), true, Next::Dead);
+    }
+
+    #[test]
+    fn tls_that_fails_five_times_in_a_row_is_a_pause() {
+        let failed = |class: &str| answer::retry(class, "invalid peer certificate");
+        for (classes, paused) in [
+            (["tls"; 5].as_slice(), true),
+            (&["tls"; 4], false),
+            (&["tls", "tls", "tls", "tls", "connect", "tls"], false),
+            (&["connect"; 5], false),
+            (&["connect", "tls", "tls", "tls", "tls", "tls"], true),
+        ] {
+            let mut standing = Standing::default();
+            for class in classes {
+                standing.follow(
+                    &settings(),
+                    &Generation::default(),
+                    &leased(b""),
+                    &failed(class),
+                    Timestamp::UNIX_EPOCH,
+                );
+            }
+            assert_eq!(standing.is_paused(), paused, "{classes:?}");
+            let told = standing.in_words().unwrap_or_default();
+            assert_eq!(told.contains("see that the certificate is in date"), paused, "{told}");
         }
     }
 }

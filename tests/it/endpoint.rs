@@ -22,6 +22,7 @@ use receivers::{Headers, Inbox, Manner, ask, receiver, rude};
 use samples::{escalated, opened, samples};
 
 mod chat;
+mod corpus;
 mod guard;
 mod mail;
 mod receivers;

@@ -119,9 +119,9 @@ impl App {
         // Only now: who asks whether it is ready must find every worker on the board.
         let refresh = gauges::refresher(app.store.clone(), app.metrics.clone());
         let site = Site { store: app.store.clone(), access: app.access.subscribe() };
-        let router = http::router(app.board.clone(), Arc::new(registry), refresh, http::site::router(site));
-        let router =
-            router.merge(http::smn::router(app.publishers.subscribe(), app.store.clone(), app.committed.clone()));
+        let subscribers = http::smn::router(app.publishers.subscribe(), app.store.clone(), app.committed.clone());
+        let site = http::site::router(site).merge(subscribers);
+        let router = http::router(app.board.clone(), Arc::new(registry), refresh, site);
         app.http = tokio::spawn(http::serve(listener, router, app.stop_http.clone()));
         info!(
             sources = app.config.sources.len(),

@@ -104,6 +104,14 @@ impl Settings {
         }
     }
 
+    /// Who must confirm before anything is sent, if somebody must.
+    pub fn subscriber(&self) -> Option<String> {
+        match &self.kind {
+            KindSettings::Webhook(webhook) if webhook.smn.is_some() => Some(webhook::smn::subscriber(&webhook.url)),
+            _ => None,
+        }
+    }
+
     /// How notifications are addressed to this endpoint.
     pub fn address(&self, links: Option<&Links>) -> Address {
         Address { format: self.format(), zone: self.zone.clone(), links: links.cloned() }
@@ -151,12 +159,7 @@ impl Endpoint {
         }
     }
 
-    /// True if nothing but an invitation may be sent before somebody on the other side confirmed.
-    pub fn must_confirm(&self) -> bool {
-        self.publisher().is_some()
-    }
-
-    /// Whom the other side takes for SMN.
+    /// Whom the other side takes for SMN: nothing but an invitation may be sent before it confirmed.
     pub fn publisher(&self) -> Option<Arc<webhook::Publisher>> {
         match self {
             Self::Webhook(webhook) => webhook.publisher().cloned(),

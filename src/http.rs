@@ -48,7 +48,7 @@ struct Shared {
     refresh: Refresh,
 }
 
-/// `site` is [`site::router`], or empty.
+/// `site` is [`site::router`] and [`smn::router`], or empty.
 pub fn router(board: Board, registry: Arc<Registry>, refresh: Refresh, site: Router) -> Router {
     Router::new()
         .route("/healthz", get(healthz))

@@ -555,10 +555,16 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn alert_history(&self, id: &str) -> impl Future<Output = Result<History, StoreError>> + Send;
     /// The key of this installation with that name; `fresh` becomes it if there is none yet.
     fn key(&self, name: &str, fresh: &[u8]) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
-    fn confirmation(&self, endpoint: &str) -> impl Future<Output = Result<Confirmation, StoreError>> + Send;
+    /// Of this subscriber; what another one at the endpoint said does not count.
+    fn confirmation(
+        &self,
+        endpoint: &str,
+        subscriber: &str,
+    ) -> impl Future<Output = Result<Confirmation, StoreError>> + Send;
     fn confirm(
         &self,
         endpoint: &str,
+        subscriber: &str,
         confirmation: Confirmation,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
     fn gaps(&self, source: &str) -> impl Future<Output = Result<Vec<Gap>, StoreError>> + Send;

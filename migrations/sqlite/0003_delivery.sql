@@ -117,6 +117,8 @@ ALTER TABLE endpoints ADD COLUMN checked_at INTEGER;
 ALTER TABLE endpoints ADD COLUMN confirmed_at INTEGER;
 -- When it unsubscribed, if it did not confirm again since.
 ALTER TABLE endpoints ADD COLUMN left_at INTEGER;
+-- Whom these two are about: a hash of the address, so that another one is asked anew.
+ALTER TABLE endpoints ADD COLUMN subscriber TEXT;
 
 -- Secrets of this installation: `link` signs addresses in messages.
 CREATE TABLE keys (

@@ -76,6 +76,7 @@ pub fn read(
     folder: &Path,
     outbound: &Arc<Outbound>,
     zone: &TimeZone,
+    public_url: Option<&str>,
 ) -> BTreeMap<String, Settings> {
     let entries = walk.entries().unwrap_or_default();
     if entries.is_empty() {
@@ -85,7 +86,7 @@ pub fn read(
     for (name, _, walk) in entries {
         let fallback = fallback(name, &walk, names);
         if named(name, &walk)
-            && let Some(settings) = endpoint(name, &walk, secrets, folder, outbound, zone)
+            && let Some(settings) = endpoint(name, &walk, secrets, folder, outbound, zone, public_url)
         {
             endpoints.insert(name.to_owned(), Settings { fallback, ..settings });
         }
@@ -127,6 +128,7 @@ fn endpoint(
     folder: &Path,
     outbound: &Arc<Outbound>,
     zone: &TimeZone,
+    public_url: Option<&str>,
 ) -> Option<Settings> {
     let mut fields = walk.fields()?;
     let kinds = KINDS.map(|kind| (kind, fields.optional(kind)));
@@ -156,7 +158,7 @@ fn endpoint(
         "smn" => (KindSettings::Smn(smn::read(&inner)?), Some(SMN_RATE), 1),
         // One at a time keeps what was told last the newest.
         "alertmanager" => (KindSettings::Alertmanager(alertmanager::read(&inner, secrets, folder)?), None, 1),
-        _ => (KindSettings::Webhook(webhook::read(&inner, secrets, folder)?), None, 16),
+        _ => (KindSettings::Webhook(webhook::read(&inner, secrets, folder, public_url)?), None, 16),
     };
     let rate = match rate {
         Some(walk) => Some(rate_limit(&walk)?),

@@ -31,8 +31,10 @@ pub fn read(walk: &Walk<'_>, folder: &Path, reading: Reading) -> Option<Config> 
     let zone = fields.optional("timezone").and_then(|walk| endpoints::timezone(&walk)).unwrap_or(TimeZone::UTC);
     let endpoints = fields.required("endpoints");
     let names = endpoints.as_ref().map(endpoints::names).unwrap_or_default();
+    let public_url = http.as_ref().and_then(|(_, settings)| settings.public_url.as_deref());
+    let outbound = Arc::new(outbound);
     let endpoints = endpoints
-        .map(|walk| endpoints::read(&walk, &names, &secrets, folder, &Arc::new(outbound), &zone))
+        .map(|walk| endpoints::read(&walk, &names, &secrets, folder, &outbound, &zone, public_url))
         .unwrap_or_default();
     let (notices, topic_lists) = (fields.optional("notices"), fields.required("topics"));
     let mut topics = topics::read(notices, topic_lists, &endpoints, &names);
@@ -44,9 +46,9 @@ pub fn read(walk: &Walk<'_>, folder: &Path, reading: Reading) -> Option<Config> 
     let sources = sources.unwrap_or_default();
     // The credentials of a source stand in another file.
     let logins: Vec<String> = sources.iter().map(sources::fingerprint).collect();
-    let topics_logins: Vec<String> = endpoints.values().filter_map(endpoints::fingerprint).collect();
+    let others: Vec<String> = endpoints.values().filter_map(endpoints::fingerprint).collect();
     let mut parts: Vec<&str> = vec![&walk.file.text];
-    parts.extend(seen.iter().chain(&logins).chain(&topics_logins).map(String::as_str));
+    parts.extend(seen.iter().chain(&logins).chain(&others).map(String::as_str));
     let (listen, mut http) = http.unwrap_or((http::LISTEN, Settings::default()));
     http.zone = Some(zone);
     Some(Config {

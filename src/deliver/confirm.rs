@@ -28,12 +28,10 @@ pub struct Subscriber {
 impl<S: Store> Deliver<S> {
     /// Until when nothing may be sent, if the subscriber has to confirm and has not.
     pub(super) async fn unconfirmed(&mut self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        if !self.endpoint.must_confirm() {
-            return Ok(None);
-        }
+        let Some(publisher) = self.endpoint.publisher() else { return Ok(None) };
         let name = self.settings.name.clone();
         let knew = self.subscriber.confirmed;
-        let invitation = match self.store.confirmation(&name).await? {
+        let invitation = match self.store.confirmation(&name, &publisher.subscriber).await? {
             Confirmation::Confirmed(_) => {
                 if !knew {
                     info!(endpoint = name, "the subscriber of {name} confirmed");

@@ -73,7 +73,7 @@ impl Settings {
 impl Settings {
     /// Who signs as SMN does, if this endpoint wants that.
     pub fn publisher(&self, endpoint: &str) -> Result<Option<Arc<Publisher>>, String> {
-        self.smn.as_ref().map(|smn| Publisher::new(endpoint, smn).map(Arc::new)).transpose()
+        self.smn.as_ref().map(|smn| Publisher::new(endpoint, &self.url, smn).map(Arc::new)).transpose()
     }
 }
 

@@ -74,16 +74,18 @@ async fn unsubscribe<S: Store>(State(shared): State<Shared<S>>, Query(query): Qu
 }
 
 impl<S: Store> Shared<S> {
-    fn find(&self, wanted: impl Fn(&Publisher) -> bool) -> Option<String> {
+    /// An endpoint and its subscriber.
+    fn find(&self, wanted: impl Fn(&Publisher) -> bool) -> Option<(String, String)> {
         let publishers = self.publishers.borrow();
-        publishers.iter().find(|(_, publisher)| wanted(publisher)).map(|(name, _)| name.clone())
+        let found = publishers.iter().find(|(_, publisher)| wanted(publisher));
+        found.map(|(name, publisher)| (name.clone(), publisher.subscriber.clone()))
     }
 
-    async fn write(&self, endpoint: Option<String>, confirmation: Confirmation, done: &'static str) -> Response {
-        let Some(endpoint) = endpoint else {
+    async fn write(&self, found: Option<(String, String)>, confirmation: Confirmation, done: &'static str) -> Response {
+        let Some((endpoint, subscriber)) = found else {
             return (StatusCode::FORBIDDEN, "this address is too old, or not one of ours\n").into_response();
         };
-        match self.store.confirm(&endpoint, confirmation).await {
+        match self.store.confirm(&endpoint, &subscriber, confirmation).await {
             Ok(()) => {
                 self.rung.send_replace(());
                 done.into_response()

@@ -297,12 +297,12 @@ impl Store for Sqlite {
         key::key(self.begin().await?, name, fresh).await
     }
 
-    async fn confirmation(&self, endpoint: &str) -> Result<Confirmation, StoreError> {
-        confirm::load(&self.read, endpoint).await
+    async fn confirmation(&self, endpoint: &str, subscriber: &str) -> Result<Confirmation, StoreError> {
+        confirm::load(&self.read, endpoint, subscriber).await
     }
 
-    async fn confirm(&self, endpoint: &str, confirmation: Confirmation) -> Result<(), StoreError> {
-        confirm::write(self.begin().await?, endpoint, confirmation).await
+    async fn confirm(&self, endpoint: &str, subscriber: &str, confirmation: Confirmation) -> Result<(), StoreError> {
+        confirm::write(self.begin().await?, endpoint, subscriber, confirmation).await
     }
 
     async fn gaps(&self, source: &str) -> Result<Vec<Gap>, StoreError> {

@@ -48,6 +48,16 @@ fn the_customers_examples_work() {
 }
 
 #[test]
+fn topics_work_as_the_sdk_uses_them() {
+    let cloud = Cloud::start(&["--scenario", "none"]);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/smn.py");
+    let output = world::python().arg(script).arg(&cloud.url).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("topics work as the SDK uses them"), "{text}");
+}
+
+#[test]
 fn emulate_tells_of_incidents_and_stops_when_its_time_is_up() {
     let flags = ["--scenario", "incidents", "--pace", "demo", "--rate", "600", "--duration", "1s"];
     let mut cloud = Cloud::start(&flags);

@@ -25,10 +25,12 @@ mod chat;
 mod corpus;
 mod guard;
 mod mail;
+mod mutual_tls;
 mod receivers;
 mod samples;
 mod services;
 mod smn;
+mod smn_topic;
 mod webhooks;
 
 fn body(format: &Format, notification: &Notification, id: &str) -> Vec<u8> {

@@ -15,13 +15,15 @@ use crate::{
     delivery::{Pause, Rate, Trouble},
     endpoint::{Settings, answer::in_words},
     render::facts::when,
-    store::{EndpointState, Sqlite, Store, StoreError},
+    store::{Confirmation, EndpointState, Sqlite, Store, StoreError},
 };
 
 /// An endpoint in the configuration, in the store, or in both.
 struct Standing {
     state: EndpointState,
     settings: Option<Settings>,
+    /// Nothing is sent before it confirmed, where that is asked.
+    subscriber: Option<Confirmation>,
 }
 
 /// Lines for people are no longer than this where no terminal says otherwise.
@@ -101,12 +103,17 @@ fn width() -> usize {
 /// A configuration with problems takes nothing away from what the store knows.
 async fn standings(store: &Sqlite, file: &StateArg) -> Result<BTreeMap<String, Standing>, StoreError> {
     let states = store.endpoints().await?;
-    let standing = |state| Standing { state, settings: None };
+    let standing = |state| Standing { state, settings: None, subscriber: None };
     let mut found: BTreeMap<String, Standing> =
         states.into_iter().map(|state| (state.endpoint.clone(), standing(state))).collect();
     for (name, settings) in configured(file).into_iter().flat_map(|config| config.endpoints) {
         let state = EndpointState { endpoint: name.clone(), ..EndpointState::default() };
-        found.entry(name).or_insert_with(|| standing(state)).settings = Some(settings);
+        let subscriber = match settings.subscriber() {
+            Some(subscriber) => Some(store.confirmation(&name, &subscriber).await?),
+            None => None,
+        };
+        let found = found.entry(name).or_insert_with(|| standing(state));
+        (found.settings, found.subscriber) = (Some(settings), subscriber);
     }
     Ok(found)
 }
@@ -130,11 +137,27 @@ impl Standing {
         self.state.trouble.as_ref().and_then(|trouble| trouble.paused.as_ref())
     }
 
+    /// Why nothing is sent, if a subscriber has to agree first.
+    fn unconfirmed(&self) -> Option<String> {
+        match self.subscriber? {
+            Confirmation::Confirmed(_) => None,
+            Confirmation::Never => Some(
+                "waits for its subscriber to confirm. What to do: open the `subscribe_url` of the invitation there."
+                    .to_owned(),
+            ),
+            Confirmation::Left(at) => {
+                let left = when(at);
+                Some(format!("its subscriber left at {left}; what is owed waits until it subscribes again."))
+            }
+        }
+    }
+
     /// One word, for a column.
     fn word(&self, now: Timestamp) -> &'static str {
         match (&self.state.trouble, self.held(now)) {
             _ if self.paused().is_some() => "paused",
             (Some(_), _) => "failing",
+            _ if self.unconfirmed().is_some() => "unconfirmed",
             (None, Some(_)) => "held",
             (None, None) => "working",
         }
@@ -154,6 +177,7 @@ impl Standing {
             (Some(trouble), None) => {
                 format!("failing since {}; {} attempts in a row: {said}.", since(trouble), self.state.failures)
             }
+            (None, _) if self.unconfirmed().is_some() => self.unconfirmed().unwrap_or_default(),
             (None, _) => match self.held(now) {
                 Some(until) => format!("asked to be left alone; goes on {}: {said}.", ago(until, now)),
                 None => "working".to_owned(),

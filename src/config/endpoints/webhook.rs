@@ -16,7 +16,7 @@ use crate::{
 mod smn;
 mod template;
 
-pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<Settings> {
+pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path, public_url: Option<&str>) -> Option<Settings> {
     let mut fields = walk.fields()?;
     let url = fields.required("url");
     let method = fields.optional("method").map_or(Some(Verb::Post), |walk| walk.one_of(VERBS));
@@ -30,7 +30,7 @@ pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>, folder: &Path) -> Option<Set
     let url = url.and_then(|walk| address(&walk, secrets));
     let headers = headers.into_iter().map(|(name, _, walk)| Some((name.to_owned(), secrets.read(&walk)?)));
     let headers = headers.collect::<Option<_>>();
-    let smn = smn::read(&place, format.as_ref(), smn.as_ref(), secrets, folder);
+    let smn = smn::read(&place, format.as_ref(), smn.as_ref(), secrets, folder, public_url);
     let (sign, login, smn) = (all_or_none(sign)?, all_or_none(login)?, smn?);
     Some(Settings { url: url?, method: method?, format: format?, sign, login, headers: headers?, tls: tls?, smn })
 }

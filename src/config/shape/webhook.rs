@@ -76,8 +76,8 @@ pub struct Publisher {
     pub key: Secret,
     /// PEM file of the certificate that belongs to the key; subscribers fetch it from us.
     pub cert: String,
-    /// Where subscribers reach `http.listen`: `https://bell.example.org`.
-    pub public_url: String,
+    /// Where subscribers reach `http.listen`: `https://bell.example.org`. Default: `http.public_url`.
+    pub public_url: Option<String>,
 }
 
 /// A signature.

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     clock::{self, Timestamp},
+    id,
     render::smn::{Posting, message_id, timestamp},
     secret::Secret,
 };
@@ -58,6 +59,8 @@ pub struct Parcel {
 
 pub struct Publisher {
     pub topic_urn: String,
+    /// Who hears it; see [`subscriber`].
+    pub subscriber: String,
     /// PEM, as subscribers fetch it.
     pub certificate: String,
     endpoint: String,
@@ -70,7 +73,7 @@ pub struct Publisher {
 
 impl Publisher {
     /// The error says what is wrong with the settings.
-    pub fn new(endpoint: &str, settings: &Settings) -> Result<Self, String> {
+    pub fn new(endpoint: &str, url: &Secret, settings: &Settings) -> Result<Self, String> {
         let pem = settings.key.expose().as_bytes();
         let wrong = "`smn.key` is not an RSA key in PEM (`BEGIN PRIVATE KEY`)";
         let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| wrong.to_owned())?;
@@ -93,7 +96,8 @@ impl Publisher {
             .map_err(|_| format!("`smn.cert`: the certificate in `{file}` does not belong to `smn.key`"))?;
         let region = settings.topic_urn.split(':').nth(2).unwrap_or_default().to_owned();
         let (topic_urn, site) = (settings.topic_urn.clone(), settings.site.trim_end_matches('/').to_owned());
-        Ok(Self { topic_urn, certificate, endpoint: endpoint.to_owned(), region, site, key, proof })
+        let subscriber = subscriber(url);
+        Ok(Self { topic_urn, subscriber, certificate, endpoint: endpoint.to_owned(), region, site, key, proof })
     }
 
     /// What was frozen, as SMN posts it.
@@ -162,7 +166,7 @@ impl Publisher {
 
     fn mac(&self, purpose: &str) -> Hmac<Sha256> {
         let mut mac = Hmac::new_from_slice(&self.proof).expect("HMAC takes keys of any length");
-        mac.update(format!("{purpose}\n{}\n{}", self.endpoint, self.topic_urn).as_bytes());
+        mac.update(format!("{purpose}\n{}\n{}\n{}", self.endpoint, self.topic_urn, self.subscriber).as_bytes());
         mac
     }
 
@@ -200,6 +204,11 @@ impl Publisher {
         let body = serde_json::to_vec(&envelope).expect("texts always become JSON");
         Parcel { kind, message_id, body }
     }
+}
+
+/// Whose confirmation counts: known by its address, which is a secret and therefore not kept.
+pub fn subscriber(url: &Secret) -> String {
+    id::derive(&["subscriber", url.expose().trim()])
 }
 
 enum Page {

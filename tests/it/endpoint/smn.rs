@@ -62,6 +62,8 @@ async fn a_subscriber_of_smn_confirms_hears_and_leaves() {
     let store = Sqlite::open(&folder.path().join("state.db"), now).await.unwrap();
     let endpoint = Endpoint::new(&settings).unwrap();
     let (rung, _) = watch::channel(());
+    let subscriber_id = settings.subscriber().unwrap();
+    assert!(!subscriber_id.contains("SECRET"), "the address is a secret");
     let publishers = Arc::new(vec![("here".to_owned(), endpoint.publisher().unwrap())]);
     let (_keep, publishers) = watch::channel(publishers);
     let router = http::smn::router(publishers, store.clone(), rung.clone());
@@ -112,12 +114,16 @@ async fn a_subscriber_of_smn_confirms_hears_and_leaves() {
     // It leaves, hears of that once, and may come back.
     let seen = judge(&sent[0].body, Some("unsubscribe_url")).await;
     assert_eq!(seen, good("Notification", "You are unsubscribed.\n"));
-    assert!(matches!(store.confirmation("here").await.unwrap(), Confirmation::Left(_)));
+    assert!(matches!(store.confirmation("here", &subscriber_id).await.unwrap(), Confirmation::Left(_)));
     worker.step(clock::now()).await.unwrap();
     worker.step(clock::now()).await.unwrap();
     let farewell: Vec<_> = subscriber.requests.lock().unwrap().drain(..).collect();
     assert_eq!(farewell.len(), 1);
     let seen = judge(&farewell[0].body, Some("subscribe_url")).await;
     assert_eq!(seen, good("UnsubscribeConfirmation", "You are subscribed.\n"));
-    assert!(matches!(store.confirmation("here").await.unwrap(), Confirmation::Confirmed(_)));
+    assert!(matches!(store.confirmation("here", &subscriber_id).await.unwrap(), Confirmation::Confirmed(_)));
+
+    // Who is at another address has not confirmed, and cannot with what the first one was sent.
+    let other = webhook::smn::subscriber(&Secret::new(format!("{}&other", subscriber.url)));
+    assert_eq!(store.confirmation("here", &other).await.unwrap(), Confirmation::Never);
 }

@@ -47,7 +47,7 @@ def refused(kind, call):
 
 
 topic = conn.smn.create_topic(name="alerts", display_name="Alerts")
-urn = topic.topic_urn
+urn = topic.id
 assert urn.startswith("urn:smn:eu-de:") and urn.endswith(":alerts"), urn
 conn.smn.create_topic(name="other")
 assert {found.name for found in conn.smn.topics()} == {"alerts", "other"}

@@ -1,6 +1,6 @@
 //! A webhook in SMN's format, before a subscriber written for SMN.
 
-use std::{process::Command, sync::Arc, time::Duration};
+use std::{path::Path, process::Command, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
@@ -24,6 +24,7 @@ use super::{
     samples::{hostile, opened},
     settings,
 };
+use crate::world;
 
 const TOPIC: &str = "urn:smn:eu-de:0123456789abcdef0123456789abcdef:alerts";
 
@@ -32,6 +33,31 @@ async fn judge(body: &[u8], open: Option<&str>) -> Value {
     let line = json!({ "body": String::from_utf8(body.to_vec()).unwrap(), "open": open }).to_string();
     let answer = tokio::task::spawn_blocking(move || ask("smn_subscriber.py", vec![line])).await.unwrap();
     serde_json::from_str(&answer[0]).unwrap()
+}
+
+/// What a person is told who asks beside the one that delivers; without a `public_url` of the webhook's own.
+#[track_caller]
+fn listed(folder: &Path, url: &str, expected: &str) {
+    let config = format!(
+        "state: {{ sqlite: {{ path: state.db }} }}\nhttp: {{ public_url: 'https://bell.example.org' }}\n\
+         sources: {{ prod: {{ cts: {{}} }} }}\noutbound: {{ allow: [127.0.0.0/8] }}\n\
+         topics: {{ default: [ {{ endpoint: here }} ] }}\nendpoints:\n  here:\n    webhook:\n      url: '{url}'\n      format: smn\n      \
+         smn: {{ topic_urn: '{TOPIC}', key: {{ file: key.pem }}, cert: cert.pem }}\n"
+    );
+    std::fs::write(folder.join("tracebell.yaml"), config).unwrap();
+    std::fs::create_dir_all(folder.join("rules")).unwrap();
+    let rule = "rules: [ { id: one, title: One, severity: high, match: { service: KMS } } ]\n";
+    std::fs::write(folder.join("rules/one.yaml"), rule).unwrap();
+    let login = [
+        ("OS_AUTH_URL", "http://127.0.0.1:9/v3"),
+        ("OS_USERNAME", "alice"),
+        ("OS_PASSWORD", "secret"),
+        ("OS_USER_DOMAIN_NAME", "OTC1"),
+        ("OS_PROJECT_NAME", "eu-de"),
+    ];
+    let output = world::tracebell().args(["endpoint", "list"]).current_dir(folder).envs(login).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains(expected), "no `{expected}` in {words} {}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,9 +114,12 @@ async fn a_subscriber_of_smn_confirms_hears_and_leaves() {
     assert_eq!(invitation.headers["x-smn-message-type"], "SubscriptionConfirmation");
     assert_eq!(invitation.headers["x-smn-topic-urn"], TOPIC);
     assert_eq!(note(), "waits for its subscriber to confirm");
+    listed(folder.path(), &subscriber.url, "here: waits for its subscriber to confirm.");
     let seen = judge(&invitation.body, Some("subscribe_url")).await;
     let good = |kind: &str, opened: &str| json!({ "type": kind, "verified": true, "openssl": "Verified OK", "opened": opened });
     assert_eq!(seen, good("SubscriptionConfirmation", "You are subscribed.\n"));
+    listed(folder.path(), &subscriber.url, "here working");
+    listed(folder.path(), &format!("{}&other", subscriber.url), "here unconfirmed");
 
     // What waited is sent, signed.
     while subscriber.requests.lock().unwrap().len() < 2 {
@@ -115,6 +144,7 @@ async fn a_subscriber_of_smn_confirms_hears_and_leaves() {
     let seen = judge(&sent[0].body, Some("unsubscribe_url")).await;
     assert_eq!(seen, good("Notification", "You are unsubscribed.\n"));
     assert!(matches!(store.confirmation("here", &subscriber_id).await.unwrap(), Confirmation::Left(_)));
+    listed(folder.path(), &subscriber.url, "here: its subscriber left at");
     worker.step(clock::now()).await.unwrap();
     worker.step(clock::now()).await.unwrap();
     let farewell: Vec<_> = subscriber.requests.lock().unwrap().drain(..).collect();

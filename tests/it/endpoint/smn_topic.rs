@@ -54,6 +54,7 @@ fn to(topic: smn::Settings) -> Settings {
 /// An account in which the topic exists, and a template.
 async fn cloud() -> Emulator {
     let cloud = Emulator::start(tracebell::emulator::Settings::default()).await.unwrap();
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let scope = json!({ "project": { "name": "eu-de" } });
     let user = json!({ "name": "alice", "password": "secret", "domain": { "name": "OTC00000000001000000001" } });

@@ -94,6 +94,6 @@ async fn the_inbox_holds_what_was_sent_and_nothing_of_it_runs() {
     assert!(place("another alert") < place("words as edited"));
     assert!(place("words as edited") < place("💤 1") && place("💤 1") < place("reply </pre>"));
     assert!(!text.contains("first words"), "what was edited stands there still");
-    assert_eq!(text.matches("{{7*7}}").count(), text.matches("onerror").count(), "shown as it came");
+    assert!(text.contains(HOSTILE), "shown as it came: {text}");
     assert!(page["mails"][0].as_str().unwrap().contains("<p>the mail</p>"));
 }

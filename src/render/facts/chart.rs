@@ -29,6 +29,8 @@ pub struct Column {
 
 // As many as a phone can show side by side.
 const COLUMNS: usize = 31;
+/// Fewer are read, not drawn.
+const ENOUGH: u64 = 4;
 
 /// The chart of what was gathered, if it shows more than one step.
 pub fn chart(notification: &Notification, zone: &TimeZone) -> Option<Chart> {
@@ -42,7 +44,8 @@ pub fn chart(notification: &Notification, zone: &TimeZone) -> Option<Chart> {
         Column { count, percent, worst }
     };
     let days = over_days(first.from, last.from, zone);
-    (counts.len() > 1).then(|| Chart {
+    let told = counts.iter().fold(0u64, |sum, (count, _)| sum.saturating_add(*count));
+    (counts.len() > 1 && told >= ENOUGH).then(|| Chart {
         columns: counts.iter().map(column).collect(),
         most,
         from: tick(first.from, zone, days),
@@ -92,7 +95,7 @@ mod tests {
         assert_eq!((percents, chart.most), (vec![0, 1, 100, 50], 1000));
         assert_eq!((chart.from.as_str(), chart.to.as_str()), ("00:00", "03:00"));
         assert_eq!(chart.letters(), "·▁█▄");
-        assert_eq!(drawn(&[0, 1], 86_400).unwrap().to, "Fri 2 Jan, 00:00");
+        assert_eq!(drawn(&[0, 4], 86_400).unwrap().to, "Fri 2 Jan, 00:00");
         assert_eq!(drawn(&[0, u64::MAX, 1], 60).unwrap().letters(), "·█▁");
     }
 
@@ -109,5 +112,6 @@ mod tests {
         assert_eq!(drawn(&[], 60), None);
         assert_eq!(drawn(&[7], 60), None);
         assert_eq!(drawn(&[0, 0, 0], 60), None);
+        assert_eq!(drawn(&[1, 0, 2], 60), None);
     }
 }

@@ -7,6 +7,9 @@ use crate::{
     render::inert,
 };
 
+/// So many sentences are read rather than counted.
+const FEW: u64 = 4;
+
 /// `412 alerts and repeats in 6 min, 3 of them failed`
 pub fn total(notification: &Notification) -> Option<String> {
     let gathered = notification.gathered.as_ref()?;
@@ -36,13 +39,19 @@ pub fn listings(notification: &Notification) -> Vec<Listing> {
         Kind::Digest => "The worst",
         _ => "The first",
     };
-    vec![
+    let mut listings = vec![
         counted("By rule", &gathered.by_rule, total),
         counted("By actor", &gathered.by_actor, total),
         counted("By resource", &gathered.by_resource, total),
         counted("By service", &gathered.by_service, total),
-        Listing { heading, lines: titles },
-    ]
+    ];
+    let all_told = u64::try_from(gathered.titles.len()).is_ok_and(|told| told >= total) && total <= FEW;
+    if all_told {
+        // A handful of sentences says it all; counts of one would only repeat it.
+        listings.clear();
+    }
+    listings.push(Listing { heading, lines: titles });
+    listings
 }
 
 fn counted(heading: &'static str, counts: &[(String, u64)], total: u64) -> Listing {

@@ -108,7 +108,7 @@ fn what_would_never_ring_or_ring_twice_is_told() {
     let cases = [
         ("cloud: otc }", "cloud: otc, projects: [a, a] }", "the project `a` stands here twice"),
         ("cloud: otc }", "cloud: otc, overlap: 30d }", "expected a duration from 1 s to 7 d, found 30 d"),
-        ("cloud: otc }", "cloud: otc, poll_every: 2h }", "expected a duration from 1 s to 1 h, found 2 h"),
+        ("cloud: otc }", "cloud: otc, poll_every: 2h }", "expected a duration from 500 ms to 1 h, found 2 h"),
         ("  prod:", "  prod/one:", "`prod/one` is not a name"),
         ("  security:", "  \"se curity\":", "`se curity` is not a name"),
         ("endpoint: soar }", "endpoint: soar, filter: { severity: [] } }", "an empty list takes nothing"),

@@ -90,16 +90,22 @@ fn report(name: &str, channel: &Channel, accounting: &tracebell::store::Subscrip
     assert_eq!(told as usize, ALERTS, "what the messages say does not add up");
 }
 
-/// How many alerts a message speaks of: its title starts with the number if it is a summary.
+/// How many alerts a message speaks of: the number before `alerts summed up` of an overflow summary, or
+/// before `alerts since` of the digest in which the storm guard tells what it held back.
 fn stands_for(body: &str) -> u64 {
     let payload: serde_json::Value = serde_json::from_str(body).expect("JSON");
     let text = payload["text"].as_str().expect("a text");
-    match text.split_once(" alerts summed up") {
+    match text
+        .split_once(" alerts summed up")
+        .or_else(|| text.split_once(" alerts since "))
+        .or_else(|| text.split_once(" alert since "))
+    {
         Some((before, _)) => {
             let number: String = before.chars().rev().take_while(char::is_ascii_digit).collect();
             number.chars().rev().collect::<String>().parse().expect("a number")
         }
-        None => 1,
+        // What Tracebell says of itself stands for none.
+        None => u64::from(text.contains(" deleted server ") || text.contains(" destroyed a key")),
     }
 }
 
@@ -149,6 +155,9 @@ async fn storm(limit: &str) -> (Channel, tracebell::store::SubscriptionAccount) 
     );
     let critical = channel.lock().unwrap().taken.iter().filter(|(_, body)| body.contains("destroyed a key")).count();
     assert!(critical >= 5, "critical alerts are told one by one, {critical} of 5 were");
+    let peak = bridge.peak();
+    println!("{peak} MB resident at the peak");
+    assert!(peak < 256, "{peak} MB");
     bridge.kill();
     server.abort();
     let channel = std::mem::take(&mut *channel.lock().unwrap());

@@ -116,6 +116,14 @@ impl Bridge {
         self.child.as_mut().expect("it was started").try_wait().expect("a child can be waited for")
     }
 
+    /// Most memory it ever had resident, in MB.
+    pub fn peak(&self) -> u64 {
+        let id = self.child.as_ref().expect("it runs").id();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("Linux says so");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") / 1024
+    }
+
     /// What it logged since it was last started.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")

@@ -59,6 +59,8 @@ pub struct Inbox {
 pub const SLACK_TOKEN: &str = "xoxb-demo";
 pub const SLACK_CHANNEL: &str = "security";
 
+/// Turns of the Slack conversation not yet shown.
+const SAID: usize = 1024;
 /// Received and not yet read; a reader that is slower than this slows the senders down.
 const WAITING: usize = 64;
 
@@ -69,7 +71,7 @@ impl Inbox {
         let http_listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let smtp_listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let (http, smtp) = (http_listener.local_addr()?, smtp_listener.local_addr()?);
-        let (watcher, said) = mpsc::unbounded_channel();
+        let (watcher, said) = mpsc::channel(SAID);
         let slack = Slack::watched(SLACK_TOKEN, &[SLACK_CHANNEL], Some(watcher)).await?;
         let shelf = Shelf::default();
         let conversation = tokio::spawn(follow(said, sender.clone(), shelf.clone()));
@@ -117,7 +119,7 @@ async fn take(
 }
 
 /// Puts what is said on Slack beside the rest; a message that changes stays where it is.
-async fn follow(mut said: mpsc::UnboundedReceiver<(Turn, Message)>, sender: mpsc::Sender<Received>, shelf: Shelf) {
+async fn follow(mut said: mpsc::Receiver<(Turn, Message)>, sender: mpsc::Sender<Received>, shelf: Shelf) {
     while let Some((turn, message)) = said.recv().await {
         let ts = message.ts.clone();
         let received = Received::Slack(turn, message);

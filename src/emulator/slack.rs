@@ -52,7 +52,7 @@ pub enum Turn {
 }
 
 /// Hears of every message that is posted, edited or reacted to, as it is then.
-pub type Watcher = mpsc::UnboundedSender<(Turn, Message)>;
+pub type Watcher = mpsc::Sender<(Turn, Message)>;
 
 /// How a call is answered in place of what it would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -334,8 +334,8 @@ impl World {
 
 fn tell(watcher: Option<&Watcher>, turn: Turn, message: &Message) {
     if let Some(watcher) = watcher {
-        // Whoever does not listen any more misses nothing.
-        let _ = watcher.send((turn, message.clone()));
+        // Whoever listens no more, or far too slowly, misses it; the conversation itself is whole.
+        let _ = watcher.try_send((turn, message.clone()));
     }
 }
 

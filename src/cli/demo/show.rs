@@ -217,6 +217,10 @@ fn nested(element: &Value) -> Vec<&Value> {
 
 /// All text in a block element.
 fn text_of(value: &Value) -> String {
+    if value["type"] == "rich_text_list" {
+        let lines = value["elements"].as_array().into_iter().flatten();
+        return lines.map(|line| format!("\n- {}", text_of(line))).collect();
+    }
     match value {
         Value::Object(map) => match (map.get("text"), map.get("elements")) {
             (Some(Value::String(text)), _) => text.clone(),

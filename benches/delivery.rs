@@ -42,6 +42,7 @@ async fn main() {
     if manager.is_none() {
         println!("no Alertmanager found: set TRACEBELL_ALERTMANAGER; Tracebell runs alone");
     }
+    println!("{alerts} alerts, {} attempts under way at once", bell::CONCURRENCY);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         let figures = Bell::with_outbox(alerts, &receiver).await.drain(alerts, &receiver).await;

@@ -39,6 +39,9 @@ rules:
     noise_budget: 1000000
 "#;
 
+/// For a receiver that is known to be quick; the default for webhooks is 16.
+pub const CONCURRENCY: usize = 64;
+
 /// A folder with configuration and state, and the cloud it reads.
 pub struct Bell {
     folder: tempfile::TempDir,
@@ -57,7 +60,7 @@ impl Bell {
         let config = format!(
             "sources:\n  prod: {{ cts: {{ cloud: otc, poll_every: {poll} }} }}\n\
              outbound: {{ allow: [127.0.0.0/8] }}\n\
-             endpoints:\n  soar: {{ webhook: {{ url: \"{}\" }} }}\n\
+             endpoints:\n  soar: {{ webhook: {{ url: \"{}\" }}, concurrency: {CONCURRENCY} }}\n\
              topics:\n  security: [ {{ endpoint: soar }} ]\n\
              http: {{ listen: \"127.0.0.1:0\" }}\n",
             receiver.url()

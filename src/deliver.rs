@@ -33,6 +33,8 @@ const LEASE_MARGIN: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// The length of the queue is looked at this often.
 const LOOK_FOR_OVERFLOW: Duration = Duration::from_millis(500);
+/// Answers that come within this are stored together.
+const GATHER: Duration = Duration::from_millis(2);
 /// While the store cannot write, the worker waits longer and longer; when told to stop it waits no longer than this.
 const MOST_PATIENCE: Duration = Duration::from_secs(10);
 /// Copies made for the fallback endpoint in one step.
@@ -151,7 +153,10 @@ impl<S: Store> Deliver<S> {
             let wait = clock::since(clock::now(), until).min(LOOK_AGAIN).max(Duration::from_millis(2));
             let full = self.under_way.len() >= self.settings.concurrency;
             tokio::select! {
-                Some(joined) = self.under_way.join_next() => self.take(joined),
+                Some(joined) = self.under_way.join_next() => {
+                    self.take(joined);
+                    self.gather().await;
+                }
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
                 () = clock::sleep(wait) => {}
                 // New work cannot shorten a wait that the endpoint or its limit imposes; then the claim says so again.
@@ -252,6 +257,18 @@ impl<S: Store> Deliver<S> {
             let took = clock::since(started_at, clock::now());
             Answer { leased, started_at, took, outcome }
         });
+    }
+
+    /// A transaction for each answer would cost more than the answers: waits a moment for those that come
+    /// together, until half of the places are free.
+    async fn gather(&mut self) {
+        let mut patience = std::pin::pin!(clock::sleep(GATHER));
+        while !self.under_way.is_empty() && self.records.len() < self.settings.concurrency / 2 {
+            tokio::select! {
+                Some(joined) = self.under_way.join_next() => self.take(joined),
+                () = &mut patience => return,
+            }
+        }
     }
 
     fn take(&mut self, joined: Result<Answer, tokio::task::JoinError>) {

@@ -75,7 +75,8 @@ pub struct Subject<'a> {
 
 /// Longer than this nobody remembers what a silence was for.
 const LONG: Duration = Duration::from_secs(366 * 86_400);
-const MOST_MATCHERS: usize = 32;
+pub const MOST_MATCHERS: usize = 32;
+const LONGEST_AUTHOR: usize = 120;
 /// Fits a line that people read.
 const LONGEST_COMMENT: usize = 500;
 
@@ -117,6 +118,8 @@ impl Silence {
         }
         if author.is_empty() {
             problems.push("a silence needs an author: who is to be asked about it".to_owned());
+        } else if author.chars().count() > LONGEST_AUTHOR {
+            problems.push(format!("the author is longer than {LONGEST_AUTHOR} characters"));
         }
         if !problems.is_empty() {
             return Err(problems);

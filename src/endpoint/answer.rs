@@ -82,7 +82,9 @@ pub fn class(outcome: &Outcome) -> String {
 pub fn in_words(reason: &str) -> &str {
     let told = match reason.split_once(": ") {
         Some((class, rest))
-            if class.starts_with("http_") || matches!(class, "timeout" | "forbidden" | "slack_error" | "login") =>
+            if class.starts_with("http_")
+                || class.starts_with("smtp_")
+                || matches!(class, "timeout" | "forbidden" | "slack_error" | "slack_not_ok" | "login") =>
         {
             rest
         }

@@ -165,7 +165,7 @@ pub async fn ask(client: &Client, request: &Request<'_>, limit: usize) -> Result
             Ok(Ok(None) | Err(_)) | Err(_) => break,
         }
     }
-    Ok(Said { status, retry_after, body: redact(&String::from_utf8_lossy(&body), request.url) })
+    Ok(Said { status, retry_after, body: redact(&String::from_utf8_lossy(&body), request.url, &request.headers) })
 }
 
 impl Recipe {
@@ -289,15 +289,28 @@ fn forbidden(Forbidden { found, fix }: &Forbidden) -> Outcome {
     answer::paused(format!("forbidden: {found}"), fix)
 }
 
-/// Error pages like to repeat the address they were asked for, and ours is a secret.
-fn redact(body: &str, url: &Url) -> String {
-    let mut body = body.replace(url.as_str(), "***");
-    for part in [url.path(), url.query().unwrap_or_default()] {
-        if part.len() > 1 {
-            body = body.replace(part, "***");
-        }
-    }
-    body
+/// Shorter parts of an address are words like `hook` rather than secrets.
+const SHORTEST_SECRET: usize = 6;
+
+/// Error pages like to repeat the address they were asked for, or a piece of it, or a header; ours are secrets.
+fn redact(body: &str, url: &Url, headers: &HeaderMap) -> String {
+    let mut secrets = vec![url.as_str().to_owned()];
+    secrets.extend(
+        [url.path(), url.query().unwrap_or_default()].map(str::to_owned).into_iter().filter(|part| part.len() > 1),
+    );
+    let pairs = url.query_pairs().map(|(_, value)| value.into_owned());
+    let raw = url.query().into_iter().flat_map(|query| query.split(['&', '=']));
+    let segments = url.path_segments().into_iter().flatten();
+    let sensitive = headers.values().filter(|value| value.is_sensitive()).filter_map(|value| value.to_str().ok());
+    let words = sensitive.flat_map(|value| [value, value.rsplit(' ').next().unwrap_or_default()]);
+    let parts = raw.chain(segments).chain(words).map(str::to_owned).chain(pairs);
+    secrets.extend(parts.filter(|part| part.len() >= SHORTEST_SECRET));
+    // As JSON and HTML write them.
+    let written: Vec<String> =
+        secrets.iter().flat_map(|secret| [secret.replace('/', "\\/"), secret.replace('&', "&amp;")]).collect();
+    secrets.extend(written);
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.iter().fold(body.to_owned(), |body, secret| body.replace(secret.as_str(), "***"))
 }
 
 fn failed(error: reqwest::Error) -> Outcome {
@@ -376,6 +389,14 @@ mod tests {
     fn answers_do_not_repeat_our_address() {
         let url = Url::parse("https://hooks.example.org/s/SECRET?key=SECRET2").unwrap();
         let body = "nothing at /s/SECRET of https://hooks.example.org/s/SECRET?key=SECRET2 (key=SECRET2)";
-        assert_eq!(redact(body, &url), "nothing at *** of *** (***)");
+        assert_eq!(redact(body, &url, &HeaderMap::new()), "nothing at *** of *** (***)");
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", "Bearer SECRET3".parse().unwrap());
+        headers.get_mut("authorization").unwrap().set_sensitive(true);
+        headers.insert("content-type", "application/json".parse().unwrap());
+        let body =
+            r#"POST SECRET, key SECRET2, \/s\/SECRET, s/SECRET?key=SECRET2&amp;x, Bearer SECRET3, application/json"#;
+        let said = redact(body, &url, &headers);
+        assert!(!said.contains("SECRET") && said.contains("application/json"), "{said}");
     }
 }

@@ -23,7 +23,9 @@ pub struct Guesses {
 impl Guesses {
     /// For how many seconds more nothing from there is looked at.
     pub fn blocked(&mut self, peer: Option<IpAddr>, now: Timestamp) -> Option<u64> {
-        let (since, count) = *self.places.get(&place(peer))?;
+        // One that came when there was no place left is counted with all others like it.
+        let full = self.places.len() >= PLACES;
+        let (since, count) = *self.places.get(&place(peer)).or_else(|| self.places.get(&None).filter(|_| full))?;
         let over = clock::plus(since, PAUSE);
         (count >= MOST && now < over).then(|| clock::since(now, over).as_secs().max(1))
     }

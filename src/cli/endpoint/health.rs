@@ -172,7 +172,7 @@ impl Standing {
         let since = |trouble: &Trouble| format!("{}, {}", ago(trouble.since, now), when(trouble.since));
         match (&self.state.trouble, self.paused()) {
             (Some(trouble), Some(Pause { reason, fix })) => {
-                format!("paused since {} because it {reason}. What to do: {fix}.", since(trouble))
+                format!("paused since {}: {reason}. What to do: {fix}.", since(trouble))
             }
             (Some(trouble), None) => {
                 format!("failing since {}; {} attempts in a row: {said}.", since(trouble), self.state.failures)

@@ -22,6 +22,13 @@ pub fn relay(endpoint: &endpoint::Settings, settings: &Settings) -> Result<Relay
     if host.is_empty() || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b)) {
         return Err(format!("`smtp.host` is `{}`; expected a host name", host.escape_debug()));
     }
+    let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    let this_machine =
+        host.eq_ignore_ascii_case("localhost").then_some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+    if let Some(address) = literal.ok().or(this_machine) {
+        let reach = endpoint.outbound.reach(address);
+        reach.map_err(|forbidden| format!("`smtp.host`: {}; {}", forbidden.found, forbidden.fix))?;
+    }
     let security = match settings.tls {
         Tls::None => Security::None,
         Tls::Starttls => Security::Starttls(tls(&host, settings)?),

@@ -87,6 +87,12 @@ impl Publisher {
         let file = settings.cert.display();
         let certificate = std::fs::read_to_string(&settings.cert)
             .map_err(|error| format!("`smn.cert`: cannot read `{file}`: {error}"))?;
+        // It is published as it stands.
+        if certificate.contains("PRIVATE KEY") {
+            return Err(format!(
+                "`smn.cert`: `{file}` holds a private key too; give a file with the certificate alone"
+            ));
+        }
         let parsed = CertificateDer::from_pem_slice(certificate.as_bytes())
             .map_err(|_| format!("`smn.cert`: `{file}` holds no certificate in PEM (`BEGIN CERTIFICATE`)"))?;
         let proof = Sha256::digest(der.secret_der()).into();

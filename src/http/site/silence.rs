@@ -26,7 +26,7 @@ use crate::{
         inert,
         link::Purpose,
     },
-    silence::{Draft, Matcher, Silence, Standing, like},
+    silence::{Draft, MOST_MATCHERS, Matcher, Silence, Standing, like},
     store::{SilenceRow, Store},
 };
 
@@ -202,7 +202,8 @@ fn draft(asked: &Asked, alert: &Alert, filled: &Filled) -> Result<Draft, Vec<Str
     let like = like(alert).into_iter().enumerate();
     let mut matchers: Vec<Matcher> =
         like.filter(|(at, _)| fixed || filled.keep.contains(at)).map(|(_, matcher)| matcher).collect();
-    for line in filled.more.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    // One more than may be makes the silence itself say that they are too many.
+    for line in filled.more.lines().map(str::trim).filter(|line| !line.is_empty()).take(MOST_MATCHERS + 1) {
         match Matcher::parse(line) {
             Ok(matcher) => matchers.push(matcher),
             Err(problem) => problems.push(problem),

@@ -212,12 +212,15 @@ impl<S: Store> Deliver<S> {
         let limit = if claims == Claims::WhatIsDue { free } else { 0 };
         let unconfirmed = if limit > 0 { self.unconfirmed(now).await? } else { None };
         let limit = if unconfirmed.is_some() { 0 } else { limit };
+        let begun = clock::now();
         if limit > 0 {
             self.check(now).await?;
             self.overflow(now).await?;
         } else if self.records.is_empty() {
             return Ok(clock::plus(now, LOOK_AGAIN));
         }
+        // A lease counts from when it is taken, however long the check took.
+        let now = clock::plus(now, clock::since(begun, clock::now()));
         // Kept until they are stored: an answer is never forgotten.
         let claim = Claim {
             endpoint: self.settings.name.clone(),

@@ -122,7 +122,10 @@ fn publish(
         let own = || Delivery::id(notification.kind, &occasion, &id);
         let thread = pacing.group(subscription, &alert.first).map_or_else(own, |group| group.thread.clone());
         let subscriber = Subscriber { alert: alert.id.clone(), subscription: id, endpoint, thread };
-        owed.add(&subscriber.subscription, suppressed(alert), alert.count);
+        let untold = if alert.shadow { 0 } else { alert.untold() };
+        owed.add(&subscriber.subscription, suppressed(alert), alert.count - untold);
+        // What the window's summary is to tell is owed whether or not this is muted.
+        owed.add(&subscriber.subscription, None, untold);
         send(generation, ring, &notification, &occasion, &subscriber, alert.told, pacing, batch);
         batch.subscribers.push(subscriber.clone());
         known.push(subscriber);
@@ -191,7 +194,8 @@ fn occasion(ring: &Ring, before: Option<&Standing>) -> String {
     let alert = &ring.alert.id;
     match ring.change {
         Change::Repeat if !before.is_some_and(Standing::unheard) => format!("{alert} {}", ring.lead.id),
-        Change::Updated => format!("{alert} {}", ring.lead.outcome().as_str()),
+        // One alert may hold several operations that go worse alike, each with its own second half.
+        Change::Updated => format!("{alert} {}", ring.lead.id),
         Change::Opened | Change::Repeat | Change::Escalated => alert.clone(),
     }
 }

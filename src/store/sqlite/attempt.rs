@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteConnection};
 use super::{ABSURD, Transaction, micros, row};
 use crate::{
     clock::{self, Timestamp},
-    delivery::{Outcome, Trouble},
+    delivery::{Cause, Outcome, Trouble},
     store::{AttemptRecord, Next, StoreError},
 };
 
@@ -107,10 +107,10 @@ async fn record_one(tx: &mut SqliteConnection, attempt: &AttemptRecord) -> Resul
         Next::Dead => settle(tx, attempt, "dead", None, Some(ended)).await?,
     };
     write_endpoint(tx, attempt, ended, counted).await?;
-    if counted {
-        for delivery in &attempt.deliveries {
-            row::insert(tx, delivery).await?;
-        }
+    // People hear of trouble even if the lease was lost meanwhile: the worker will not tell it twice.
+    let kept = attempt.deliveries.iter().filter(|delivery| counted || delivery.cause == Cause::Notice);
+    for delivery in kept {
+        row::insert(tx, delivery).await?;
     }
     Ok(())
 }

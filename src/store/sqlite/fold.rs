@@ -50,6 +50,18 @@ pub(super) async fn fold(mut tx: Transaction, fold: Fold) -> Result<u64, StoreEr
     if !row::insert(&mut tx, &fold.summary).await? {
         return Err(StoreError::Conflict);
     }
+    // What became ready since the backlog was summed up is not in the summary: it is summed up anew.
+    let sql = format!("SELECT coalesce(sum(tells), 0) FROM deliveries WHERE {FOLDABLE} AND seq <= ?3");
+    let tells: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        .bind(&fold.endpoint)
+        .bind(fold.lane == Lane::Critical)
+        .bind(fold.up_to)
+        .fetch_one(&mut *tx)
+        .await?;
+    let told = fold.summary.notification.gathered.as_ref().map_or(0, |gathered| gathered.total);
+    if u64::try_from(tells).unwrap_or(0) > told {
+        return Ok(0);
+    }
     let at = micros(fold.summary.created_at);
     let sql = format!(
         "UPDATE deliveries SET state = 'folded', folded_into = ?4, finished_at = ?5 WHERE {FOLDABLE} AND seq <= ?3"

@@ -27,7 +27,7 @@ pub(super) async fn groups(
         return Ok(Vec::new());
     }
     let rows: Vec<(String, String, String, i64, i64)> = sqlx::query_as(
-        "SELECT subscription, key, thread, opened_at, closes_at FROM groups WHERE closes_at > ?2 \
+        "SELECT subscription, key, thread, opened_at, closes_at FROM groups WHERE closes_at > ?2 AND opened_at <= ?2 \
          AND (subscription, key) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))",
     )
     .bind(json!(wanted).to_string())
@@ -218,8 +218,10 @@ pub(super) async fn flush(mut tx: Transaction, flush: Flush) -> Result<u64, Stor
 /// Subscribers are left out whose first message of the alert cannot be found again.
 pub(super) async fn grown(pool: &SqlitePool, before: Timestamp, limit: usize) -> Result<Vec<Grown>, StoreError> {
     let rows = sqlx::query(
+        // An edit that still waits will be followed by the next one, which shows more.
         "SELECT id, facts FROM alerts WHERE closed_at IS NULL AND shadow = 0 AND count > shown \
-         AND coalesce(shown_at, opened_at) <= ?1 LIMIT ?2",
+         AND coalesce(shown_at, opened_at) <= ?1 AND NOT EXISTS (SELECT 1 FROM deliveries AS waits \
+         WHERE waits.cause_id = alerts.id AND waits.cause = 'repeated' AND waits.state IN ('ready', 'leased')) LIMIT ?2",
     )
     .bind(micros(before))
     .bind(i64::try_from(limit).unwrap_or(i64::MAX))

@@ -215,12 +215,19 @@ async fn nobody_writes_into_the_connection_before_it_is_encrypted() {
 #[tokio::test]
 async fn mail_goes_only_where_it_may() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    for host in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]", "169.254.169.254"] {
+    let to = |host: &str| {
         let port = listener.local_addr().unwrap().port();
         let mut settings = changed(mail_to(port, email::Tls::None, None, None), |email| email.host = host.to_owned());
         settings.outbound = Outbound::default().into();
-        assert_said(&send(&settings, opened()).await, "paused", "forbidden");
+        settings
+    };
+    for host in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]", "169.254.169.254"] {
+        let refused = Endpoint::new(&to(host)).err().expect("it can never work").reason;
+        assert!(refused.contains("`outbound.allow`"), "{host}: {refused}");
     }
+    // A name tells where it leads only when it is looked up.
+    let outcome = send(&to("localhost."), opened()).await;
+    assert!(matches!(tracebell::endpoint::answer::class(&outcome).as_str(), "forbidden" | "dns"), "{outcome:?}");
     let nobody = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
     assert!(nobody.is_err(), "somebody connected");
 }

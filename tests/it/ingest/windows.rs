@@ -205,6 +205,40 @@ async fn an_operation_that_ends_badly_rings_again() {
     assert_eq!(scene.owed("soar").await[0], 2);
 }
 
+/// One alert for all that an actor deletes.
+const BY_ACTOR: &str = r#"
+rules:
+  - id: server-deleted
+    title: "{{ actor.name }} deletes servers"
+    severity: high
+    match: { operation: deleteServer }
+    dedup: { by: [actor.name], for: 1h }
+    topics: [security]
+"#;
+
+#[tokio::test]
+async fn each_operation_that_ends_badly_rings_and_leaves_nothing_untold() {
+    let (mut scene, now) = Scene::of(BY_ACTOR).await;
+    let half = |id: &str, server: &str, rating: &str, ago: u64| {
+        let mut trace = world::trace(id, "deleteServer", clock::minus(now, Duration::from_secs(ago)));
+        (trace["resource_id"], trace["resource_name"]) = (server.into(), server.into());
+        trace["trace_rating"] = rating.into();
+        trace
+    };
+    for (seconds, trace) in [
+        (2, half("asked-1", "srv-1", "normal", 300)),
+        (4, half("asked-2", "srv-2", "normal", 290)),
+        (6, half("ended-1", "srv-1", "incident", 200)),
+        (8, half("asked-3", "srv-3", "normal", 190)),
+        (10, half("ended-2", "srv-2", "incident", 100)),
+    ] {
+        scene.cloud.handle().add([trace]);
+        scene.read_all(after(now, seconds)).await;
+    }
+    assert_eq!(scene.sent().await, ["soar opened high 1", "soar updated high 2", "soar updated high 2"]);
+    assert_eq!(scene.owed("soar").await[0], 5);
+}
+
 const HEARTBEAT: &str = r#"
 rules:
   - id: backup-missing

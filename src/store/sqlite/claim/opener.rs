@@ -12,7 +12,9 @@ pub(super) async fn first(tx: &mut SqliteConnection, rows: &mut Vec<SqliteRow>, 
     let room = rows.len();
     let mut at = 0;
     while at < rows.len() {
-        let (id, thread): (String, String) = (rows[at].try_get("id")?, rows[at].try_get("thread")?);
+        let (id, thread): (String, Option<String>) = (rows[at].try_get("id")?, rows[at].try_get("thread")?);
+        // Those written before there were threads open their own.
+        let thread = thread.unwrap_or_else(|| id.clone());
         if id != thread {
             let known = rows.iter().position(|row| row.try_get::<&str, _>("id").is_ok_and(|id| id == thread));
             let opener = match known {

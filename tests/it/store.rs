@@ -8,7 +8,7 @@ use tracebell::{
     alert::{Alert, Key, Severity},
     clock::{self, Timestamp},
     delivery::{Cause, Delivery, Leased, Outcome},
-    notification::{Kind, Notification, Worse},
+    notification::{Gathered, Kind, Notification, Worse},
     store::{
         AttemptRecord, Claim, IngestBatch, IngestCounts, Next, Owed, Sqlite, Store, Subscriber, SubscriptionAccount,
         SweepBatch,
@@ -209,6 +209,8 @@ fn summary(alert: &Alert, endpoint: &str, now: Timestamp) -> Delivery {
 fn overflow(id: &str, endpoint: &str, now: Timestamp) -> Delivery {
     let mut notification = Notification::notice(Severity::High, "many", vec![], now);
     notification.kind = Kind::Overflow;
+    // More than any test folds.
+    notification.gathered = Some(Gathered { total: 1_000_000, ..Gathered::default() });
     delivery(id, endpoint, notification, 0, Cause::Overflow)
 }
 

@@ -326,6 +326,10 @@ pub async fn folding_spares_critical_and_notices<S: Store>(open: impl AsyncFn() 
         up_to: backlog.up_to,
         summary: overflow("sum", "slack", at(2)),
     };
+    // A summary that tells of fewer than wait, because one came back meanwhile, folds nothing.
+    let mut fewer = fold.clone();
+    fewer.summary.notification.gathered.as_mut().unwrap().total = 12;
+    assert_eq!(store.fold(fewer).await.unwrap(), 0);
     assert_eq!(store.fold(fold.clone()).await.unwrap(), 13);
     assert_eq!(store.endpoints().await.unwrap()[0].overflow_at, Some(at(2)));
     let left = store.claim_deliveries(claim("slack", at(3))).await.unwrap().deliveries;

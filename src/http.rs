@@ -23,6 +23,7 @@ use crate::{
 pub mod accept;
 pub mod access;
 pub mod api;
+mod forwarded;
 mod guesses;
 mod origin;
 mod problem;

@@ -1,8 +1,11 @@
 //! `http`: where Tracebell listens, how readers of its messages reach it, and who may do what.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
-use super::{named, secrets::Secrets};
+use super::{named, root::network, secrets::Secrets};
 use crate::{
     document::{Value, Walk},
     http::access::{Role, Settings, Token, is_local},
@@ -12,15 +15,18 @@ use crate::{
 pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// Shorter ones can be guessed in a year of trying.
 const SHORTEST: usize = 16;
+/// Wrong guesses never shut out who has the right one, so a token has to be hard to guess by itself.
+const DIFFERENT: usize = 6;
 
 pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<(SocketAddr, Settings)> {
     let mut fields = walk.fields()?;
     let listen = fields.optional("listen");
     let public_url = fields.optional("public_url").and_then(|walk| public_url(&walk));
-    let tokens = fields.list("tokens");
+    let (tokens, proxies) = (fields.list("tokens"), fields.list("trusted_proxies"));
     fields.finish();
     let listen = listen.map_or(Some(LISTEN), |walk| address(&walk));
-    let mut settings = Settings { public_url, tokens: Vec::new(), zone: None };
+    let trusted_proxies = proxies.iter().filter_map(network).collect();
+    let mut settings = Settings { public_url, trusted_proxies, ..Settings::default() };
     for walk in tokens {
         let Some(token) = token(&walk, secrets) else { continue };
         if settings.tokens.iter().any(|other| other.name == token.name) {
@@ -75,9 +81,11 @@ fn token(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<Token> {
     let secret = secret.and_then(|walk| {
         let secret = secrets.read(&walk)?;
         let text = secret.expose();
-        if text.len() < SHORTEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let different = text.bytes().collect::<BTreeSet<_>>().len();
+        if text.len() < SHORTEST || different < DIFFERENT || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             let hint = "make one with `openssl rand -hex 24`";
-            walk.fail_hint(format!("expected at least {SHORTEST} letters, digits and signs, without blanks"), hint);
+            let expected = format!("expected at least {SHORTEST} letters, digits and signs, without blanks");
+            walk.fail_hint(format!("{expected}, {DIFFERENT} of them different"), hint);
             return None;
         }
         Some(secret)

@@ -87,7 +87,7 @@ fn outbound(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<Outbound> {
 }
 
 /// `10.0.0.0/8`, or one address.
-fn network(walk: &Walk<'_>) -> Option<IpNet> {
+pub(super) fn network(walk: &Walk<'_>) -> Option<IpNet> {
     let text = walk.words()?;
     let found = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
     if found.is_none() {

@@ -9,11 +9,12 @@ use std::{
 };
 
 use axum::http::{HeaderMap, header};
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{guesses::Guesses, session};
+use super::{forwarded, guesses::Guesses, session};
 use crate::{
     clock::Timestamp,
     render::{Links, link::Purpose},
@@ -26,6 +27,8 @@ pub struct Settings {
     /// `https://bell.example.org`, without a slash at the end.
     pub public_url: Option<String>,
     pub tokens: Vec<Token>,
+    /// Whose word is taken for whom they ask, beside this machine's own.
+    pub trusted_proxies: Vec<IpNet>,
     /// In which the pages tell times, beside UTC; `None`: UTC alone.
     pub zone: Option<TimeZone>,
 }
@@ -136,7 +139,7 @@ impl Access {
     /// Who asks from `peer`.
     pub fn who(&self, headers: &HeaderMap, peer: Option<IpAddr>, now: Timestamp) -> Result<Caller, Refused> {
         if let Some(token) = bearer(headers) {
-            let token = self.token(token, peer, now)?;
+            let token = self.token(token, self.client(headers, peer), now)?;
             return Ok(Caller::Known(token.name.clone(), token.role));
         }
         if let Some(token) = session::holder(self, headers, now) {
@@ -145,19 +148,26 @@ impl Access {
         Ok(if self.is_local(headers, peer) { Caller::Local } else { Caller::Stranger })
     }
 
-    /// The token that was typed in or sent. A place that sent many wrong ones is not listened to for a while.
-    pub fn token(&self, text: &str, peer: Option<IpAddr>, now: Timestamp) -> Result<&Token, Refused> {
-        let mut guesses = self.guesses.lock().expect("nothing panics while it is held");
-        if let Some(seconds) = guesses.blocked(peer, now) {
-            return Err(Refused::TooMany(seconds));
-        }
+    /// Where a request really comes from, if a proxy that is trusted says so.
+    pub fn client(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
+        forwarded::client(headers, peer, &self.settings.trusted_proxies)
+    }
+
+    /// The token that was typed in or sent from `client`. A right one is taken however many wrong ones came from there.
+    pub fn token(&self, text: &str, client: Option<IpAddr>, now: Timestamp) -> Result<&Token, Refused> {
         let found = self.settings.tokens.iter().fold(None, |found, token| {
             // Hashes are of one length, and every token is compared: time tells nothing.
             let same = digest(text).ct_eq(&digest(token.secret.expose()));
             if bool::from(same) { Some(token) } else { found }
         });
         found.ok_or_else(|| {
-            guesses.wrong(peer, now);
+            let mut guesses = self.guesses.lock().expect("nothing panics while it is held");
+            if let Some(seconds) = guesses.blocked(client, now) {
+                return Refused::TooMany(seconds);
+            }
+            if guesses.wrong(client, now) {
+                tracing::warn!("many wrong tokens came from one place: someone guesses, or a program has an old one");
+            }
             Refused::WrongToken
         })
     }
@@ -210,7 +220,10 @@ mod tests {
             secret: Secret::new(*secret),
         };
         let tokens = tokens.iter().map(token).collect();
-        Access::new(Settings { public_url: public_url.map(str::to_owned), tokens, zone: None }, Secret::new("key"))
+        Access::new(
+            Settings { public_url: public_url.map(str::to_owned), tokens, ..Settings::default() },
+            Secret::new("key"),
+        )
     }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -254,8 +267,10 @@ mod tests {
         for _ in 3..10 {
             assert_eq!(ask("Bearer guess", "203.0.113.7", 1), Err(Refused::WrongToken));
         }
-        assert_eq!(ask("Bearer 0123456789abcdef", "203.0.113.7", 2), Err(Refused::TooMany(298)));
-        assert_eq!(ask("Bearer 0123456789abcdef", "203.0.113.8", 2), operator, "others are not held up");
-        assert_eq!(ask("Bearer 0123456789abcdef", "203.0.113.7", 301), operator);
+        assert_eq!(ask("Bearer guess", "203.0.113.7", 2), Err(Refused::TooMany(298)));
+        assert_eq!(ask("Bearer 0123456789abcdef", "203.0.113.7", 2), operator, "a right one is never held up");
+        assert_eq!(ask("Bearer guess", "203.0.113.7", 3), Err(Refused::TooMany(297)), "and excuses no wrong one");
+        assert_eq!(ask("Bearer guess", "203.0.113.8", 2), Err(Refused::WrongToken), "others are not held up");
+        assert_eq!(ask("Bearer guess", "203.0.113.7", 301), Err(Refused::WrongToken));
     }
 }

@@ -1,4 +1,8 @@
 //! Who sent wrong tokens lately. In memory: a restart forgets it, and a restart is slow enough.
+//!
+//! It bears on wrong tokens only. A right one is taken from everywhere: who shares an address with a guesser
+//! (a proxy, an office) must not be shut out by it, least of all in the hours when someone guesses. What
+//! keeps guessers out is that no token is short.
 
 use std::{
     collections::HashMap,
@@ -8,7 +12,7 @@ use std::{
 
 use crate::clock::{self, Timestamp};
 
-/// So many wrong tokens from one place, and it waits.
+/// So many wrong tokens from one place, and it is told to wait.
 const MOST: u32 = 10;
 /// From the first wrong one on.
 const PAUSE: Duration = Duration::from_secs(300);
@@ -21,7 +25,7 @@ pub struct Guesses {
 }
 
 impl Guesses {
-    /// For how many seconds more nothing from there is looked at.
+    /// For how many seconds more another wrong one from there is too many.
     pub fn blocked(&mut self, peer: Option<IpAddr>, now: Timestamp) -> Option<u64> {
         // One that came when there was no place left is counted with all others like it.
         let full = self.places.len() >= PLACES;
@@ -30,7 +34,8 @@ impl Guesses {
         (count >= MOST && now < over).then(|| clock::since(now, over).as_secs().max(1))
     }
 
-    pub fn wrong(&mut self, peer: Option<IpAddr>, now: Timestamp) {
+    /// True if this was one too many.
+    pub fn wrong(&mut self, peer: Option<IpAddr>, now: Timestamp) -> bool {
         if self.places.len() >= PLACES {
             self.places.retain(|_, (since, _)| now < clock::plus(*since, PAUSE));
         }
@@ -41,6 +46,7 @@ impl Guesses {
             *entry = (now, 0);
         }
         entry.1 += 1;
+        entry.1 == MOST
     }
 }
 

@@ -61,8 +61,11 @@ mod tests {
 
     fn access(secret: &str) -> Access {
         let token = Token { name: "ops".into(), role: Role::Operator, secret: Secret::new(secret) };
-        let settings =
-            Settings { public_url: Some("https://bell.example.org".into()), tokens: vec![token], zone: None };
+        let settings = Settings {
+            public_url: Some("https://bell.example.org".into()),
+            tokens: vec![token],
+            ..Settings::default()
+        };
         Access::new(settings, Secret::new("key"))
     }
 

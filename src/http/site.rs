@@ -53,7 +53,8 @@ pub(super) struct Shared {
 pub(super) struct Asked {
     pub caller: Caller,
     pub access: Arc<Access>,
-    pub peer: Option<IpAddr>,
+    /// Where the request really comes from.
+    pub client: Option<IpAddr>,
     pub now: Timestamp,
 }
 
@@ -86,8 +87,8 @@ async fn door(State(shared): State<Shared>, mut request: Request, next: Next) ->
     let path = request.uri().path_and_query().map(|path| path.as_str().to_owned()).unwrap_or_default();
     let mut response = match admitted {
         Ok(caller) => {
-            let access = Arc::clone(&access);
-            request.extensions_mut().insert(Asked { caller, access, peer, now });
+            let (access, client) = (Arc::clone(&access), access.client(request.headers(), peer));
+            request.extensions_mut().insert(Asked { caller, access, client, now });
             next.run(request).await
         }
         Err(problem) => problem.into_response(),

@@ -114,6 +114,11 @@ fn what_would_never_ring_or_ring_twice_is_told() {
         ("endpoint: soar }", "endpoint: soar, filter: { severity: [] } }", "an empty list takes nothing"),
         ("127.0.0.1:9/hook", "${HOOK}", "`${...}` is never expanded"),
         ("\"127.0.0.1:0\"", "8080", "`8080` is not an address with a port"),
+        (
+            "\"127.0.0.1:0\"",
+            "127.0.0.1:0, trusted_proxies: [10.0.0.0/8, 10.0.0.0/33]",
+            "http.trusted_proxies[1]: `10.0.0.0/33` is not a network",
+        ),
         ("/hook\" } }", "/hook\" }, fallback: sour }", "no endpoint `sour`"),
     ];
     for (good, bad, told) in cases {

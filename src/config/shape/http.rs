@@ -16,6 +16,8 @@ pub struct Http {
     pub public_url: Option<String>,
     /// Who may read or change more than a link in a message allows. Without them only this machine may read.
     pub tokens: Option<Vec<Token>>,
+    /// Networks of proxies whose `X-Forwarded-For` tells where a request comes from, beside this machine's own.
+    pub trusted_proxies: Option<Vec<String>>,
 }
 
 /// Who may read or change.
@@ -26,7 +28,7 @@ pub struct Token {
     pub name: String,
     /// What it allows.
     pub role: Role,
-    /// At least 16 letters, digits and signs.
+    /// At least 16 letters, digits and signs, 6 of them different.
     pub secret: Secret,
 }
 

@@ -28,7 +28,7 @@ pub async fn form(Extension(asked): Who) -> Problem {
 
 pub async fn enter(Extension(asked): Who, typed: Result<Form<Typed>, FormRejection>) -> Result<Response, Problem> {
     let Form(typed) = typed.map_err(|_| Problem::bad("expected a form with a token"))?;
-    let token = asked.access.token(typed.token.trim(), asked.peer, asked.now)?;
+    let token = asked.access.token(typed.token.trim(), asked.client, asked.now)?;
     let cookie = session::open(&asked.access, token, asked.now);
     match next(&typed.next) {
         Some(next) => Ok(to(next, cookie)),

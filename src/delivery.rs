@@ -85,6 +85,8 @@ pub enum Cause {
     Held(HoldKind),
     /// An open alert's count grew.
     Repeated(String),
+    /// A silence began or ended, below what was told of what it keeps back.
+    Silenced(String),
     Notice,
     /// Copy of a delivery that its own endpoint refused or cannot take now.
     Fallback(String),

@@ -56,6 +56,11 @@ pub enum Kind {
     Summary,
     /// Many deliveries in one, because the endpoint's rate limit was hit.
     Overflow,
+    /// A silence keeps from people what else there is to say of an alert that they were told of: a reply, where
+    /// endpoints have conversations, and nothing elsewhere.
+    Silenced,
+    /// That silence is over.
+    Lifted,
     /// What an actor did further, or what happened further to a resource, after a first message.
     Group,
     /// What a timetable, quiet hours, a noise budget or the storm guard held back, in one.
@@ -67,7 +72,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Opened,
         Self::Late,
         Self::Escalated,
@@ -75,6 +80,8 @@ impl Kind {
         Self::Repeated,
         Self::Summary,
         Self::Overflow,
+        Self::Silenced,
+        Self::Lifted,
         Self::Group,
         Self::Digest,
         Self::Notice,
@@ -90,6 +97,8 @@ impl Kind {
             Self::Repeated => "repeated",
             Self::Summary => "summary",
             Self::Overflow => "overflow",
+            Self::Silenced => "silenced",
+            Self::Lifted => "lifted",
             Self::Group => "group",
             Self::Digest => "digest",
             Self::Notice => "notice",

@@ -20,13 +20,17 @@ use crate::{
 };
 
 mod alert;
+mod conversation;
 mod gcra;
 pub mod hold;
+mod pick;
 mod silence;
 pub mod sqlite;
 
 pub use alert::{AlertFilter, AlertRow, History, LedgerLine};
+pub use conversation::{Conversation, SilenceTold, Turn, Untold};
 pub use hold::{Flush, Grown, Held, Shown};
+pub use pick::Pick;
 pub use silence::{Muted, MutedFilter, Mutes, SilenceFilter, SilenceRow, mutes};
 pub use sqlite::Sqlite;
 
@@ -533,6 +537,16 @@ pub trait Store: Clone + Send + Sync + 'static {
         notices: Vec<Delivery>,
         now: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Silences that began or ended since conversations heard of them, at most `limit`.
+    fn untold_silences(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Untold>, StoreError>> + Send;
+    /// Where these alerts were told and a reply can be given; first those that the conversation began with.
+    fn conversations(&self, alerts: &[String]) -> impl Future<Output = Result<Vec<Conversation>, StoreError>> + Send;
+    /// T4: tells conversations of a silence, once for each turn of it.
+    fn tell_of_silence(&self, told: SilenceTold) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// What was kept from people, newest first.
     fn muted(&self, filter: MutedFilter) -> impl Future<Output = Result<Vec<Muted>, StoreError>> + Send;
     /// Open alerts that are no shadows, of all rules or of these, worst and newest first.
@@ -570,26 +584,4 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn gaps(&self, source: &str) -> impl Future<Output = Result<Vec<Gap>, StoreError>> + Send;
     /// Flushes and closes; the lock is given up.
     fn close(&self) -> impl Future<Output = ()> + Send;
-}
-
-/// Deliveries that a person picks; all of those that can be meant, if nothing is said.
-#[derive(Debug, Clone, Default)]
-pub struct Pick {
-    /// The one whose id begins so.
-    pub id: Option<String>,
-    pub endpoint: Option<String>,
-    pub state: Option<State>,
-    /// Made at or after, and before.
-    pub since: Option<Timestamp>,
-    pub until: Option<Timestamp>,
-}
-
-impl Pick {
-    pub fn one(id: impl Into<String>) -> Self {
-        Self { id: Some(id.into()), ..Self::default() }
-    }
-
-    pub fn of(endpoint: impl Into<String>) -> Self {
-        Self { endpoint: Some(endpoint.into()), ..Self::default() }
-    }
 }

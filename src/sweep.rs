@@ -22,6 +22,7 @@ use crate::{
     topic::{Due, Pace},
 };
 
+mod conversation;
 mod hold;
 mod silence;
 
@@ -99,8 +100,10 @@ impl<S: Store> Sweep<S> {
         self.tell_of_exceptions(now).await?;
         let generation = self.generation.borrow().clone();
         self.tell_of_silences(&generation, now).await?;
-        let told = hold::flush(&self.store, &generation, now).await?;
-        if told + hold::show_grown(&self.store, &generation, now).await? > 0 {
+        let mut told = conversation::tell(&self.store, &generation, now).await?;
+        told += hold::flush(&self.store, &generation, now).await?;
+        told += hold::show_grown(&self.store, &generation, now).await?;
+        if told > 0 {
             self.committed.send_replace(());
         }
         let closing = self.store.closing(now, WINDOWS_PER_STEP).await?;

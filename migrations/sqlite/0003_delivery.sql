@@ -72,9 +72,13 @@ CREATE TABLE silences (
     -- When a person ended it before its time.
     expired_at INTEGER,
     -- When people were told that it ends soon.
-    warned_at  INTEGER
+    warned_at  INTEGER,
+    -- When conversations about what it keeps back were told that it began, and that it ended.
+    began_told INTEGER,
+    ended_told INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX silences_end ON silences (ends_at);
+CREATE INDEX silences_untold ON silences (starts_at) WHERE ended_told IS NULL;
 
 -- What was not sent, and by what: append-only.
 CREATE TABLE muted (

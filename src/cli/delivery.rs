@@ -245,6 +245,7 @@ fn cause(cause: &Cause) -> String {
         Cause::WindowClosed(alert) => format!("the window of alert {alert} closed"),
         Cause::Held(kind) => format!("what was held back by {} is told", kind.as_str()),
         Cause::Repeated(alert) => format!("the count of alert {alert} grew"),
+        Cause::Silenced(silence) => format!("silence {silence} began or ended"),
         Cause::Overflow => "too many deliveries for the endpoint's rate limit".to_owned(),
         Cause::Notice => "Tracebell itself".to_owned(),
         Cause::Fallback(delivery) => format!("copy of {delivery}, which its endpoint did not take"),

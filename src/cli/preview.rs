@@ -86,7 +86,10 @@ async fn told(args: Args) -> Result<ExitCode, ExitCode> {
     let id = |kind: Kind| Delivery::id(kind, "preview", &subscription);
     let (id, opened) = (id(notification.kind), id(Kind::Opened));
     // What comes after the first message of an alert belongs to its conversation.
-    let follows = matches!(notification.kind, Kind::Escalated | Kind::Updated | Kind::Repeated | Kind::Summary);
+    let follows = matches!(
+        notification.kind,
+        Kind::Escalated | Kind::Updated | Kind::Repeated | Kind::Summary | Kind::Silenced | Kind::Lifted
+    );
     let thread = if follows { &opened } else { &id };
     let letter =
         Letter { address: &address, notification: &notification, id: &id, thread, subscription: &subscription };

@@ -1,7 +1,7 @@
 //! Slack's Web API on loopback, as far as a bot that posts needs it, for tests and the demo.
 //!
-//! `auth.test`, `chat.postMessage`, `chat.update`, `reactions.add`, `conversations.history` and
-//! `conversations.replies`, in the shapes of Slack's reference. It knows the channels it was started with and
+//! `auth.test`, `chat.postMessage`, `chat.update`, `reactions.add`, `reactions.remove`,
+//! `conversations.history` and `conversations.replies`, in the shapes of Slack's reference. It knows the channels it was started with and
 //! one token, keeps every message, and says no when it is told to. It does not limit rates by itself.
 
 use std::{
@@ -234,6 +234,7 @@ impl World {
             "chat.postMessage" => self.post(given),
             "chat.update" => self.update(given),
             "reactions.add" => self.react(given),
+            "reactions.remove" => self.unreact(given),
             "conversations.history" => self.list(given, None),
             "conversations.replies" => self.list(given, Some(text(given, "ts"))),
             _ => Err("unknown_method"),
@@ -294,6 +295,16 @@ impl World {
             return Err("already_reacted");
         }
         message.reactions.push(name);
+        tell(watcher.as_ref(), Turn::Reacted, message);
+        Ok(json!({}))
+    }
+
+    fn unreact(&mut self, given: &Value) -> Done {
+        let name = text(given, "name").to_owned();
+        let watcher = self.watcher.clone();
+        let message = self.message(given, "timestamp")?;
+        let at = message.reactions.iter().position(|known| *known == name).ok_or("no_reaction")?;
+        message.reactions.remove(at);
         tell(watcher.as_ref(), Turn::Reacted, message);
         Ok(json!({}))
     }

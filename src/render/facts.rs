@@ -19,7 +19,7 @@ mod time;
 mod trace;
 
 pub use gathered::total;
-pub use time::{when, when_in};
+pub use time::{until, when, when_in};
 
 /// One line of a table: a label and harmless text, never empty.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

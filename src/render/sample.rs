@@ -29,6 +29,15 @@ pub fn notification(kind: Kind, now: Timestamp) -> Notification {
             Notification { kind, worse: Some(Worse { was: Severity::Critical, trace: failed }), ..counted(now, 2) }
         }
         Kind::Repeated | Kind::Summary => Notification { kind, ..counted(now, 14) },
+        Kind::Silenced | Kind::Lifted => {
+            let title = match kind {
+                Kind::Silenced => "Silenced until 14:00 UTC by anna: planned key rotation",
+                _ => "No longer silenced: what anna asked for is over, it kept 14 alerts and repeats back",
+            };
+            let told = counted(now, 14);
+            let lines = vec![format!("Of what is told here: {}", told.title)];
+            Notification { kind, title: title.to_owned(), lines, ..told }
+        }
         Kind::Overflow => gathered(kind, "412 more alerts: more than this endpoint takes at once", 412, now),
         Kind::Group => {
             let title = "alice@example.org, 14 actions in 36 min over KMS, IAM, OBS, 3 failed";

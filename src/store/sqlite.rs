@@ -13,9 +13,9 @@ use std::{
 use sqlx::SqlitePool;
 
 use super::{
-    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, Confirmation, DeliveryFilter, DeliveryRow,
-    EndpointState, Flush, Fold, Grown, HabitKey, Held, IngestBatch, Lane, Muted, MutedFilter, OpenAlert, Pick,
-    Recollection, Shown, SilenceFilter, SilenceRow, Store, StoreError, SweepBatch,
+    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, Confirmation, Conversation, DeliveryFilter,
+    DeliveryRow, EndpointState, Flush, Fold, Grown, HabitKey, Held, IngestBatch, Lane, Muted, MutedFilter, OpenAlert,
+    Pick, Recollection, Shown, SilenceFilter, SilenceRow, SilenceTold, Store, StoreError, SweepBatch, Untold,
     alert::{AlertFilter, AlertRow, History},
 };
 use crate::{
@@ -33,6 +33,7 @@ mod alert;
 mod attempt;
 mod claim;
 mod confirm;
+mod conversation;
 mod fault;
 mod fold;
 mod habit;
@@ -267,6 +268,18 @@ impl Store for Sqlite {
 
     async fn warn_of_silence(&self, id: &str, notices: Vec<Delivery>, now: Timestamp) -> Result<(), StoreError> {
         silence::warn(self.begin().await?, id, notices, now).await
+    }
+
+    async fn untold_silences(&self, now: Timestamp, limit: usize) -> Result<Vec<Untold>, StoreError> {
+        conversation::untold(&self.read, now, limit).await
+    }
+
+    async fn conversations(&self, alerts: &[String]) -> Result<Vec<Conversation>, StoreError> {
+        conversation::of(&self.read, alerts).await
+    }
+
+    async fn tell_of_silence(&self, told: SilenceTold) -> Result<(), StoreError> {
+        conversation::tell(self.begin().await?, told).await
     }
 
     async fn muted(&self, filter: MutedFilter) -> Result<Vec<Muted>, StoreError> {

@@ -32,6 +32,7 @@ use crate::world;
 
 mod muted;
 mod past;
+mod silenced;
 mod topic;
 mod windows;
 

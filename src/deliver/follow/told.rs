@@ -19,7 +19,7 @@ pub fn fallback_copy(
     now: Timestamp,
 ) -> Option<Delivery> {
     let fallback = generation.fallbacks.get(&settings.name)?;
-    if matches!(delivery.cause, Cause::Fallback(_) | Cause::Repeated(_) | Cause::Test) {
+    if matches!(delivery.cause, Cause::Fallback(_) | Cause::Repeated(_) | Cause::Silenced(_) | Cause::Test) {
         return None;
     }
     let mut notification = delivery.notification.clone();

@@ -73,7 +73,7 @@ impl Bot {
         };
         let head = leased.thread_receipt.as_deref().and_then(Receipt::parse);
         // Edit, look, post, and each reaction: all of them together take no longer than one attempt may.
-        let calls = 3 + u32::try_from(parts.reactions.len()).unwrap_or(u32::MAX - 3);
+        let calls = 3 + u32::try_from(parts.reactions.len() + parts.removed.len()).unwrap_or(u32::MAX - 3);
         let terms = Terms { timeout: self.timeout / calls, now };
         let talk = Talk { bot: self, delivery, terms, repeat: leased.attempt > 1, head, notes: Vec::new() };
         talk.send(parts).await.unwrap_or_else(|outcome| outcome)
@@ -118,7 +118,10 @@ impl Talk<'_> {
         }
         if own {
             for reaction in &parts.reactions {
-                self.react(reaction).await;
+                self.react("reactions.add", reaction).await;
+            }
+            for reaction in &parts.removed {
+                self.react("reactions.remove", reaction).await;
             }
         }
         let answer = format!("http_2xx: {}", self.notes.join("; "));
@@ -225,12 +228,12 @@ impl Talk<'_> {
     }
 
     /// A reaction is a courtesy: without it the delivery has arrived all the same.
-    async fn react(&mut self, name: &str) {
+    async fn react(&mut self, method: &str, name: &str) {
         let Some(head) = &self.head else { return };
         let arguments = json!({ "channel": head.channel, "timestamp": head.ts, "name": name });
-        let Err(refusal) = self.bot.api.write("reactions.add", &arguments, self.terms).await else { return };
+        let Err(refusal) = self.bot.api.write(method, &arguments, self.terms).await else { return };
         self.notes.push(match (refusal.word.as_str(), refusal.outcome) {
-            ("already_reacted", _) => return,
+            ("already_reacted" | "no_reaction", _) => return,
             (_, Outcome::Paused { reason, fix }) => {
                 format!("no reaction `{name}`: {}: {fix}", answer::in_words(&reason))
             }

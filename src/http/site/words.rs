@@ -87,6 +87,7 @@ pub fn cause(row: &DeliveryRow) -> String {
         Cause::Overflow => "overflow summary".to_owned(),
         Cause::Held(kind) => format!("gathered ({})", kind.as_str()),
         Cause::Fallback(_) => "copy for the fallback".to_owned(),
+        Cause::Silenced(_) => "about a silence".to_owned(),
         Cause::Notice => "notice".to_owned(),
         Cause::Test => "test".to_owned(),
     }

@@ -22,6 +22,12 @@ pub fn when_in(time: Timestamp, zone: &TimeZone) -> String {
     }
 }
 
+/// `14:00 UTC` for the rest of the day that is `now`, else `Fri 16 Jan, 09:30 CET`.
+pub fn until(time: Timestamp, zone: &TimeZone, now: Timestamp) -> String {
+    let (then, today) = (time.to_zoned(zone.clone()), now.to_zoned(zone.clone()).date());
+    then.strftime(if then.date() == today { "%H:%M %Z" } else { "%a %-d %b, %H:%M %Z" }).to_string()
+}
+
 /// `07:30` for the axis of a chart, with the day where it covers several.
 pub fn tick(time: Timestamp, zone: &TimeZone, days: bool) -> String {
     time.to_zoned(zone.clone()).strftime(if days { "%a %-d %b, %H:%M" } else { "%H:%M" }).to_string()
@@ -53,6 +59,12 @@ mod tests {
         // Either side of the hour that comes twice.
         check("2026-10-25T00:30:00Z", "Europe/Berlin", "Sun 25 Oct 2026, 02:30 CEST (00:30 UTC)");
         check("2026-10-25T01:30:00Z", "Europe/Berlin", "Sun 25 Oct 2026, 02:30 CET (01:30 UTC)");
+        let now: Timestamp = "2026-01-15T08:30:00Z".parse().unwrap();
+        for (time, expected) in
+            [("2026-01-15T13:00:00Z", "14:00 CET"), ("2026-01-15T23:30:00Z", "Fri 16 Jan, 00:30 CET")]
+        {
+            assert_eq!(until(time.parse().unwrap(), &TimeZone::get("Europe/Berlin").unwrap(), now), expected);
+        }
         for time in [Timestamp::MIN, Timestamp::MAX] {
             when_in(time, &TimeZone::get("Asia/Kathmandu").unwrap());
         }

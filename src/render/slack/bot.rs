@@ -19,6 +19,9 @@ pub struct Parts {
     /// For `reactions.add` to the first message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<String>,
+    /// For `reactions.remove`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
     /// A reply that everybody in the channel sees, not only those who follow the thread.
     #[serde(default)]
     pub broadcast: bool,
@@ -51,14 +54,21 @@ fn parts(letter: &Letter<'_>) -> Parts {
         return Parts { post, ..Parts::default() };
     }
     // What gathers many alerts cannot stand in place of the one that came first.
-    let update = notification.alert.is_some().then(|| as_json(&super::payload(letter, Place::Edited)));
-    let reactions = match kind {
-        Kind::Escalated => vec!["arrow_double_up".to_owned()],
-        Kind::Summary => vec!["zzz".to_owned()],
-        _ => Vec::new(),
-    };
-    Parts { post, update, reactions, broadcast: matches!(kind, Kind::Escalated | Kind::Updated) }
+    let shows = notification.alert.is_some() && !matches!(kind, Kind::Silenced | Kind::Lifted);
+    let update = shows.then(|| as_json(&super::payload(letter, Place::Edited)));
+    let (mut reactions, mut removed) = (Vec::new(), Vec::new());
+    match kind {
+        Kind::Escalated => reactions.push("arrow_double_up".to_owned()),
+        Kind::Summary => reactions.push("zzz".to_owned()),
+        Kind::Silenced => reactions.push(SILENCED.to_owned()),
+        Kind::Lifted => removed.push(SILENCED.to_owned()),
+        _ => {}
+    }
+    Parts { post, update, reactions, removed, broadcast: matches!(kind, Kind::Escalated | Kind::Updated) }
 }
+
+/// On the first message for as long as a silence keeps back what follows.
+const SILENCED: &str = "no_bell";
 
 /// With the delivery's id in the metadata, by which it is found again after an answer got lost.
 fn posted(letter: &Letter<'_>) -> Value {

@@ -10,7 +10,7 @@ use crate::{
     render::{
         Letter,
         facts::{self, Fact, Listing},
-        inert::cut,
+        inert::{self, cut},
         link::{self, Link},
     },
 };
@@ -21,6 +21,7 @@ const LISTINGS_TEXT: usize = 5_000;
 // In characters, each of which Slack may count twice.
 const WHY_TEXT: usize = 1_300;
 const CONTEXT_TEXT: usize = 900;
+const LINE: usize = 600;
 
 /// Where a message stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,9 @@ pub enum Place {
 
 pub fn blocks(letter: &Letter<'_>, place: Place) -> Vec<Block> {
     let Letter { notification, id, thread, .. } = *letter;
+    if matches!(notification.kind, Kind::Silenced | Kind::Lifted) {
+        return word(letter);
+    }
     let links = link::links(letter);
     let mut blocks = vec![sentence(letter, place)];
     blocks.extend(rows(&facts::facts(notification, &letter.address.zone), &links));
@@ -45,10 +49,23 @@ pub fn blocks(letter: &Letter<'_>, place: Place) -> Vec<Block> {
     }
     blocks.extend(linked(links));
     let id = if place == Place::Edited { thread } else { id };
-    let references: Vec<_> =
-        facts::references(notification, id).iter().map(|fact| format!("{} {}", fact.label, fact.value)).collect();
-    blocks.push(block::context(cut(&references.join("  ·  "), CONTEXT_TEXT)));
+    blocks.push(references(letter, id));
     blocks
+}
+
+fn references(letter: &Letter<'_>, id: &str) -> Block {
+    let references = facts::references(letter.notification, id);
+    let references: Vec<_> = references.iter().map(|fact| format!("{} {}", fact.label, fact.value)).collect();
+    block::context(cut(&references.join("  ·  "), CONTEXT_TEXT))
+}
+
+/// What is no news of the alert: a line below it, of what it is and whom it concerns.
+fn word(letter: &Letter<'_>) -> Vec<Block> {
+    let notification = letter.notification;
+    let sign = if notification.kind == Kind::Silenced { "no_bell" } else { "bell" };
+    let mut elements = vec![Inline::Emoji { name: sign }, text("  "), bold(facts::title(notification))];
+    elements.extend(notification.lines.iter().map(|line| text(format!("\n{}", inert::line(line, LINE)))));
+    vec![paragraph(elements), references(letter, letter.id)]
 }
 
 fn sentence(letter: &Letter<'_>, place: Place) -> Block {

@@ -31,7 +31,7 @@ pub(super) async fn deliveries(pool: &SqlitePool, filter: DeliveryFilter) -> Res
 
 pub(super) async fn without_copy(pool: &SqlitePool, endpoint: &str, limit: usize) -> Result<Vec<Delivery>, StoreError> {
     let sql = format!(
-        "SELECT {} FROM {} WHERE endpoint = ?1 AND state = 'ready' AND cause NOT IN ('fallback', 'test', 'repeated') \
+        "SELECT {} FROM {} WHERE endpoint = ?1 AND state = 'ready' AND cause NOT IN ('fallback', 'test', 'repeated', 'silenced') \
          AND NOT EXISTS (SELECT 1 FROM deliveries AS copy WHERE copy.cause = 'fallback' AND copy.cause_id = deliveries.id) \
          ORDER BY seq LIMIT ?2",
         row::COLUMNS,

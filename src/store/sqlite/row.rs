@@ -150,7 +150,7 @@ fn tells(delivery: &Delivery) -> u64 {
             notification.gathered.as_ref().map_or(1, |gathered| gathered.total)
         }
         Kind::Notice | Kind::Test => 1,
-        Kind::Repeated => 0,
+        Kind::Repeated | Kind::Silenced | Kind::Lifted => 0,
         Kind::Opened | Kind::Late | Kind::Escalated | Kind::Updated | Kind::Summary => match &notification.alert {
             Some(facts) if facts.tells > 0 => facts.tells,
             // Stored before `tells` was: the first match was told at once, the rest by the summary.
@@ -177,6 +177,7 @@ fn cause_columns(cause: &Cause) -> (&'static str, Option<&str>) {
         Cause::Overflow => ("overflow", None),
         Cause::Held(kind) => ("held", Some(kind.as_str())),
         Cause::Repeated(alert) => ("repeated", Some(alert)),
+        Cause::Silenced(silence) => ("silenced", Some(silence)),
         Cause::Notice => ("notice", None),
         Cause::Test => ("test", None),
     }
@@ -190,6 +191,7 @@ fn cause(word: &str, id: Option<String>) -> Option<Cause> {
         ("overflow", _) => Cause::Overflow,
         ("held", Some(kind)) => Cause::Held(HoldKind::parse(&kind)?),
         ("repeated", Some(alert)) => Cause::Repeated(alert),
+        ("silenced", Some(silence)) => Cause::Silenced(silence),
         ("notice", _) => Cause::Notice,
         ("test", _) => Cause::Test,
         _ => return None,

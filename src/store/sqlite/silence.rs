@@ -17,7 +17,7 @@ use crate::{
     store::{Muted, MutedFilter, SilenceFilter, SilenceRow, StoreError},
 };
 
-const COLUMNS: &str = "id, matchers, starts_at, ends_at, author, comment, created_at, expired_at, warned_at";
+pub(super) const COLUMNS: &str = "id, matchers, starts_at, ends_at, author, comment, created_at, expired_at, warned_at";
 
 /// Part of T1 and T4.
 pub(super) async fn write_muted(tx: &mut SqliteConnection, muted: &[Muted]) -> Result<(), StoreError> {
@@ -217,7 +217,7 @@ async fn find(
     })
 }
 
-async fn whole(tx: &mut SqliteConnection, row: &SqliteRow) -> Result<SilenceRow, StoreError> {
+pub(super) async fn whole(tx: &mut SqliteConnection, row: &SqliteRow) -> Result<SilenceRow, StoreError> {
     let silence = silence(row)?;
     let (swallowed, alerts, last): (i64, i64, Option<i64>) = sqlx::query_as(
         "SELECT coalesce(sum(count), 0), count(DISTINCT alert), max(at) FROM muted \

@@ -14,10 +14,9 @@ use tracing::{error, info};
 
 use crate::{
     clock::{self, Timestamp},
-    config::{self, Config, Loaded},
+    config::{self, Config},
     deliver::Deliver,
-    delivery::Leased,
-    endpoint::{Endpoint, answer},
+    endpoint::Endpoint,
     generation::Generation,
     health::Board,
     http::{self, access::Access, site::Site},
@@ -28,12 +27,14 @@ use crate::{
     source::{Source, cts::Cts},
     store::{Sqlite, Store},
     sweep::{self, Sweep},
-    topic::Due,
 };
 
 mod gauges;
 mod orphans;
 mod reload;
+mod tryout;
+
+pub use tryout::{Tryout, test_endpoint};
 
 /// Time given to attempts under way when asked to stop.
 pub const GRACE: Duration = Duration::from_secs(25);
@@ -275,29 +276,4 @@ async fn key(store: &Sqlite) -> anyhow::Result<Secret> {
     let mut fresh = [0; 32];
     SystemRandom::new().fill(&mut fresh).map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
     Ok(Secret::new(hex::encode(store.key("link", &fresh).await?)))
-}
-
-/// Sends one test notification through an endpoint, outside the outbox, and says what came back.
-pub async fn test_endpoint(loaded: &Loaded, name: &str) -> anyhow::Result<(crate::delivery::Outcome, String)> {
-    let config = loaded.config.as_ref().context("the configuration has problems; `tracebell check` shows them")?;
-    let settings = config.endpoints.get(name).with_context(|| {
-        let known: Vec<&str> = config.endpoints.keys().map(String::as_str).collect();
-        format!("no endpoint `{name}`; configured are: {}", known.join(", "))
-    })?;
-    let now = clock::now();
-    let mut notification = crate::notification::Notification::notice(
-        crate::alert::Severity::Info,
-        format!("This is a test of endpoint {name}"),
-        vec!["If you can read this, alerts will arrive here.".to_owned()],
-        now,
-    );
-    notification.kind = crate::notification::Kind::Test;
-    let subscription = format!("test/{name}");
-    let delivery = config
-        .topics
-        .delivery(Due::new(&notification, &now.to_string(), &subscription, name, crate::delivery::Cause::Test))
-        .context("the endpoint has no format")?;
-    let outcome = Endpoint::new(settings)?.send(&Leased::once(delivery, now), now).await;
-    let class = answer::class(&outcome);
-    Ok((outcome, class))
 }

@@ -3,14 +3,16 @@
 use std::process::ExitCode;
 
 use super::{
-    ConfigArg, OUTSIDE, Output, USAGE, check,
+    BAD, ConfigArg, OUTSIDE, Output, USAGE, check,
     status::{StateArg, failed, plain},
 };
 use crate::{
-    app, config,
+    app::{self, Tryout},
+    config,
     delivery::Outcome,
     endpoint::answer::in_words,
-    store::{Sqlite, Store},
+    render::facts::when,
+    store::{Confirmation, Sqlite, Store},
 };
 
 mod health;
@@ -25,7 +27,7 @@ pub struct Args {
 enum Command {
     #[command(flatten)]
     Stored(Stored),
-    /// Send one test notification and say what came back
+    /// Send one test notification and say what came back; to a subscriber that has to confirm, the invitation first
     Test {
         /// Name of the endpoint in the configuration
         name: String,
@@ -74,22 +76,45 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         check::print_problems(&loaded.problems, &loaded.files);
         return Ok(ExitCode::from(USAGE));
     }
-    let (outcome, _) = match app::test_endpoint(&loaded, &name).await {
-        Ok(answer) => answer,
+    let tried = match app::test_endpoint(&loaded, &name).await {
+        Ok(tried) => tried,
         Err(error) => {
             anstream::eprintln!("error: {error:#}");
             return Ok(ExitCode::from(USAGE));
         }
     };
+    Ok(ExitCode::from(match tried {
+        Tryout::Notification(outcome) => told(&name, "the test", &outcome),
+        Tryout::Invitation(outcome, confirmation) => {
+            let why = match confirmation {
+                Confirmation::Left(at) => format!("its subscriber left at {}", when(at)),
+                _ => "its subscriber has not confirmed".to_owned(),
+            };
+            say!("{name} gets an invitation and no test: {why}");
+            match told(&name, "the invitation", &outcome) {
+                0 => {
+                    say!(
+                        "what to do: while `tracebell run` is up, open the `subscribe_url` of the invitation; then test again"
+                    );
+                    BAD
+                }
+                code => code,
+            }
+        }
+    }))
+}
+
+/// Says what came of it, and gives the exit code.
+fn told(name: &str, what: &str, outcome: &Outcome) -> u8 {
     // `plain`, because an answer is the other side's text.
     let said = plain(in_words(outcome.reason()));
-    match &outcome {
+    match outcome {
         Outcome::Delivered { .. } => {
-            say!("{name} took the test: {said}");
-            return Ok(ExitCode::SUCCESS);
+            say!("{name} took {what}: {said}");
+            return 0;
         }
         Outcome::Retry { retry_after, .. } => {
-            say!("{name} did not take it now: {said}");
+            say!("{name} did not take {what} now: {said}");
             if let Some(wait) = retry_after {
                 say!("it asks to wait {}", crate::clock::in_words(*wait));
             }
@@ -97,7 +122,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Outcome::Refused { .. } => say!("{name} refused this body: {said}"),
         Outcome::Paused { fix, .. } => say!("{name} takes nothing: {said}\nwhat to do: {fix}"),
     }
-    Ok(ExitCode::from(OUTSIDE))
+    OUTSIDE
 }
 
 /// Beside a Tracebell that may be running.

@@ -65,7 +65,7 @@ fn wrong_usage_exits_with_two() {
 #[test]
 fn the_outside_world_failing_exits_with_three() {
     let bridge = bridge();
-    run(&bridge, &["endpoint", "test", "soar"], 3, &["soar did not take it now", "refused"]);
+    run(&bridge, &["endpoint", "test", "soar"], 3, &["soar did not take the test now", "refused"]);
     let gone = ["no answer from http://127.0.0.1:9/readyz", "is Tracebell running there?"];
     let told = run(&bridge, &["healthcheck", "--url", "http://127.0.0.1:9/readyz"], 3, &gone);
     assert!(!told.contains("os error"), "{told}");

@@ -28,6 +28,15 @@ use crate::world;
 
 const TOPIC: &str = "urn:smn:eu-de:0123456789abcdef0123456789abcdef:alerts";
 
+/// Of a source that nobody asks.
+pub(super) const LOGIN: [(&str, &str); 5] = [
+    ("OS_AUTH_URL", "http://127.0.0.1:9/v3"),
+    ("OS_USERNAME", "alice"),
+    ("OS_PASSWORD", "secret"),
+    ("OS_USER_DOMAIN_NAME", "OTC1"),
+    ("OS_PROJECT_NAME", "eu-de"),
+];
+
 /// What the subscriber made of one request.
 async fn judge(body: &[u8], open: Option<&str>) -> Value {
     let line = json!({ "body": String::from_utf8(body.to_vec()).unwrap(), "open": open }).to_string();
@@ -35,9 +44,15 @@ async fn judge(body: &[u8], open: Option<&str>) -> Value {
     serde_json::from_str(&answer[0]).unwrap()
 }
 
-/// What a person is told who asks beside the one that delivers; without a `public_url` of the webhook's own.
+/// What a person is told who asks beside the one that delivers.
 #[track_caller]
 fn listed(folder: &Path, url: &str, expected: &str) {
+    asked(folder, url, &["endpoint", "list"], 0, expected);
+}
+
+/// Without a `public_url` of the webhook's own.
+#[track_caller]
+fn asked(folder: &Path, url: &str, args: &[&str], code: i32, expected: &str) {
     let config = format!(
         "state: {{ sqlite: {{ path: state.db }} }}\nhttp: {{ public_url: 'https://bell.example.org' }}\n\
          sources: {{ prod: {{ cts: {{}} }} }}\noutbound: {{ allow: [127.0.0.0/8] }}\n\
@@ -48,16 +63,11 @@ fn listed(folder: &Path, url: &str, expected: &str) {
     std::fs::create_dir_all(folder.join("rules")).unwrap();
     let rule = "rules: [ { id: one, title: One, severity: high, match: { service: KMS } } ]\n";
     std::fs::write(folder.join("rules/one.yaml"), rule).unwrap();
-    let login = [
-        ("OS_AUTH_URL", "http://127.0.0.1:9/v3"),
-        ("OS_USERNAME", "alice"),
-        ("OS_PASSWORD", "secret"),
-        ("OS_USER_DOMAIN_NAME", "OTC1"),
-        ("OS_PROJECT_NAME", "eu-de"),
-    ];
-    let output = world::tracebell().args(["endpoint", "list"]).current_dir(folder).envs(login).output().unwrap();
+    let output = world::tracebell().args(args).current_dir(folder).envs(LOGIN).output().unwrap();
     let words = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains(expected), "no `{expected}` in {words} {}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains(expected), "no `{expected}` in {words} {told}");
+    assert_eq!(output.status.code(), Some(code), "{words} {told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +95,16 @@ async fn a_subscriber_of_smn_confirms_hears_and_leaves() {
     };
     let settings = Settings { outbound: Outbound::loopback().into(), ..settings(KindSettings::Webhook(hook)) };
     let now = clock::now();
+    let test = async |code, expected: &str, kind: &str| {
+        asked(folder.path(), &subscriber.url, &["endpoint", "test", "here"], code, expected);
+        let sent: Vec<_> = subscriber.requests.lock().unwrap().drain(..).collect();
+        assert_eq!(sent.len(), 1, "{expected}");
+        assert_eq!(sent[0].headers["x-smn-message-type"], kind, "{expected}");
+    };
+    // Before the first start.
+    test(1, "here gets an invitation and no test: its subscriber has not confirmed", "SubscriptionConfirmation").await;
     let store = Sqlite::open(&folder.path().join("state.db"), now).await.unwrap();
+    test(1, "open the `subscribe_url` of the invitation; then test again", "SubscriptionConfirmation").await;
     let endpoint = Endpoint::new(&settings).unwrap();
     let (rung, _) = watch::channel(());
     let subscriber_id = settings.subscriber().unwrap();
@@ -119,6 +138,7 @@ async fn a_subscriber_of_smn_confirms_hears_and_leaves() {
     let good = |kind: &str, opened: &str| json!({ "type": kind, "verified": true, "openssl": "Verified OK", "opened": opened });
     assert_eq!(seen, good("SubscriptionConfirmation", "You are subscribed.\n"));
     listed(folder.path(), &subscriber.url, "here working");
+    test(0, "here took the test", "Notification").await;
     listed(folder.path(), &format!("{}&other", subscriber.url), "here unconfirmed");
 
     // What waited is sent, signed.
@@ -145,6 +165,7 @@ async fn a_subscriber_of_smn_confirms_hears_and_leaves() {
     assert_eq!(seen, good("Notification", "You are unsubscribed.\n"));
     assert!(matches!(store.confirmation("here", &subscriber_id).await.unwrap(), Confirmation::Left(_)));
     listed(folder.path(), &subscriber.url, "here: its subscriber left at");
+    test(1, "here gets an invitation and no test: its subscriber left at", "SubscriptionConfirmation").await;
     worker.step(clock::now()).await.unwrap();
     worker.step(clock::now()).await.unwrap();
     let farewell: Vec<_> = subscriber.requests.lock().unwrap().drain(..).collect();

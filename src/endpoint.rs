@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use crate::{
     clock::Timestamp,
     delivery::{Leased, Outcome, Rate},
+    id,
     render::{Address, Format, Links},
 };
 
@@ -108,6 +109,14 @@ impl Settings {
     pub fn subscriber(&self) -> Option<String> {
         match &self.kind {
             KindSettings::Webhook(webhook) if webhook.smn.is_some() => Some(webhook::smn::subscriber(&webhook.url)),
+            _ => None,
+        }
+    }
+
+    /// A hash of what [`Endpoint::check`] tries, if there is anything to try.
+    pub fn credentials(&self) -> Option<String> {
+        match &self.kind {
+            KindSettings::SlackBot(bot) => Some(id::derive(&["credentials", bot.token.expose()])),
             _ => None,
         }
     }

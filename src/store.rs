@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod alert;
+mod checked;
 mod conversation;
 mod gcra;
 pub mod hold;
@@ -28,6 +29,7 @@ mod silence;
 pub mod sqlite;
 
 pub use alert::{AlertFilter, AlertRow, History, LedgerLine};
+pub use checked::{Accepted, Checked};
 pub use conversation::{Conversation, SilenceTold, Turn, Untold};
 pub use hold::{Flush, Grown, Held, Shown};
 pub use pick::Pick;
@@ -386,6 +388,7 @@ pub struct EndpointState {
     pub trouble: Option<Trouble>,
     /// When an overflow summary was last made for it.
     pub overflow_at: Option<Timestamp>,
+    pub checked: Option<Checked>,
 }
 
 /// Whether the subscriber behind an endpoint wants what is owed, where that must be asked.
@@ -581,6 +584,8 @@ pub trait Store: Clone + Send + Sync + 'static {
         subscriber: &str,
         confirmation: Confirmation,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Notes that an endpoint's credentials were tried.
+    fn checked(&self, endpoint: &str, checked: Checked) -> impl Future<Output = Result<(), StoreError>> + Send;
     fn gaps(&self, source: &str) -> impl Future<Output = Result<Vec<Gap>, StoreError>> + Send;
     /// Flushes and closes; the lock is given up.
     fn close(&self) -> impl Future<Output = ()> + Send;

@@ -117,6 +117,11 @@ ALTER TABLE endpoints ADD COLUMN paused_fix TEXT;
 ALTER TABLE endpoints ADD COLUMN told_at INTEGER;
 -- When its credentials were last tried without sending.
 ALTER TABLE endpoints ADD COLUMN checked_at INTEGER;
+-- accepted, refused, unknown
+ALTER TABLE endpoints ADD COLUMN checked_as TEXT;
+ALTER TABLE endpoints ADD COLUMN checked_reason TEXT;
+-- Which ones: a hash, so that others are tried anew.
+ALTER TABLE endpoints ADD COLUMN credentials TEXT;
 -- When its subscriber confirmed, for those that must.
 ALTER TABLE endpoints ADD COLUMN confirmed_at INTEGER;
 -- When it unsubscribed, if it did not confirm again since.

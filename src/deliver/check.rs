@@ -1,5 +1,8 @@
-//! Tries an endpoint's credentials at the start and once a day, without sending: a token that was revoked
+//! Tries an endpoint's credentials once a day, without sending: a token that was revoked
 //! on a quiet weekend is noticed before the alert that needs it.
+//!
+//! When that was and what came of it is kept, so that a restart neither repeats nor skips it. Credentials that
+//! were not tried yet are tried at once.
 //!
 //! It pauses nothing: what is owed is attempted all the same, and its answer decides.
 
@@ -12,7 +15,7 @@ use crate::{
     clock::{self, Timestamp},
     delivery::Outcome,
     endpoint::answer,
-    store::{Store, StoreError},
+    store::{Accepted, Checked, Store, StoreError},
 };
 
 const EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -21,22 +24,29 @@ const AGAIN: Duration = Duration::from_secs(15 * 60);
 
 impl<S: Store> Deliver<S> {
     pub(super) async fn check(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let Some(credentials) = self.settings.credentials() else { return Ok(()) };
+        if self.check_at.is_none() {
+            let checked = self.state().await?.and_then(|state| state.checked);
+            self.check_at = checked.filter(|checked| checked.credentials == credentials).map(|checked| next(&checked));
+        }
         if self.check_at.is_some_and(|at| now < at) {
             return Ok(());
         }
         let name = &self.settings.name;
-        let (wait, told) = match self.endpoint.check(now).await {
-            Some(Outcome::Paused { reason, fix }) => {
+        let Some(outcome) = self.endpoint.check(now).await else { return Ok(()) };
+        let reason = outcome.reason().to_owned();
+        let (standing, told) = match outcome {
+            Outcome::Paused { reason, fix } => {
                 warn!(endpoint = name, reason, "{name} does not accept its credentials");
                 // Trouble that people know of needs no second notice.
                 let told = (!self.standing.is_told()).then_some((reason, fix));
-                (EVERY, told)
+                (Accepted::No, told)
             }
-            Some(Outcome::Retry { reason, .. } | Outcome::Refused { reason, .. }) => {
+            Outcome::Retry { reason, .. } | Outcome::Refused { reason, .. } => {
                 info!(endpoint = name, reason, "whether {name} accepts its credentials is not known");
-                (AGAIN, None)
+                (Accepted::Unknown, None)
             }
-            Some(Outcome::Delivered { .. }) | None => (EVERY, None),
+            Outcome::Delivered { .. } => (Accepted::Yes, None),
         };
         if let Some((reason, fix)) = told {
             let generation = self.generation.borrow().clone();
@@ -45,7 +55,14 @@ impl<S: Store> Deliver<S> {
             self.rung.send_replace(());
         }
         // Only now: a notice that could not be written is tried again.
-        self.check_at = Some(clock::plus(now, wait));
+        let checked = Checked { at: now, standing, reason, credentials };
+        let at = next(&checked);
+        self.store.checked(&self.settings.name, checked).await?;
+        self.check_at = Some(at);
         Ok(())
     }
+}
+
+fn next(checked: &Checked) -> Timestamp {
+    clock::plus(checked.at, if checked.standing == Accepted::Unknown { AGAIN } else { EVERY })
 }

@@ -13,9 +13,10 @@ use std::{
 use sqlx::SqlitePool;
 
 use super::{
-    Accounting, AttemptRecord, AttemptRow, Backlog, Claim, Claimed, Confirmation, Conversation, DeliveryFilter,
-    DeliveryRow, EndpointState, Flush, Fold, Grown, HabitKey, Held, IngestBatch, Lane, Muted, MutedFilter, OpenAlert,
-    Pick, Recollection, Shown, SilenceFilter, SilenceRow, SilenceTold, Store, StoreError, SweepBatch, Untold,
+    Accounting, AttemptRecord, AttemptRow, Backlog, Checked, Claim, Claimed, Confirmation, Conversation,
+    DeliveryFilter, DeliveryRow, EndpointState, Flush, Fold, Grown, HabitKey, Held, IngestBatch, Lane, Muted,
+    MutedFilter, OpenAlert, Pick, Recollection, Shown, SilenceFilter, SilenceRow, SilenceTold, Store, StoreError,
+    SweepBatch, Untold,
     alert::{AlertFilter, AlertRow, History},
 };
 use crate::{
@@ -31,6 +32,7 @@ use crate::{
 mod account;
 mod alert;
 mod attempt;
+mod check;
 mod claim;
 mod confirm;
 mod conversation;
@@ -316,6 +318,10 @@ impl Store for Sqlite {
 
     async fn confirm(&self, endpoint: &str, subscriber: &str, confirmation: Confirmation) -> Result<(), StoreError> {
         confirm::write(self.begin().await?, endpoint, subscriber, confirmation).await
+    }
+
+    async fn checked(&self, endpoint: &str, checked: Checked) -> Result<(), StoreError> {
+        check::write(self.begin().await?, endpoint, checked).await
     }
 
     async fn gaps(&self, source: &str) -> Result<Vec<Gap>, StoreError> {

@@ -15,7 +15,7 @@ use crate::{
     delivery::{Pause, Rate, Trouble},
     endpoint::{Settings, answer::in_words},
     render::facts::when,
-    store::{Confirmation, EndpointState, Sqlite, Store, StoreError},
+    store::{Accepted, Checked, Confirmation, EndpointState, Sqlite, Store, StoreError},
 };
 
 /// An endpoint in the configuration, in the store, or in both.
@@ -152,6 +152,26 @@ impl Standing {
         }
     }
 
+    /// How its credentials did when they were last tried; what was tried before they were changed does not count.
+    fn checked(&self) -> Option<&Checked> {
+        let now = self.settings.as_ref().and_then(Settings::credentials);
+        self.state.checked.as_ref().filter(|checked| now.is_none_or(|now| checked.credentials == now))
+    }
+
+    /// Without a way to try them there is nothing to say.
+    fn credentials(&self, now: Timestamp) -> Option<String> {
+        let Some(Checked { at, standing, reason, .. }) = self.checked() else {
+            self.settings.as_ref()?.credentials()?;
+            return Some("not tried yet; `tracebell run` tries them".to_owned());
+        };
+        let tried = format!("{}, {}", ago(*at, now), when(*at));
+        Some(match standing {
+            Accepted::Yes => format!("accepted {tried}"),
+            Accepted::No => format!("refused {tried}: {}", in_words(reason)),
+            Accepted::Unknown => format!("not known; tried {tried}: {}", in_words(reason)),
+        })
+    }
+
     /// One word, for a column.
     fn word(&self, now: Timestamp) -> &'static str {
         match (&self.state.trouble, self.held(now)) {
@@ -192,6 +212,7 @@ impl Standing {
         facts.push(("waiting", format!("{}{oldest}", state.ready)));
         facts.push(("dead", state.dead.to_string()));
         facts.extend(self.next(now).map(|next| ("next try", ago(next, now))));
+        facts.extend(self.credentials(now).map(|credentials| ("credentials", credentials)));
         facts.extend(state.overflow_at.map(|at| ("overflowed", ago(at, now))));
         if let Some(told) = state.trouble.as_ref().and_then(|trouble| trouble.told_at) {
             facts.push(("people told", ago(told, now)));
@@ -225,6 +246,9 @@ impl Standing {
             "oldest": state.oldest,
             "dead": state.dead,
             "hold_until": self.held(now),
+            "credentials": self.checked().map(|checked| checked.standing.as_str()),
+            "credentials_tried_at": self.checked().map(|checked| checked.at),
+            "credentials_reason": self.checked().map(|checked| &checked.reason),
             "rate_per_minute": self.settings.as_ref().and_then(|settings| settings.rate).map(per_minute),
             "fallback": self.settings.as_ref().and_then(|settings| settings.fallback.as_ref()),
         })

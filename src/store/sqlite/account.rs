@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
-use super::{memory, moment};
+use super::{check, memory, moment};
 use crate::{
     checkpoint::Checkpoint,
     delivery::{Pause, Trouble},
@@ -161,7 +161,7 @@ pub(super) async fn endpoints(pool: &SqlitePool) -> Result<Vec<EndpointState>, S
     }
     let standing = sqlx::query(
         "SELECT endpoint, hold_until, failures, last_reason, overflow_at, failing_since, paused_reason, paused_fix, \
-         told_at FROM endpoints",
+         told_at, checked_at, checked_as, checked_reason, credentials FROM endpoints",
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -172,6 +172,7 @@ pub(super) async fn endpoints(pool: &SqlitePool) -> Result<Vec<EndpointState>, S
         state.last_reason = row.try_get(3)?;
         state.overflow_at = row.try_get::<Option<i64>, _>(4)?.map(moment);
         state.trouble = trouble(row)?;
+        state.checked = check::of_row(row)?;
     }
     Ok(endpoints.into_iter().map(|(endpoint, state)| EndpointState { endpoint, ..state }).collect())
 }

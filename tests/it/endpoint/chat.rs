@@ -1,6 +1,6 @@
 //! A Slack bot against the emulated Slack, and the chats that speak Markdown.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use tokio::sync::watch;
 use tracebell::{
@@ -12,11 +12,12 @@ use tracebell::{
     metrics::Metrics,
     notification::Kind,
     render::attachments::Style,
-    store::{Sqlite, Store},
+    store::{Accepted, Sqlite, Store},
     topic::{Due, Topics},
 };
 
-use super::{samples::summary, *};
+use super::{samples::summary, smn::LOGIN, *};
+use crate::world;
 
 const TOKEN: &str = "xoxb-SECRET";
 
@@ -86,8 +87,82 @@ async fn a_bot_keeps_its_first_message_and_tells_the_rest_below_it() {
     // Who follows no thread hears that it got worse all the same.
     assert_eq!(replies.iter().map(|reply| reply.broadcast).collect::<Vec<_>>(), [true, false]);
     assert!(replies[0].blocks.to_string().contains("This alert got worse"), "{}", replies[0].blocks);
-    // Asked once by each process whether the token works.
-    assert_eq!(slack.calls().iter().filter(|call| *call == "auth.test").count(), 5);
+    // Asked once whether the token works, not by each process.
+    assert_eq!(slack.calls().iter().filter(|call| *call == "auth.test").count(), 1);
+}
+
+#[tokio::test]
+async fn a_token_is_tried_once_a_day_whatever_restarts() {
+    let slack = Slack::start(TOKEN, &["sec"]).await.unwrap();
+    let (good, wrong) = (bot(&slack, TOKEN, "#sec"), bot(&slack, "xoxb-old", "#sec"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let begun = clock::now();
+    let hour = |hours: u64| clock::plus(begun, Duration::from_secs(hours * 3600));
+    // Which token a process has that starts at which hour, how often one was tried by then, with what result.
+    for (settings, at, calls, standing) in [
+        (&good, 0, 1, Accepted::Yes),
+        (&good, 1, 1, Accepted::Yes),
+        (&good, 23, 1, Accepted::Yes),
+        (&good, 24, 2, Accepted::Yes),
+        (&wrong, 25, 3, Accepted::No),
+        (&wrong, 26, 3, Accepted::No),
+        (&good, 27, 4, Accepted::Yes),
+        (&good, 28, 4, Accepted::Yes),
+        // An answer that says nothing about the token is none for a day.
+        (&good, 51, 5, Accepted::Unknown),
+        (&good, 52, 6, Accepted::Yes),
+    ] {
+        if standing == Accepted::Unknown {
+            slack.plan("auth.test", Planned::Lost);
+        }
+        let store = Sqlite::open(&path, hour(at)).await.unwrap();
+        let topics = Topics { addresses: [("here".to_owned(), settings.address(None))].into(), ..Topics::default() };
+        let (generation, _) = watch::channel(Arc::new(Generation { topics, ..Generation::default() }));
+        let ((rung, _), (metrics, _), board) = (watch::channel(()), Metrics::new(), Board::default());
+        board.expect(&Deliver::<Sqlite>::task("here"), Duration::from_secs(90), hour(at));
+        let endpoint = Endpoint::new(settings).unwrap();
+        let mut worker = Deliver::new(settings.clone(), endpoint, store, generation.subscribe(), rung, metrics, board);
+        worker.step(hour(at)).await.unwrap();
+        let store = Sqlite::open_read(&path).await.unwrap();
+        let checked = store.endpoints().await.unwrap().remove(0).checked.unwrap();
+        assert_eq!(checked.standing, standing, "at {at} h: {checked:?}");
+        assert!(!format!("{checked:?}").contains("xoxb-"), "{checked:?}");
+        assert_eq!(slack.calls().iter().filter(|call| *call == "auth.test").count(), calls, "at {at} h");
+        let word = match standing {
+            Accepted::Yes => "accepted",
+            Accepted::No => "refused",
+            Accepted::Unknown => "not known; tried",
+        };
+        shown(folder.path(), settings, &format!("credentials {word} "));
+    }
+    let other = bot(&slack, "xoxb-new", "#sec");
+    shown(folder.path(), &other, "credentials not tried yet");
+}
+
+/// What `tracebell endpoint show` says of a bot.
+#[track_caller]
+fn shown(folder: &Path, settings: &Settings, expected: &str) {
+    let KindSettings::SlackBot(bot) = &settings.kind else { panic!("{settings:?}") };
+    let config = format!(
+        "state: {{ sqlite: {{ path: state.db }} }}\nsources: {{ prod: {{ cts: {{}} }} }}\noutbound: {{ allow: [127.0.0.0/8] }}\n\
+         topics: {{ default: [ {{ endpoint: here }} ] }}\n\
+         endpoints: {{ here: {{ slack: {{ token: {{ env: BOT }}, channel: '#sec', api_url: '{}' }} }} }}\n",
+        bot.api_url
+    );
+    std::fs::write(folder.join("tracebell.yaml"), config).unwrap();
+    std::fs::create_dir_all(folder.join("rules")).unwrap();
+    let rule = "rules: [ { id: one, title: One, severity: high, match: { service: KMS } } ]\n";
+    std::fs::write(folder.join("rules/one.yaml"), rule).unwrap();
+    let output = world::tracebell()
+        .args(["endpoint", "show", "here"])
+        .current_dir(folder)
+        .envs(LOGIN)
+        .env("BOT", bot.token.expose())
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains(expected), "no `{expected}` in {words} {}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 -- What is written once and read once stands apart, so that a change of state rewrites little.
 CREATE TABLE letters (
-    seq          INTEGER PRIMARY KEY REFERENCES deliveries (seq) ON DELETE CASCADE,
+    -- Deferred for the sake of writes: one that may fail at once makes SQLite put aside each page it changes.
+    seq          INTEGER PRIMARY KEY REFERENCES deliveries (seq) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
     notification TEXT NOT NULL,
     body         BLOB NOT NULL,
     -- SHA-256 over everything frozen: a flipped bit in a payload passes SQLite's own checks.
@@ -33,7 +34,18 @@ CREATE INDEX deliveries_hold_kinds ON deliveries (hold_kind, created_at) WHERE h
 DROP INDEX deliveries_done;
 CREATE INDEX deliveries_done ON deliveries (state, finished_at) WHERE state = 'delivered' OR state = 'cancelled';
 
-ALTER TABLE alert_subscribers ADD COLUMN thread TEXT;
+-- As it was, with the thread; and deferred, as with letters.
+CREATE TABLE alert_subscribers_in_threads (
+    alert        TEXT NOT NULL REFERENCES alerts (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    subscription TEXT NOT NULL,
+    endpoint     TEXT NOT NULL,
+    thread       TEXT,
+    PRIMARY KEY (alert, subscription)
+) WITHOUT ROWID;
+INSERT INTO alert_subscribers_in_threads (alert, subscription, endpoint)
+    SELECT alert, subscription, endpoint FROM alert_subscribers;
+DROP TABLE alert_subscribers;
+ALTER TABLE alert_subscribers_in_threads RENAME TO alert_subscribers;
 
 -- First messages below which more of the same actor or resource is gathered.
 CREATE TABLE groups (

@@ -32,6 +32,7 @@ use crate::{
 mod account;
 mod alert;
 mod attempt;
+mod bulk;
 mod check;
 mod claim;
 mod confirm;
@@ -206,9 +207,7 @@ impl Store for Sqlite {
 
     async fn publish(&self, deliveries: Vec<Delivery>) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        for delivery in &deliveries {
-            row::insert(&mut tx, delivery).await?;
-        }
+        row::insert_all(&mut tx, &deliveries).await?;
         Ok(tx.commit().await?)
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
-use super::{ABSURD, Sqlite, Transaction, ingest, micros, moment, row};
+use super::{ABSURD, Sqlite, Transaction, bulk, ingest, micros, moment, row};
 use crate::{
     alert::Severity,
     clock::Timestamp,
@@ -46,23 +46,24 @@ pub(super) async fn groups(
 
 /// Part of T1. One that is open already was opened by another writer since this one looked.
 pub(super) async fn open_groups(tx: &mut SqliteConnection, groups: &[Group]) -> Result<(), StoreError> {
-    for group in groups {
-        let written = sqlx::query(
-            "INSERT INTO groups (subscription, key, thread, opened_at, closes_at) VALUES (?1, ?2, ?3, ?4, ?5) \
-             ON CONFLICT (subscription, key) DO UPDATE SET thread = excluded.thread, \
-             opened_at = excluded.opened_at, closes_at = excluded.closes_at \
-             WHERE groups.closes_at <= excluded.opened_at OR groups.opened_at > excluded.opened_at",
-        )
-        .bind(&group.subscription)
-        .bind(&group.key)
-        .bind(&group.thread)
-        .bind(micros(group.opened_at))
-        .bind(micros(group.closes_at))
-        .execute(&mut *tx)
-        .await?;
-        if written.rows_affected() == 0 {
-            return Err(StoreError::Conflict);
-        }
+    let written = bulk::write(
+        tx,
+        "INSERT INTO groups (subscription, key, thread, opened_at, closes_at) ",
+        groups,
+        " ON CONFLICT (subscription, key) DO UPDATE SET thread = excluded.thread, \
+         opened_at = excluded.opened_at, closes_at = excluded.closes_at \
+         WHERE groups.closes_at <= excluded.opened_at OR groups.opened_at > excluded.opened_at",
+        |row, group| {
+            row.push_bind(&group.subscription)
+                .push_bind(&group.key)
+                .push_bind(&group.thread)
+                .push_bind(micros(group.opened_at))
+                .push_bind(micros(group.closes_at));
+        },
+    )
+    .await?;
+    if written < groups.len() as u64 {
+        return Err(StoreError::Conflict);
     }
     Ok(())
 }
@@ -257,8 +258,6 @@ pub(super) async fn show(store: &Sqlite, shown: Shown) -> Result<(), StoreError>
             .execute(&mut *tx)
             .await?;
     }
-    for delivery in &shown.deliveries {
-        row::insert(&mut tx, delivery).await?;
-    }
+    row::insert_all(&mut tx, &shown.deliveries).await?;
     Ok(tx.commit().await?)
 }

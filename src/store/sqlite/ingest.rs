@@ -1,12 +1,14 @@
 //! T1: one page's effects, whole or not at all; and what ingest reads before.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use serde_json::json;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::{
-    Sqlite, fault, habit, hold, memory, micros, moment,
+    Sqlite,
+    bulk::{self, Values},
+    fault, habit, hold, memory, micros, moment,
     row::{self, count, damaged},
     silence,
 };
@@ -16,7 +18,7 @@ use crate::{
     delivery::Delivery,
     id,
     notification::Kind,
-    store::{IngestBatch, IngestCounts, OpenAlert, StoreError, Subscriber},
+    store::{IngestBatch, IngestCounts, OpenAlert, Owed, StoreError, Subscriber},
 };
 
 pub(super) async fn seen(pool: &SqlitePool, source: &str, ids: &[String]) -> Result<HashSet<String>, StoreError> {
@@ -100,23 +102,22 @@ pub(super) async fn commit(store: &Sqlite, batch: IngestBatch) -> Result<(), Sto
 /// What says that the page was read.
 async fn position(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), StoreError> {
     let keys: Vec<String> = batch.seen.iter().map(|id| seen_key(&batch.source, id)).collect();
-    sqlx::query("INSERT INTO seen (key, at) SELECT DISTINCT unhex(value), ?2 FROM json_each(?1)")
+    sqlx::query("INSERT OR FAIL INTO seen (key, at) SELECT DISTINCT unhex(value), ?2 FROM json_each(?1)")
         .bind(json!(keys).to_string())
         .bind(micros(batch.now))
         .execute(&mut *tx)
         .await
         .map_err(fault::conflict)?;
     let IngestCounts { fetched, duplicate, undecodable, evaluated, unmatched, matched } = batch.counts;
-    for (name, value) in [
+    let counts = [
         ("fetched", fetched),
         ("duplicate", duplicate),
         ("undecodable", undecodable),
         ("evaluated", evaluated),
         ("unmatched", unmatched),
         ("matched", matched),
-    ] {
-        raise(tx, "source", &batch.source, name, count(value)).await?;
-    }
+    ];
+    raise_all(tx, &counts.map(|(name, value)| ("source", batch.source.as_str(), name, count(value)))).await?;
     if let Some(checkpoint) = &batch.checkpoint {
         sqlx::query(
             "INSERT INTO checkpoints (source, watermark, warm_at, cold_at, deep_at) VALUES (?1, ?2, ?3, ?4, ?5) \
@@ -137,25 +138,20 @@ async fn position(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), 
 /// What follows from the page.
 async fn effects(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), StoreError> {
     write_alerts(tx, &batch.alerts).await?;
-    for subscriber in &batch.subscribers {
-        sqlx::query(
-            "INSERT INTO alert_subscribers (alert, subscription, endpoint, thread) VALUES (?1, ?2, ?3, ?4) \
-             ON CONFLICT (alert, subscription) DO UPDATE SET thread = excluded.thread",
-        )
-        .bind(&subscriber.alert)
-        .bind(&subscriber.subscription)
-        .bind(&subscriber.endpoint)
-        .bind(&subscriber.thread)
-        .execute(&mut *tx)
-        .await?;
-    }
-    let known = write_deliveries(tx, &batch.deliveries).await?;
-    write_owed(tx, batch, known).await?;
+    bulk::write(
+        tx,
+        "INSERT OR FAIL INTO alert_subscribers (alert, subscription, endpoint, thread) ",
+        &batch.subscribers,
+        " ON CONFLICT (alert, subscription) DO UPDATE SET thread = excluded.thread",
+        |row, Subscriber { alert, subscription, endpoint, thread }| {
+            row.push_bind(alert).push_bind(subscription).push_bind(endpoint).push_bind(thread);
+        },
+    )
+    .await?;
+    let known = row::insert_all(tx, &batch.deliveries).await?;
+    write_owed(tx, batch, &known).await?;
     write_ledger(tx, batch).await?;
     silence::write_muted(tx, &batch.muted).await?;
-    for (muted, subscription) in batch.muted.iter().filter_map(|muted| Some((muted, muted.subscription.as_ref()?))) {
-        raise(tx, "suppressed", subscription, muted.by.kind.suppressed(), count(muted.count)).await?;
-    }
     hold::open_groups(tx, &batch.groups).await?;
     memory::write(tx, batch).await?;
     habit::write(tx, &batch.habits).await?;
@@ -185,89 +181,88 @@ async fn effects(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), S
 }
 
 async fn write_alerts(tx: &mut SqliteConnection, alerts: &[Alert]) -> Result<(), StoreError> {
-    for alert in alerts {
-        let written = sqlx::query(
-            "INSERT INTO alerts (id, fingerprint, source, rule, severity, shadow, count, opened_at, closes_at, facts, \
-             told) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-             ON CONFLICT (id) DO UPDATE SET severity = excluded.severity, shadow = excluded.shadow, \
-             count = excluded.count, told = excluded.told, opened_at = excluded.opened_at, closes_at = excluded.closes_at, \
-             closed_at = NULL, closing = NULL, facts = excluded.facts \
-             WHERE CASE WHEN alerts.closed_at IS NULL THEN alerts.count <= excluded.count \
-                        ELSE alerts.opened_at <> excluded.opened_at END",
-        )
-        .bind(&alert.id)
-        .bind(&alert.fingerprint)
-        .bind(&alert.source)
-        .bind(&alert.rule)
-        .bind(row::rank(alert.severity))
-        .bind(alert.shadow)
-        .bind(count(alert.count))
-        .bind(micros(alert.opened_at))
-        .bind(micros(alert.closes_at))
-        .bind(row::json(alert))
-        .bind(count(alert.told))
-        .execute(&mut *tx)
+    if alerts.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = alerts.iter().map(|alert| alert.id.as_str()).collect();
+    let known: Vec<String> = sqlx::query_scalar("SELECT id FROM alerts WHERE id IN (SELECT value FROM json_each(?1))")
+        .bind(row::json(&ids))
+        .fetch_all(&mut *tx)
         .await?;
-        // Its window was closed (or it was changed) after it was read, so a repeat
-        // written into it would never be told. One that is opened anew, after a
-        // total re-read, has another opening time and replaces the closed one.
-        if written.rows_affected() == 0 {
-            return Err(StoreError::Conflict);
-        }
+    let mut known: HashSet<&str> = known.iter().map(String::as_str).collect();
+    // Most are new, and such rows are cheaper to write: see `bulk`.
+    let (fresh, known): (Vec<&Alert>, Vec<&Alert>) = alerts.iter().partition(|alert| known.insert(&alert.id));
+    const COLUMNS: &str =
+        "alerts (id, fingerprint, source, rule, severity, shadow, count, opened_at, closes_at, facts, told) ";
+    bulk::write(tx, &format!("INSERT OR FAIL INTO {COLUMNS}"), &fresh, "", alert_values).await?;
+    let written = bulk::write(
+        tx,
+        &format!("INSERT INTO {COLUMNS}"),
+        &known,
+        " ON CONFLICT (id) DO UPDATE SET severity = excluded.severity, shadow = excluded.shadow, \
+         count = excluded.count, told = excluded.told, opened_at = excluded.opened_at, closes_at = excluded.closes_at, \
+         closed_at = NULL, closing = NULL, facts = excluded.facts \
+         WHERE CASE WHEN alerts.closed_at IS NULL THEN alerts.count <= excluded.count \
+                    ELSE alerts.opened_at <> excluded.opened_at END",
+        alert_values,
+    )
+    .await?;
+    // The window of one was closed (or it was changed) after it was read, so a repeat
+    // written into it would never be told. One that is opened anew, after a
+    // total re-read, has another opening time and replaces the closed one.
+    if written < known.len() as u64 {
+        return Err(StoreError::Conflict);
     }
     Ok(())
 }
 
-/// Returns what those that were written before stand for, by subscription.
-async fn write_deliveries<'a>(
-    tx: &mut SqliteConnection,
-    deliveries: &'a [Delivery],
-) -> Result<BTreeMap<&'a str, i64>, StoreError> {
-    let mut known = BTreeMap::new();
-    for delivery in deliveries {
-        if !row::insert(tx, delivery).await? {
-            *known.entry(delivery.subscription.as_str()).or_default() += count(delivery.covers);
-        }
-    }
-    Ok(known)
+fn alert_values(row: &mut Values<'_>, alert: &&Alert) {
+    row.push_bind(&alert.id)
+        .push_bind(&alert.fingerprint)
+        .push_bind(&alert.source)
+        .push_bind(&alert.rule)
+        .push_bind(row::rank(alert.severity))
+        .push_bind(alert.shadow)
+        .push_bind(count(alert.count))
+        .push_bind(micros(alert.opened_at))
+        .push_bind(micros(alert.closes_at))
+        .push_bind(row::json(alert))
+        .push_bind(count(alert.told));
 }
 
-/// A delivery that was owed before, by the same id, is not owed twice.
-async fn write_owed(
-    tx: &mut SqliteConnection,
-    batch: &IngestBatch,
-    known: BTreeMap<&str, i64>,
-) -> Result<(), StoreError> {
-    for owed in &batch.owed {
-        raise(tx, "owed", &owed.subscription, "", count(owed.count)).await?;
-        if let Some(reason) = owed.suppressed {
-            raise(tx, "suppressed", &owed.subscription, reason, count(owed.count)).await?;
-        }
+/// A delivery that was `known` before, by the same id, is not owed twice.
+async fn write_owed(tx: &mut SqliteConnection, batch: &IngestBatch, known: &[&Delivery]) -> Result<(), StoreError> {
+    let mut counters = Vec::new();
+    for Owed { subscription, count, suppressed } in &batch.owed {
+        counters.push(("owed", subscription.as_str(), "", row::count(*count)));
+        counters.extend(suppressed.map(|reason| ("suppressed", subscription.as_str(), reason, row::count(*count))));
     }
-    for (subscription, covers) in known {
-        raise(tx, "owed", subscription, "", -covers).await?;
+    counters.extend(known.iter().map(|delivery| ("owed", delivery.subscription.as_str(), "", -count(delivery.covers))));
+    for muted in &batch.muted {
+        let raised = |subscription| ("suppressed", subscription, muted.by.kind.suppressed(), count(muted.count));
+        counters.extend(muted.subscription.as_deref().map(raised));
     }
-    Ok(())
+    raise_all(tx, &counters).await
 }
 
 async fn write_ledger(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), StoreError> {
-    if batch.ledger.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<_> = batch
-        .ledger
-        .iter()
-        .map(|row| json!([row.trace, micros(row.time), row.rule, row.verdict.as_str(), row.alert, row.reason]))
-        .collect();
-    sqlx::query(
-        "INSERT INTO ledger (source, at, trace, time, rule, verdict, alert, reason) \
-         SELECT ?2, ?3, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 \
-         FROM json_each(?1) ORDER BY key",
+    bulk::write(
+        tx,
+        "INSERT OR FAIL INTO ledger (source, at, trace, time, rule, verdict, alert, reason) ",
+        &batch.ledger,
+        "",
+        |values, row| {
+            values
+                .push_bind(&batch.source)
+                .push_bind(micros(batch.now))
+                .push_bind(&row.trace)
+                .push_bind(micros(row.time))
+                .push_bind(&row.rule)
+                .push_bind(row.verdict.as_str())
+                .push_bind(&row.alert)
+                .push_bind(&row.reason);
+        },
     )
-    .bind(json!(rows).to_string())
-    .bind(&batch.source)
-    .bind(micros(batch.now))
-    .execute(tx)
     .await?;
     Ok(())
 }
@@ -280,15 +275,20 @@ pub(super) async fn raise(
     name: &str,
     by: i64,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO counters (kind, scope, name, value) VALUES (?1, ?2, ?3, ?4) \
-         ON CONFLICT (kind, scope, name) DO UPDATE SET value = value + excluded.value",
+    raise_all(tx, &[(kind, scope, name, by)]).await
+}
+
+/// Adds to counters, each given as kind, scope, name and what to add.
+async fn raise_all(tx: &mut SqliteConnection, counters: &[(&str, &str, &str, i64)]) -> Result<(), StoreError> {
+    bulk::write(
+        tx,
+        "INSERT INTO counters (kind, scope, name, value) ",
+        counters,
+        " ON CONFLICT (kind, scope, name) DO UPDATE SET value = value + excluded.value",
+        |row, &(kind, scope, name, by)| {
+            row.push_bind(kind).push_bind(scope).push_bind(name).push_bind(by);
+        },
     )
-    .bind(kind)
-    .bind(scope)
-    .bind(name)
-    .bind(by)
-    .execute(tx)
     .await?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 use super::{
+    bulk,
     ingest::raise,
     micros, moment,
     row::{count, json},
@@ -73,13 +74,22 @@ pub(super) async fn keys(tx: &mut SqliteConnection) -> Result<Vec<(String, i64)>
 
 /// Part of T1.
 pub(super) async fn write(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), StoreError> {
-    let mut limits: BTreeMap<&str, u64> = BTreeMap::new();
-    for remembered in &batch.memories {
-        write_one(tx, &batch.source, remembered).await?;
-        if remembered.memory.is_some() {
-            limits.insert(&remembered.slot.rule, remembered.limit);
+    let gone = batch.memories.iter().filter(|remembered| remembered.memory.is_none());
+    let gone: Vec<String> = gone.map(|gone| hex::encode(memory_id(&batch.source, &gone.slot))).collect();
+    if !gone.is_empty() {
+        sqlx::query("DELETE FROM memories WHERE id IN (SELECT unhex(value) FROM json_each(?1))")
+            .bind(json(&gone))
+            .execute(&mut *tx)
+            .await?;
+    }
+    let (mut kept, mut limits): (Vec<(&Slot, &Memory)>, BTreeMap<&str, u64>) = Default::default();
+    for Remembered { slot, memory, limit } in &batch.memories {
+        if let Some(memory) = memory {
+            kept.push((slot, memory));
+            limits.insert(&slot.rule, *limit);
         }
     }
+    keep(tx, &batch.source, &kept).await?;
     for (rule, limit) in limits {
         evict(tx, &batch.source, rule, limit).await?;
     }
@@ -100,28 +110,24 @@ pub(super) async fn write(tx: &mut SqliteConnection, batch: &IngestBatch) -> Res
     }
 }
 
-async fn write_one(tx: &mut SqliteConnection, source: &str, remembered: &Remembered) -> Result<(), StoreError> {
-    let Remembered { slot, memory, .. } = remembered;
-    let id = memory_id(source, slot);
-    let Some(memory) = memory else {
-        sqlx::query("DELETE FROM memories WHERE id = ?1").bind(&id[..]).execute(tx).await?;
-        return Ok(());
-    };
-    sqlx::query(
-        "INSERT INTO memories (id, source, rule, key, facts, due_at, expires_at, touched) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
-         ON CONFLICT (id) DO UPDATE SET facts = excluded.facts, due_at = excluded.due_at, \
+async fn keep(tx: &mut SqliteConnection, source: &str, kept: &[(&Slot, &Memory)]) -> Result<(), StoreError> {
+    bulk::write(
+        tx,
+        "INSERT INTO memories (id, source, rule, key, facts, due_at, expires_at, touched) ",
+        kept,
+        " ON CONFLICT (id) DO UPDATE SET facts = excluded.facts, due_at = excluded.due_at, \
          expires_at = excluded.expires_at, touched = excluded.touched",
+        |row, (slot, memory)| {
+            row.push_bind(memory_id(source, slot).to_vec())
+                .push_bind(source)
+                .push_bind(&slot.rule)
+                .push_bind(&slot.key)
+                .push_bind(json(memory))
+                .push_bind(memory.due_at.map(micros))
+                .push_bind(micros(memory.expires_at))
+                .push_bind(micros(touched(memory)));
+        },
     )
-    .bind(&id[..])
-    .bind(source)
-    .bind(&slot.rule)
-    .bind(&slot.key)
-    .bind(json(memory))
-    .bind(memory.due_at.map(micros))
-    .bind(micros(memory.expires_at))
-    .bind(micros(touched(memory)))
-    .execute(tx)
     .await?;
     Ok(())
 }

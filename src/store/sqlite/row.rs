@@ -1,9 +1,14 @@
 //! A delivery as a row, and back. What is frozen carries a checksum.
 
+use std::collections::HashSet;
+
 use sha2::{Digest, Sha256};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{micros, moment};
+use super::{
+    bulk::{self, Values},
+    micros, moment,
+};
 use crate::{
     alert::Severity,
     clock::Timestamp,
@@ -21,45 +26,90 @@ pub(super) const WHOLE: &str = "deliveries LEFT JOIN letters USING (seq)";
 
 /// Writes a delivery as ready, or as held; false if its id exists already, which is left alone.
 pub(super) async fn insert(tx: &mut SqliteConnection, delivery: &Delivery) -> Result<bool, StoreError> {
-    let notification = json(&delivery.notification);
+    Ok(insert_all(tx, std::slice::from_ref(delivery)).await?.is_empty())
+}
+
+/// Writes deliveries as ready, or as held; returns those whose id exists already, which are left alone.
+pub(super) async fn insert_all<'a>(
+    tx: &mut SqliteConnection,
+    deliveries: &'a [Delivery],
+) -> Result<Vec<&'a Delivery>, StoreError> {
+    if deliveries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<&str> = deliveries.iter().map(|delivery| delivery.id.as_str()).collect();
+    let (last, mut known) = known(tx, &ids).await?;
+    let (mut fresh, mut left_alone) = (Vec::with_capacity(deliveries.len()), Vec::new());
+    for delivery in deliveries {
+        match known.insert(delivery.id.clone()) {
+            true => fresh.push(delivery),
+            false => left_alone.push(delivery),
+        }
+    }
+    let fresh: Vec<(i64, &Delivery)> = (last + 1..).zip(fresh).collect();
+    bulk::write(
+        tx,
+        "INSERT OR FAIL INTO deliveries (seq, id, subscription, endpoint, severity, cause, cause_id, rule, actor, title, \
+         covers, tells, state, next_at, created_at, owed_since, thread, hold, hold_kind, hold_until) ",
+        &fresh,
+        "",
+        outside,
+    )
+    .await?;
+    let insert = "INSERT OR FAIL INTO letters (seq, notification, body, checksum) ";
+    bulk::write(tx, insert, &fresh, "", letter).await?;
+    Ok(left_alone)
+}
+
+/// The last number given, and those of the ids that exist.
+async fn known(tx: &mut SqliteConnection, ids: &[&str]) -> Result<(i64, HashSet<String>), StoreError> {
+    let rows: Vec<(i64, Option<String>)> = sqlx::query_as(
+        "SELECT coalesce(max(seq), 0), NULL FROM deliveries UNION ALL \
+         SELECT seq, id FROM deliveries WHERE id IN (SELECT value FROM json_each(?1))",
+    )
+    .bind(json(&ids))
+    .fetch_all(tx)
+    .await?;
+    let last = rows.iter().map(|(seq, _)| *seq).max().unwrap_or(0);
+    Ok((last, rows.into_iter().filter_map(|(_, id)| id).collect()))
+}
+
+/// The row in `deliveries`.
+fn outside(row: &mut Values<'_>, (seq, delivery): &(i64, &Delivery)) {
     let facts = delivery.notification.alert.as_ref();
     let (cause, cause_id) = cause_columns(&delivery.cause);
-    let written: Option<i64> = sqlx::query_scalar(
-        "INSERT INTO deliveries (id, subscription, endpoint, severity, cause, cause_id, rule, actor, title, covers, \
-         tells, state, next_at, created_at, owed_since, thread, hold, hold_kind, hold_until) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
-         CASE WHEN ?14 IS NULL THEN 'ready' ELSE 'held' END, ?12, ?12, ?12, ?13, ?14, ?15, ?16) \
-         ON CONFLICT (id) DO NOTHING RETURNING seq",
-    )
-    .bind(&delivery.id)
-    .bind(&delivery.subscription)
-    .bind(&delivery.endpoint)
-    .bind(rank(delivery.notification.severity))
-    .bind(cause)
-    .bind(cause_id)
-    .bind(facts.map_or("", |facts| facts.rule.as_str()))
-    .bind(facts.map_or("", |facts| facts.trace.actor_label()))
-    .bind(&delivery.notification.title)
-    .bind(count(delivery.covers))
-    .bind(count(tells(delivery)))
-    .bind(micros(delivery.created_at))
-    .bind(&delivery.thread)
-    .bind(delivery.hold.as_ref().map(|hold| hold.id.as_str()))
-    .bind(delivery.hold.as_ref().map(|hold| hold.kind.as_str()))
-    .bind(delivery.hold.as_ref().map(|hold| micros(hold.until)))
-    .fetch_optional(&mut *tx)
-    .await?;
-    let Some(seq) = written else { return Ok(false) };
+    let created_at = micros(delivery.created_at);
+    let hold = delivery.hold.as_ref();
+    row.push_bind(seq)
+        .push_bind(&delivery.id)
+        .push_bind(&delivery.subscription)
+        .push_bind(&delivery.endpoint)
+        .push_bind(rank(delivery.notification.severity))
+        .push_bind(cause)
+        .push_bind(cause_id)
+        .push_bind(facts.map_or("", |facts| facts.rule.as_str()))
+        .push_bind(facts.map_or("", |facts| facts.trace.actor_label()))
+        .push_bind(&delivery.notification.title)
+        .push_bind(count(delivery.covers))
+        .push_bind(count(tells(delivery)))
+        .push_bind(if hold.is_some() { "held" } else { "ready" })
+        .push_bind(created_at)
+        .push_bind(created_at)
+        .push_bind(created_at)
+        .push_bind(&delivery.thread)
+        .push_bind(hold.map(|hold| hold.id.as_str()))
+        .push_bind(hold.map(|hold| hold.kind.as_str()))
+        .push_bind(hold.map(|hold| micros(hold.until)));
+}
+
+/// The row in `letters`, with the checksum of what is frozen.
+fn letter(row: &mut Values<'_>, (seq, delivery): &(i64, &Delivery)) {
+    let notification = json(&delivery.notification);
+    let (cause, cause_id) = cause_columns(&delivery.cause);
     let frozen =
         [&delivery.id, &delivery.subscription, &delivery.endpoint, cause, cause_id.unwrap_or(""), &notification];
-    sqlx::query("INSERT INTO letters (seq, notification, body, checksum) VALUES (?1, ?2, ?3, ?4)")
-        .bind(seq)
-        .bind(&notification)
-        .bind(&delivery.body)
-        .bind(checksum(frozen, &delivery.body).as_slice())
-        .execute(tx)
-        .await?;
-    Ok(true)
+    let checksum = checksum(frozen, &delivery.body);
+    row.push_bind(seq).push_bind(notification).push_bind(&delivery.body).push_bind(&checksum[..]);
 }
 
 /// The checksum of a row with this body.

@@ -4,7 +4,7 @@ use serde_json::json;
 use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 use super::{
-    Transaction,
+    Transaction, bulk,
     ingest::alert,
     micros, moment,
     row::{self, count, damaged, rank, severity},
@@ -21,24 +21,25 @@ pub(super) const COLUMNS: &str = "id, matchers, starts_at, ends_at, author, comm
 
 /// Part of T1 and T4.
 pub(super) async fn write_muted(tx: &mut SqliteConnection, muted: &[Muted]) -> Result<(), StoreError> {
-    for muted in muted {
-        sqlx::query(
-            "INSERT INTO muted (alert, rule, severity, title, subscription, kind, by_id, reason, count, at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )
-        .bind(&muted.alert)
-        .bind(&muted.rule)
-        .bind(rank(muted.severity))
-        .bind(&muted.title)
-        .bind(muted.subscription.as_deref().unwrap_or_default())
-        .bind(muted.by.kind.as_str())
-        .bind(&muted.by.by)
-        .bind(&muted.by.reason)
-        .bind(count(muted.count))
-        .bind(micros(muted.at))
-        .execute(&mut *tx)
-        .await?;
-    }
+    bulk::write(
+        tx,
+        "INSERT OR FAIL INTO muted (alert, rule, severity, title, subscription, kind, by_id, reason, count, at) ",
+        muted,
+        "",
+        |row, muted| {
+            row.push_bind(&muted.alert)
+                .push_bind(&muted.rule)
+                .push_bind(rank(muted.severity))
+                .push_bind(&muted.title)
+                .push_bind(muted.subscription.as_deref().unwrap_or_default())
+                .push_bind(muted.by.kind.as_str())
+                .push_bind(&muted.by.by)
+                .push_bind(&muted.by.reason)
+                .push_bind(count(muted.count))
+                .push_bind(micros(muted.at));
+        },
+    )
+    .await?;
     Ok(())
 }
 
@@ -141,9 +142,7 @@ pub(super) async fn warn(
         .execute(&mut *tx)
         .await?;
     if first.rows_affected() == 1 {
-        for notice in &notices {
-            row::insert(&mut tx, notice).await?;
-        }
+        row::insert_all(&mut tx, &notices).await?;
     }
     Ok(tx.commit().await?)
 }

@@ -29,11 +29,11 @@ pub mod shape;
 mod sources;
 mod topics;
 mod unheard;
+mod unknown;
 
 pub use files::{digest, rule_files};
 pub use keep::Kept;
 use secrets::Reading;
-pub use unheard::CODES;
 
 /// Gives a text that counts in place of the file's own: what is typed in an editor and not saved yet.
 pub type Open<'a> = dyn Fn(&Path) -> Option<String> + 'a;
@@ -55,6 +55,11 @@ pub struct Config {
     pub rule_files: Vec<File>,
     /// Changes with anything but the rules: the file's text, every secret it names, and the logins.
     pub fingerprint: String,
+}
+
+/// The findings about what rules and configuration make together, and what each is about.
+pub fn codes() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    unheard::CODES.iter().chain(unknown::CODES)
 }
 
 /// Everything `check` and `run` read, with every problem found in it.
@@ -121,7 +126,9 @@ fn collect(path: &Path, open: &Open<'_>, good: &[File], reading: Reading) -> Loa
     if let Some(config) = &mut config {
         let (rule_files, unread) = files::rule_files_open(&config.rules, open);
         let loading = keep::load(rule_files, unread, good);
+        let whole = !loading.problems.iter().any(|problem| problem.level == Level::Error);
         problems.extend(loading.problems);
+        problems.extend(unknown::look(whole.then_some(&loading.rules), &config.sources, &files[0]));
         problems.extend(unheard::look(&loading.rules, &config.topics, &files[0], &loading.files));
         if loading.rules.rules.is_empty() && !problems.iter().any(|problem| problem.level == Level::Error) {
             problems.push(no_rules(path, &files));

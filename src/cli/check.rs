@@ -51,7 +51,7 @@ struct Found {
 
 /// Every code a problem may have, and what it is about.
 pub fn codes() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    document::CODES.iter().chain(rule::lint::CODES).chain(config::CODES)
+    document::CODES.iter().chain(rule::lint::CODES).chain(config::codes())
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {

@@ -152,6 +152,57 @@ fn who_hears_nothing_is_told() {
 }
 
 #[test]
+fn names_that_nothing_bears_are_told_with_what_was_meant() {
+    let config = |filter: &str, inhibition: &str| {
+        format!(
+            "sources:\n  prod: {{ cts: {{ cloud: otc }} }}\nendpoints:\n  soar: {{ webhook: {{ url: \"http://127.0.0.1:9/hook\" }} }}\n\
+             topics:\n  default:\n    - {{ endpoint: soar }}\n    - {{ endpoint: soar, filter: {{ {filter} }} }}\n\
+             inhibitions:\n  - {{ name: n, {inhibition} }}\noutbound: {{ allow: [127.0.0.0/8] }}\n"
+        )
+    };
+    let rules =
+        "rules:\n  - id: key-used\n    title: \"{{ actor.name }}\"\n    severity: low\n    match: { service: KMS }\n";
+    let good = "when: { rule: key-used }, mutes: { severity: info }";
+    for (filter, inhibition, expected) in [
+        ("rule: 'key-*', source: [prod], service: kms", good, &[][..]),
+        ("service: { prefix: KM }", "when: { rule: 'key*' }, mutes: { source: { not: prod } }", &[]),
+        (
+            "severity: low",
+            "when: { rule: key-usde }, mutes: { rule: [key-used, other] }",
+            &[
+                "warning[unknown-rule]: inhibitions[0].when.rule: there is no rule `key-usde`",
+                "did you mean `key-used`?",
+                "warning[unknown-rule]: inhibitions[0].mutes.rule[1]: there is no rule `other`",
+                "name the `id` of a rule",
+                "tracebell.yaml:10:30",
+            ],
+        ),
+        (
+            "source: { not: prd }",
+            good,
+            &["topics.default[1].filter.source.not: there is no source `prd`", "did you mean `prod`?"],
+        ),
+        ("source: elsewhere", good, &["there is no source `elsewhere`", "there is `prod`"]),
+        (
+            "service: [KSM, ECS]",
+            good,
+            &[
+                "warning[unknown-service]: topics.default[1].filter.service[0]: there is no service `KSM`",
+                "did you mean `",
+            ],
+        ),
+        ("rule: { not: ['lock-*'] }", good, &["filter.rule.not[0]: no rule is named as `lock-*` says"]),
+    ] {
+        let bridge = Bridge::new("http://127.0.0.1:9", &config(filter, inhibition), rules);
+        let output = bridge.command(&["check"]).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert_eq!(said.is_empty(), expected.is_empty(), "{filter}, {inhibition}:\n{said}");
+        expected.iter().for_each(|words| assert!(said.contains(words), "`{words}` is missing:\n{said}"));
+    }
+}
+
+#[test]
 fn the_documents_list_every_code() {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/check.md")).expect("docs/check.md");
     let listed: Vec<(&str, &str)> =

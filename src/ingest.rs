@@ -27,6 +27,7 @@ mod effects;
 pub(crate) mod pacing;
 mod trouble;
 
+pub use effects::by_itself;
 use effects::{Decided, Watermark};
 use trouble::Trouble;
 

@@ -20,6 +20,8 @@ mod past;
 mod recollect;
 mod tell;
 
+pub use tell::by_itself;
+
 /// What a page comes to.
 pub struct Decided {
     pub batch: IngestBatch,

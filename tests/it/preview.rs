@@ -108,7 +108,12 @@ const CASES: &[Case] = &[
     (&["--format", "teams", "--kind", "digest"], 0, &["Digest of security: 37 alerts", "By actor"], &["contentUrl"]),
     (&["--format", "telegram", "--as", "html"], 0, &["<h1>🔴 critical  alice@example.org put"], &["entities"]),
     // What the rules make of traces.
-    (&["--endpoint", "sec-slack", "--trace", "trace.json"], 0, &["carol put key prod-db at risk"], &["touched"]),
+    (
+        &["--endpoint", "sec-slack", "--trace", "trace.json"],
+        0,
+        &["carol put key prod-db at risk", "Why it fired", "service: KMS"],
+        &["touched", "Late"],
+    ),
     (
         &["--endpoint", "sec-slack", "--trace", "trace.json", "--rule", "key-touched"],
         0,

@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path, process::ExitCode, sync::Arc};
 
 use super::What;
 use crate::{
-    alert::Severity,
+    alert::{Alert, Severity},
     cli::{
         BAD, USAGE,
         check::print_problems,
@@ -13,12 +13,14 @@ use crate::{
     },
     clock::Timestamp,
     config,
+    delivery::{Cause, Delivery},
     document::{Level, did_you_mean},
-    notification::{Kind, Notification, Worse},
+    ingest,
+    notification::{Kind, Notification},
     render::sample,
-    ring::{Change, Rehearsal, Ring},
+    ring::{Change, Rehearsal},
     rule::RuleSet,
-    store::{Sqlite, Store},
+    store::{History, Sqlite, Store},
     trace::Trace,
 };
 
@@ -38,6 +40,10 @@ pub async fn notification(what: &What, file: &StateArg, now: Timestamp) -> Resul
 async fn stored(id: &str, file: &StateArg, now: Timestamp) -> Result<Notification, ExitCode> {
     let store = Sqlite::open_read(&file.path()?).await.map_err(|error| failed(&error))?;
     let found = store.alert(id).await;
+    let history = match &found {
+        Ok(Some(alert)) => store.alert_history(&alert.id).await,
+        _ => Ok(History::default()),
+    };
     store.close().await;
     let Some(alert) = found.map_err(|error| failed(&error))? else {
         let id = plain(id);
@@ -45,7 +51,21 @@ async fn stored(id: &str, file: &StateArg, now: Timestamp) -> Result<Notificatio
             "no alert begins with `{id}`, or more than one does; `tracebell alert list` shows them"
         )));
     };
-    Ok(if alert.count > 1 { Notification::summary(&alert, now) } else { Notification::opened(&alert, now) })
+    let history = history.map_err(|error| failed(&error))?;
+    Ok(rang(&alert, &history).unwrap_or_else(|| match alert.count {
+        0 | 1 => Notification::opened(&alert, now),
+        _ => Notification::summary(&alert, now),
+    }))
+}
+
+/// What rang last of the alert as it was told, with what was known then; none of what nobody was told.
+fn rang(alert: &Alert, history: &History) -> Option<Notification> {
+    let told = history.deliveries.iter().rev().map(|(row, _)| &row.delivery);
+    let rings = |delivery: &&Delivery| {
+        let own = delivery.notification.alert.as_ref().is_some_and(|facts| facts.id == alert.id);
+        own && delivery.cause == Cause::Alert(alert.id.clone())
+    };
+    Some(told.clone().find(rings)?.notification.clone())
 }
 
 fn rung(path: &Path, rule: Option<&str>, file: &StateArg, now: Timestamp) -> Result<Notification, ExitCode> {
@@ -94,28 +114,19 @@ fn told(rules: &RuleSet, traces: Vec<Trace>, rule: Option<&str>, now: Timestamp)
             if rule.is_some_and(|rule| rule != ring.alert.rule) {
                 continue;
             }
-            if let Some(notification) = of(&ring, was, now)
-                && best.as_ref().is_none_or(|best| best.severity <= notification.severity)
-            {
+            if ring.change == Change::Repeat {
+                continue;
+            }
+            let by = rules.rules.iter().find(|rule| rule.id == ring.alert.rule);
+            // As it would have been told then: that a file is read later makes nothing late.
+            let told = ingest::by_itself(by, &ring, was, ring.lead.record_time.max(ring.lead.time));
+            let notification = Notification { created_at: now, ..told };
+            if best.as_ref().is_none_or(|best| best.severity <= notification.severity) {
                 best = Some(notification);
             }
         }
     }
     best
-}
-
-fn of(ring: &Ring, was: Severity, now: Timestamp) -> Option<Notification> {
-    let alert = &ring.alert;
-    let worse = |kind: Kind| {
-        let worse = Worse { was, trace: (*ring.lead).clone() };
-        Notification::worse(kind, alert, worse, alert.told, now)
-    };
-    match ring.change {
-        Change::Opened => Some(Notification::opened(alert, now)),
-        Change::Repeat => None,
-        Change::Escalated => Some(worse(Kind::Escalated)),
-        Change::Updated => Some(worse(Kind::Updated)),
-    }
 }
 
 fn bad(text: &str) -> ExitCode {

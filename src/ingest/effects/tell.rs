@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{mute, owe::Standing, past::Past};
 use crate::{
-    alert::Alert,
+    alert::{Alert, Severity},
     clock::{self, Timestamp, in_words},
     generation::Generation,
     notification::{Evidence, Kind, Notification, Worse},
@@ -30,25 +30,36 @@ pub fn notification(
     now: Timestamp,
 ) -> Option<Notification> {
     let rule = generation.rules.rules.iter().find(|rule| rule.id == ring.alert.rule);
+    let kept_back = before.and_then(mute::afterwards);
+    if ring.change == Change::Repeat && kept_back.is_none() {
+        return None;
+    }
+    let was = before.and_then(|before| before.severity).unwrap_or(ring.alert.severity);
+    let mut notification = by_itself(rule, ring, was, now);
+    if ring.change != Change::Opened {
+        notification.lines.extend(kept_back);
+    }
+    if matches!(ring.change, Change::Opened | Change::Escalated) {
+        notification.context = past.says(&ring.lead);
+    }
+    Some(notification)
+}
+
+/// What is told of a hit on an alert that `was` so severe, of which nothing was kept back and nothing else is
+/// known: what the past says is left out.
+pub fn by_itself(rule: Option<&Rule>, ring: &Ring, was: Severity, now: Timestamp) -> Notification {
     let worse = |kind: Kind| {
-        let was = before.and_then(|before| before.severity).unwrap_or(ring.alert.severity);
         let worse = Worse { was, trace: (*ring.lead).clone() };
         Notification::worse(kind, &ring.alert, worse, ring.alert.told, now)
     };
-    let kept_back: Vec<String> = before.and_then(mute::afterwards).into_iter().collect();
     let (notification, lines) = match ring.change {
-        Change::Repeat if kept_back.is_empty() => return None,
-        Change::Repeat => (Notification::opened(&ring.alert, now), kept_back),
-        Change::Opened => (opened(rule, &ring.alert, now), silence(rule, &ring.alert).into_iter().collect()),
-        Change::Escalated => (worse(Kind::Escalated), kept_back),
-        Change::Updated => (worse(Kind::Updated), kept_back),
+        Change::Repeat => (Notification::opened(&ring.alert, now), None),
+        Change::Opened => (opened(rule, &ring.alert, now), silence(rule, &ring.alert)),
+        Change::Escalated => (worse(Kind::Escalated), None),
+        Change::Updated => (worse(Kind::Updated), None),
     };
     let evidence = rule.map(|rule| evidence(rule, ring)).unwrap_or_default();
-    let context = match ring.change {
-        Change::Opened | Change::Escalated => past.says(&ring.lead),
-        Change::Repeat | Change::Updated => Vec::new(),
-    };
-    Some(Notification { lines, evidence, context, ..notification })
+    Notification { lines: lines.into_iter().collect(), evidence, ..notification }
 }
 
 fn opened(rule: Option<&Rule>, alert: &Alert, now: Timestamp) -> Notification {

@@ -6,6 +6,7 @@ use super::*;
 use crate::world;
 use tracebell::{
     delivery::{Pause, Trouble},
+    notification::Evidence,
     ring::{Memory, Slot},
     store::Remembered,
 };
@@ -142,4 +143,28 @@ async fn how_an_endpoint_stands_is_told_in_words_and_a_pause_lifted() {
     check(&home, &["endpoint", "resume", "slack"], 0, &["slack goes on: 1 delivery is tried now."]);
     check(&home, &["endpoint", "resume", "slack"], 0, &["was not paused or held"]);
     assert_eq!(store.claim_deliveries(claim("slack", clock::now())).await.unwrap().deliveries.len(), 1);
+}
+
+#[tokio::test]
+async fn a_stored_alert_is_shown_as_it_was_told() {
+    let (store, home) = fresh_sqlite().await;
+    let now = clock::now();
+    // It grew since, and told so: what rang is shown all the same.
+    let grown = alert("a", Severity::High, 3, now);
+    let mut batch = page(&["t1"], std::slice::from_ref(&grown), "slack", now);
+    let rang = &mut batch.deliveries[0];
+    rang.cause = Cause::Alert(grown.id.clone());
+    rang.notification = Notification::opened(&Alert { count: 1, ..grown.clone() }, now);
+    rang.notification.evidence = vec![Evidence { field: "operation".into(), value: "deleteUser".into() }];
+    rang.notification.context = vec!["first time alice used IAM in 30 days".into()];
+    let mut copy = delivery("copy", "mail", Notification::summary(&grown, now), 0, Cause::Fallback(rang.id.clone()));
+    copy.notification.lines = vec!["Sent here because slack cannot take it now.".into()];
+    batch.deliveries.push(copy);
+    store.commit_ingest(batch).await.unwrap();
+    check(
+        &home,
+        &["preview", "--format", "slack", "--alert", "alr_a"],
+        0,
+        &["high  alice deleted a\n\n", "Why it fired", "operation: deleteUser", "first time alice used IAM"],
+    );
 }

@@ -22,13 +22,19 @@ pub fn notification(kind: Kind, now: Timestamp) -> Notification {
         }
         Kind::Escalated => {
             let worse = Worse { was: Severity::High, trace: Trace { operation: "deleteKey".into(), ..trace(now) } };
-            Notification { kind, worse: Some(worse), ..counted(now, 9) }
+            // Of the trace that made it worse, as everything that is told of it.
+            let evidence = vec![told("operation", "deleteKey"), told("resource.name", "prod-db")];
+            Notification { kind, worse: Some(worse), evidence, ..counted(now, 9) }
         }
         Kind::Updated => {
             let failed = Trace { rating: Rating::Incident, code: Some("500".into()), ..trace(now) };
-            Notification { kind, worse: Some(Worse { was: Severity::Critical, trace: failed }), ..counted(now, 2) }
+            let worse = Some(Worse { was: Severity::Critical, trace: failed });
+            Notification { kind, worse, context: Vec::new(), ..counted(now, 2) }
         }
-        Kind::Repeated | Kind::Summary => Notification { kind, ..counted(now, 14) },
+        // What made it ring and what was new then was said when it rang.
+        Kind::Repeated | Kind::Summary => {
+            Notification { kind, evidence: Vec::new(), context: Vec::new(), ..counted(now, 14) }
+        }
         Kind::Silenced | Kind::Lifted => {
             let title = match kind {
                 Kind::Silenced => "Silenced until 14:00 UTC by anna: planned key rotation",
@@ -58,8 +64,11 @@ pub fn notification(kind: Kind, now: Timestamp) -> Notification {
     }
 }
 
+fn told(field: &str, value: &str) -> Evidence {
+    Evidence { field: field.to_owned(), value: value.to_owned() }
+}
+
 fn opened(now: Timestamp) -> Notification {
-    let told = |field: &str, value: &str| Evidence { field: field.to_owned(), value: value.to_owned() };
     Notification {
         kind: Kind::Opened,
         severity: Severity::Critical,

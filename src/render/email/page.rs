@@ -1,6 +1,6 @@
 //! The HTML part: tables and inline styles, because that is what mail clients keep.
 
-use minijinja::{Environment, value::Serde};
+use minijinja::{Environment, HtmlEscape, Value, value::Serde};
 use serde::Serialize;
 
 use super::{count, listings};
@@ -93,7 +93,23 @@ pub fn html(letter: &Letter<'_>) -> Option<String> {
         references: facts::references(notification, id),
     };
     // A name that ends in `.html` makes every value escaped for HTML.
-    Environment::new().render_named_str("mail.html", include_str!("../mail.html"), Serde(page)).ok()
+    let mut environment = Environment::new();
+    environment.add_filter("commands", commands);
+    environment.render_named_str("mail.html", include_str!("../mail.html"), Serde(page)).ok()
+}
+
+/// What stands between backticks in our own words is for typing. The text is as inert as without.
+fn commands(line: &str) -> Value {
+    let parts: Vec<&str> = line.split('`').collect();
+    // One that is alone is a character as any other.
+    if parts.len() % 2 == 0 {
+        return Value::from_safe_string(HtmlEscape(line).to_string());
+    }
+    let parts = parts.iter().enumerate().map(|(at, part)| match at % 2 {
+        0 => HtmlEscape(part).to_string(),
+        _ => format!("<code>{}</code>", HtmlEscape(part)),
+    });
+    Value::from_safe_string(parts.collect())
 }
 
 fn page_link(link: Link) -> PageLink {
@@ -120,5 +136,22 @@ fn colours(severity: Severity) -> (&'static str, &'static str) {
         Severity::Medium => ("#f2b705", "#1b1f24"),
         Severity::Low => ("#1a73e8", "#ffffff"),
         Severity::Info => ("#5f6b7a", "#ffffff"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_stand_out_and_stay_inert() {
+        for (line, expected) in [
+            ("check `prod` in clouds.yaml", "check <code>prod</code> in clouds.yaml"),
+            ("`<b>` & `x`", "<code>&lt;b&gt;</code> &amp; <code>x</code>"),
+            ("one ` alone <i>", "one ` alone &lt;i&gt;"),
+            ("", ""),
+        ] {
+            assert_eq!(commands(line).to_string(), expected);
+        }
     }
 }

@@ -14,7 +14,7 @@ pub struct Chart {
     pub columns: Vec<Column>,
     /// The highest count, which is drawn at full height.
     pub most: u64,
-    /// Where the first and the last column begin.
+    /// When the first and the last column begin; the last one says in which zone.
     pub from: String,
     pub to: String,
 }
@@ -49,7 +49,7 @@ pub fn chart(notification: &Notification, zone: &TimeZone) -> Option<Chart> {
         columns: counts.iter().map(column).collect(),
         most,
         from: tick(first.from, zone, days),
-        to: tick(last.from, zone, days),
+        to: format!("{} {}", tick(last.from, zone, days), last.from.to_zoned(zone.clone()).strftime("%Z")),
     })
 }
 
@@ -93,9 +93,9 @@ mod tests {
         let chart = drawn(&[0, 1, 1000, 500], 3600).unwrap();
         let percents: Vec<_> = chart.columns.iter().map(|column| column.percent).collect();
         assert_eq!((percents, chart.most), (vec![0, 1, 100, 50], 1000));
-        assert_eq!((chart.from.as_str(), chart.to.as_str()), ("00:00", "03:00"));
+        assert_eq!((chart.from.as_str(), chart.to.as_str()), ("00:00", "03:00 UTC"));
         assert_eq!(chart.letters(), "·▁█▄");
-        assert_eq!(drawn(&[0, 4], 86_400).unwrap().to, "Fri 2 Jan, 00:00");
+        assert_eq!(drawn(&[0, 4], 86_400).unwrap().to, "Fri 2 Jan, 00:00 UTC");
         assert_eq!(drawn(&[0, u64::MAX, 1], 60).unwrap().letters(), "·█▁");
     }
 

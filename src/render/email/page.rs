@@ -102,7 +102,7 @@ pub fn html(letter: &Letter<'_>) -> Option<String> {
 fn commands(line: &str) -> Value {
     let parts: Vec<&str> = line.split('`').collect();
     // One that is alone is a character as any other.
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return Value::from_safe_string(HtmlEscape(line).to_string());
     }
     let parts = parts.iter().enumerate().map(|(at, part)| match at % 2 {

@@ -471,14 +471,15 @@ pub trait Store: Clone + Send + Sync + 'static {
         wanted: &[(String, String)],
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<Group>, StoreError>> + Send;
-    /// How many live alerts opened since then, by these rules.
+    /// How many live alerts opened since then, by these rules; of none is more than `most` counted.
     fn opened(
         &self,
         rules: &[String],
         since: Timestamp,
+        most: u64,
     ) -> impl Future<Output = Result<BTreeMap<String, u64>, StoreError>> + Send;
-    /// How many live alerts opened since then.
-    fn opened_in_all(&self, since: Timestamp) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// How many live alerts opened since then; no more than `most` are counted.
+    fn opened_in_all(&self, since: Timestamp, most: u64) -> impl Future<Output = Result<u64, StoreError>> + Send;
     /// When something was last held back for this.
     fn last_held(&self, kind: HoldKind) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send;
     /// Holds that are over at `now`, with what they gathered; at most `limit`.

@@ -30,9 +30,9 @@ pub struct Pacing {
     /// By subscription and key.
     groups: BTreeMap<(String, String), Group>,
     opened_groups: Vec<Group>,
-    /// Alerts of a day, by rules that have a budget.
+    /// Alerts of a day, by rules that have a budget; as many as decide whether it is used up.
     opened: BTreeMap<String, u64>,
-    /// Alerts within the storm guard's time, all rules together.
+    /// Alerts within the storm guard's time, all rules together; as many as make a storm.
     opened_in_all: u64,
     last_storm: Option<Timestamp>,
     /// Rules of which something was held back for their budget.
@@ -67,14 +67,16 @@ impl Pacing {
             let groups = store.groups(&wanted, now).await?.into_iter();
             pacing.groups = groups.map(|group| ((group.subscription.clone(), group.key.clone()), group)).collect();
         }
-        let budgeted = generation.rules.rules.iter().filter(|rule| rule.noise_budget.is_some());
-        let budgeted: Vec<String> =
-            budgeted.filter(|rule| rules.contains(rule.id.as_str())).map(|rule| rule.id.clone()).collect();
-        if !budgeted.is_empty() {
-            pacing.opened = store.opened(&budgeted, clock::minus(now, DAY)).await?;
+        let told = generation.rules.rules.iter().filter(|rule| rules.contains(rule.id.as_str()));
+        let (budgeted, budgets): (Vec<String>, Vec<u64>) =
+            told.filter_map(|rule| Some((rule.id.clone(), rule.noise_budget?))).unzip();
+        // One more than allowed is too many, however many there are.
+        if let Some(most) = budgets.into_iter().max() {
+            pacing.opened = store.opened(&budgeted, clock::minus(now, DAY), most.saturating_add(1)).await?;
         }
         if let Some(storm) = generation.topics.storm {
-            pacing.opened_in_all = store.opened_in_all(clock::minus(now, storm.within)).await?;
+            let most = storm.at_most.saturating_add(1);
+            pacing.opened_in_all = store.opened_in_all(clock::minus(now, storm.within), most).await?;
             pacing.last_storm = store.last_held(HoldKind::Storm).await?;
         }
         Ok(pacing)

@@ -169,12 +169,12 @@ impl Store for Sqlite {
         hold::groups(&self.read, wanted, now).await
     }
 
-    async fn opened(&self, rules: &[String], since: Timestamp) -> Result<BTreeMap<String, u64>, StoreError> {
-        hold::opened(&self.read, rules, since).await
+    async fn opened(&self, rules: &[String], since: Timestamp, most: u64) -> Result<BTreeMap<String, u64>, StoreError> {
+        hold::opened(&self.read, rules, since, most).await
     }
 
-    async fn opened_in_all(&self, since: Timestamp) -> Result<u64, StoreError> {
-        hold::opened_in_all(&self.read, since).await
+    async fn opened_in_all(&self, since: Timestamp, most: u64) -> Result<u64, StoreError> {
+        hold::opened_in_all(&self.read, since, most).await
     }
 
     async fn last_held(&self, kind: HoldKind) -> Result<Option<Timestamp>, StoreError> {

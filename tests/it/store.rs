@@ -35,6 +35,7 @@ macro_rules! contract {
 
 contract! { fresh_sqlite:
     a_page_is_whole_or_not_at_all
+    a_page_of_many_alerts_is_as_one_of_few
     a_known_trace_is_a_conflict
     an_alert_opened_again_is_not_owed_twice
     a_window_that_closed_meanwhile_is_a_conflict

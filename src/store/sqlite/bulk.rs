@@ -9,7 +9,7 @@ use sqlx::{QueryBuilder, SqliteConnection, query_builder::Separated};
 
 /// Rows that one statement writes, the most first. Of each text that these make, the connection keeps
 /// what it parsed, hence few sizes.
-const SIZES: [usize; 3] = [64, 8, 1];
+const SIZES: [usize; 4] = [64, 8, 3, 1];
 
 /// What a row's values are pushed to, in the order of the columns.
 pub(super) type Values<'a> = Separated<'a, sqlx::Sqlite, &'static str>;

@@ -68,28 +68,33 @@ pub(super) async fn open_groups(tx: &mut SqliteConnection, groups: &[Group]) -> 
     Ok(())
 }
 
-/// Live alerts opened since then: of each of these rules, and in all.
+/// Live alerts opened since then: of each of these rules, and in all. Counting stops where it is enough:
+/// this runs with each page, most of all when there are many.
 pub(super) async fn opened(
     pool: &SqlitePool,
     rules: &[String],
     since: Timestamp,
+    most: u64,
 ) -> Result<BTreeMap<String, u64>, StoreError> {
     let rows: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT one.value, (SELECT count(*) FROM alerts INDEXED BY alerts_of_rule \
-         WHERE rule = one.value AND opened_at > ?2 AND shadow = 0) FROM json_each(?1) AS one",
+        "SELECT one.value, (SELECT count(*) FROM (SELECT 1 FROM alerts INDEXED BY alerts_of_rule \
+         WHERE rule = one.value AND opened_at > ?2 AND shadow = 0 LIMIT ?3)) FROM json_each(?1) AS one",
     )
     .bind(json!(rules).to_string())
     .bind(micros(since))
+    .bind(row::count(most))
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().map(|(rule, count)| (rule, u64::try_from(count).unwrap_or(0))).collect())
 }
 
-pub(super) async fn opened_in_all(pool: &SqlitePool, since: Timestamp) -> Result<u64, StoreError> {
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM alerts WHERE opened_at > ?1 AND shadow = 0")
-        .bind(micros(since))
-        .fetch_one(pool)
-        .await?;
+pub(super) async fn opened_in_all(pool: &SqlitePool, since: Timestamp, most: u64) -> Result<u64, StoreError> {
+    let count: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM (SELECT 1 FROM alerts WHERE opened_at > ?1 AND shadow = 0 LIMIT ?2)")
+            .bind(micros(since))
+            .bind(row::count(most))
+            .fetch_one(pool)
+            .await?;
     Ok(u64::try_from(count).unwrap_or(0))
 }
 

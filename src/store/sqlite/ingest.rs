@@ -1,6 +1,6 @@
 //! T1: one page's effects, whole or not at all; and what ingest reads before.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::json;
 use sqlx::{Row, SqliteConnection, SqlitePool};
@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub(super) async fn seen(pool: &SqlitePool, source: &str, ids: &[String]) -> Result<HashSet<String>, StoreError> {
-    let by_key: HashMap<String, &String> = ids.iter().map(|id| (seen_key(source, id), id)).collect();
+    let by_key: HashMap<String, &String> = ids.iter().map(|id| (hex::encode(seen_key(source, id)), id)).collect();
     let keys = json!(by_key.keys().collect::<Vec<_>>()).to_string();
     // The cross join keeps the planner from walking the whole table to find a page's worth of keys.
     let found: Vec<Vec<u8>> =
@@ -101,13 +101,14 @@ pub(super) async fn commit(store: &Sqlite, batch: IngestBatch) -> Result<(), Sto
 
 /// What says that the page was read.
 async fn position(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), StoreError> {
-    let keys: Vec<String> = batch.seen.iter().map(|id| seen_key(&batch.source, id)).collect();
-    sqlx::query("INSERT OR FAIL INTO seen (key, at) SELECT DISTINCT unhex(value), ?2 FROM json_each(?1)")
-        .bind(json!(keys).to_string())
-        .bind(micros(batch.now))
-        .execute(&mut *tx)
-        .await
-        .map_err(fault::conflict)?;
+    // In the order of the table, and each once.
+    let keys: BTreeSet<[u8; 16]> = batch.seen.iter().map(|id| seen_key(&batch.source, id)).collect();
+    let keys: Vec<[u8; 16]> = keys.into_iter().collect();
+    bulk::write(tx, "INSERT OR FAIL INTO seen (key, at) ", &keys, "", |row, key| {
+        row.push_bind(&key[..]).push_bind(micros(batch.now));
+    })
+    .await
+    .map_err(fault::conflict)?;
     let IngestCounts { fetched, duplicate, undecodable, evaluated, unmatched, matched } = batch.counts;
     let counts = [
         ("fetched", fetched),
@@ -300,6 +301,6 @@ pub(super) fn alert(row: &sqlx::sqlite::SqliteRow) -> Result<Alert, StoreError> 
 }
 
 /// Sixteen bytes tell two of 10^10 ids apart with odds of 10^18 to one.
-fn seen_key(source: &str, trace: &str) -> String {
-    hex::encode(&id::hash(&[source, trace])[..16])
+fn seen_key(source: &str, trace: &str) -> [u8; 16] {
+    *id::hash(&[source, trace]).first_chunk().expect("a SHA-256 is longer than sixteen bytes")
 }

@@ -67,6 +67,42 @@ pub async fn a_page_is_whole_or_not_at_all<S: Store>(open: impl AsyncFn() -> (S,
     assert_eq!(store.deliveries(DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap().len(), 1);
 }
 
+/// More than are written at once, and no round number of them.
+pub async fn a_page_of_many_alerts_is_as_one_of_few<S: Store>(open: impl AsyncFn() -> (S, Home)) {
+    let (store, _home) = open().await;
+    let alerts: Vec<Alert> = (0..207).map(|number| alert(&format!("n{number}"), Severity::Low, 1, at(0))).collect();
+    store.commit_ingest(page(&["t0"], &alerts[100..101], "slack", at(0))).await.unwrap();
+    assert_eq!(deliver_all(&store, "slack", at(1)).await, 1);
+    let ledger = |alert: &Alert| LedgerRow {
+        trace: alert.first.id.clone(),
+        time: at(0),
+        rule: alert.rule.clone(),
+        verdict: Verdict::Opened,
+        alert: alert.id.clone(),
+        reason: None,
+    };
+    let batch = page(&["t1"], &alerts, "slack", at(2));
+    store.commit_ingest(IngestBatch { ledger: alerts.iter().map(ledger).collect(), ..batch }).await.unwrap();
+    assert_eq!(account(&store, "slack").await, [207, 1, 0, 0, 206, 0], "the first was told, and is owed once");
+    let prints: Vec<String> = alerts.iter().map(|alert| alert.fingerprint.clone()).collect();
+    let found = store.open_alerts(&prints).await.unwrap();
+    assert_eq!(found.iter().filter(|found| found.subscribers.len() == 1).count(), 207);
+    let listed = store.deliveries(DeliveryFilter { limit: 300, ..DeliveryFilter::default() }).await.unwrap();
+    assert_eq!(listed.len(), 207);
+    for row in &listed {
+        assert!(alerts.iter().any(|alert| row.delivery == opened(alert, "slack")), "{row:?}");
+    }
+
+    // One in the middle cannot be written: nothing of the page is.
+    let mut more: Vec<Alert> = (300..400).map(|number| alert(&format!("n{number}"), Severity::Low, 1, at(0))).collect();
+    store.commit_ingest(page(&["t2"], &[alert("n150", Severity::Low, 9, at(0))], "slack", at(3))).await.unwrap();
+    more.insert(80, alerts[150].clone());
+    let refused = store.commit_ingest(page(&["t3"], &more, "slack", at(4))).await;
+    assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
+    assert!(store.open_alerts(std::slice::from_ref(&more[0].fingerprint)).await.unwrap().is_empty());
+    assert!(store.seen("prod", &["t3".into()]).await.unwrap().is_empty());
+}
+
 pub async fn a_known_trace_is_a_conflict<S: Store>(open: impl AsyncFn() -> (S, Home)) {
     let (store, _home) = open().await;
     // The cloud may list a trace twice on one page; that is no conflict.

@@ -113,10 +113,13 @@ pub async fn alerts_of_late_are_counted_by_rule_and_in_all<S: Store>(open: impl 
     let alerts = [alert("a", Severity::Low, 1, at(0)), other, shadow];
     store.commit_ingest(page(&["t1"], &alerts, "slack", at(10))).await.unwrap();
     let rules = ["user-deleted".to_owned(), "other".to_owned(), "silent".to_owned()];
-    let counts = store.opened(&rules, at(-1)).await.unwrap();
+    let counts = store.opened(&rules, at(-1), 9).await.unwrap();
     assert_eq!(counts.values().copied().collect::<Vec<_>>(), [1, 0, 1], "{counts:?}");
-    assert_eq!(store.opened_in_all(at(-1)).await.unwrap(), 2);
-    assert_eq!(store.opened_in_all(at(5)).await.unwrap(), 1);
+    assert_eq!(store.opened_in_all(at(-1), 9).await.unwrap(), 2);
+    assert_eq!(store.opened_in_all(at(5), 9).await.unwrap(), 1);
+    assert_eq!(store.opened_in_all(at(-1), 1).await.unwrap(), 1, "no more than asked for");
+    let counts = store.opened(&rules, at(-1), 0).await.unwrap();
+    assert_eq!(counts.values().copied().collect::<Vec<_>>(), [0, 0, 0], "no more than asked for");
     assert_eq!(store.last_held(HoldKind::Storm).await.unwrap(), None);
     let one = alert("d", Severity::Low, 1, at(20));
     let deliveries = vec![held(&one, "s", HoldKind::Storm, at(60))];

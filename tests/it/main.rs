@@ -13,6 +13,7 @@ mod demo;
 mod docs;
 mod emulator;
 mod endpoint;
+mod examples;
 mod explain;
 mod http;
 mod inbox;

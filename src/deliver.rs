@@ -6,13 +6,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinSet};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::{
     clock::{self, Timestamp},
-    delivery::{Delivery, Leased, Outcome},
+    delivery::{Delivery, Outcome},
     endpoint::{Endpoint, Settings, answer},
     generation::Generation,
     health::Board,
@@ -20,11 +20,13 @@ use crate::{
     store::{AttemptRecord, Claim, EndpointState, Next, Store, StoreError},
 };
 
+mod attempts;
 mod check;
 mod confirm;
 mod follow;
 mod overflow;
 
+use attempts::{Answer, Attempts, Lease};
 use follow::Standing;
 
 /// A lease outlives the attempt by this much: room for recording the answer.
@@ -33,8 +35,10 @@ const LEASE_MARGIN: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// The length of the queue is looked at this often.
 const LOOK_FOR_OVERFLOW: Duration = Duration::from_millis(500);
-/// Answers that come within this are stored together.
-const GATHER: Duration = Duration::from_millis(2);
+/// As much is claimed ahead as the endpoint takes in this time...
+const AHEAD: Duration = Duration::from_millis(50);
+/// ...but never more.
+const MOST_AHEAD: usize = 1000;
 /// While the store cannot write, the worker waits longer and longer; when told to stop it waits no longer than this.
 const MOST_PATIENCE: Duration = Duration::from_secs(10);
 /// Copies made for the fallback endpoint in one step.
@@ -44,6 +48,7 @@ const COPIES_PER_STEP: usize = 200;
 pub struct Deliver<S> {
     settings: Settings,
     endpoint: Endpoint,
+    attempts: Attempts,
     store: S,
     generation: watch::Receiver<Arc<Generation>>,
     metrics: Metrics,
@@ -59,9 +64,10 @@ pub struct Deliver<S> {
     held_until: Option<Timestamp>,
     /// Told when a copy or a notice was written for another endpoint.
     rung: watch::Sender<()>,
-    under_way: JoinSet<Answer>,
     /// What was answered and is not stored yet.
     records: Vec<AttemptRecord>,
+    /// What was claimed and was not begun after all.
+    unused: Vec<Lease>,
     /// Of the last turn.
     now: Timestamp,
     subscriber: confirm::Subscriber,
@@ -69,7 +75,10 @@ pub struct Deliver<S> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Claims {
-    WhatIsDue,
+    /// For the free places, and what a quick endpoint takes in the next moment.
+    Ahead,
+    /// For the free places.
+    AtOnce,
     /// At the end: what is under way is finished, nothing is begun.
     Nothing,
 }
@@ -96,6 +105,7 @@ impl<S: Store> Deliver<S> {
         let (standing, resumed) = (Standing::default(), false);
         let (overflow_at, looked_at, check_at, held_until) = (None, None, None, None);
         Self {
+            attempts: Attempts::new(&settings.name, endpoint.clone()),
             settings,
             endpoint,
             store,
@@ -109,8 +119,8 @@ impl<S: Store> Deliver<S> {
             check_at,
             held_until,
             rung,
-            under_way: JoinSet::new(),
             records: Vec::new(),
+            unused: Vec::new(),
             now: Timestamp::UNIX_EPOCH,
             subscriber: confirm::Subscriber::default(),
         }
@@ -129,7 +139,7 @@ impl<S: Store> Deliver<S> {
         loop {
             committed.mark_unchanged();
             let now = clock::now();
-            let claims = if stop.is_cancelled() { Claims::Nothing } else { Claims::WhatIsDue };
+            let claims = if stop.is_cancelled() { Claims::Nothing } else { Claims::Ahead };
             let until = match self.turn(claims, now).await {
                 Ok(until) => {
                     self.board.beat(&task, clock::now());
@@ -147,16 +157,13 @@ impl<S: Store> Deliver<S> {
                     clock::plus(now, patience.min(Duration::from_secs(1)))
                 }
             };
-            if stop.is_cancelled() && self.under_way.is_empty() && self.records.is_empty() {
+            if stop.is_cancelled() && self.is_done() {
                 break;
             }
             let wait = clock::since(clock::now(), until).min(LOOK_AGAIN).max(Duration::from_millis(2));
-            let full = self.under_way.len() >= self.settings.concurrency;
+            let full = self.attempts.under_way() >= self.settings.concurrency;
             tokio::select! {
-                Some(joined) = self.under_way.join_next() => {
-                    self.take(joined);
-                    self.gather().await;
-                }
+                () = self.attempts.gather() => {}
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
                 () = clock::sleep(wait) => {}
                 // New work cannot shorten a wait that the endpoint or its limit imposes; then the claim says so again.
@@ -183,16 +190,18 @@ impl<S: Store> Deliver<S> {
         Ok(self.store.endpoints().await?.into_iter().find(|state| state.endpoint == self.settings.name))
     }
 
+    fn is_done(&self) -> bool {
+        self.attempts.len() == 0 && self.records.is_empty() && self.unused.is_empty()
+    }
+
     /// Claims at most `concurrency` due deliveries, attempts them, records the answers.
     pub async fn step(&mut self, now: Timestamp) -> Result<Step, StoreError> {
-        let until = self.turn(Claims::WhatIsDue, now).await?;
-        let count = self.under_way.len();
+        let until = self.turn(Claims::AtOnce, now).await?;
+        let count = self.attempts.len();
         if count == 0 {
             return Ok(Step::Idle { until });
         }
-        while let Some(joined) = self.under_way.join_next().await {
-            self.take(joined);
-        }
+        self.attempts.finish().await;
         self.turn(Claims::Nothing, clock::now().max(now)).await?;
         Ok(Step::Worked(count))
     }
@@ -200,16 +209,21 @@ impl<S: Store> Deliver<S> {
     /// One transaction: records the answers that came since the last turn, and claims for the places
     /// that are free. What is claimed gets under way. Returns when to look again if nothing happens.
     async fn turn(&mut self, claims: Claims, now: Timestamp) -> Result<Timestamp, StoreError> {
-        self.now = now;
         if !self.resumed {
             self.resume(now).await?;
             self.resumed = true;
         }
-        while let Some(joined) = self.under_way.try_join_next() {
-            self.take(joined);
+        if claims == Claims::Nothing {
+            self.attempts.halt();
         }
-        let free = self.standing.at_once(self.settings.concurrency).saturating_sub(self.under_way.len());
-        let limit = if claims == Claims::WhatIsDue { free } else { 0 };
+        let ahead = self.take(now);
+        self.give_back().await?;
+        let at_once = self.standing.at_once(self.settings.concurrency);
+        let limit = match claims {
+            Claims::Ahead => (at_once + ahead).saturating_sub(self.attempts.len()),
+            Claims::AtOnce => at_once.saturating_sub(self.attempts.len()),
+            Claims::Nothing => 0,
+        };
         let unconfirmed = if limit > 0 { self.unconfirmed(now).await? } else { None };
         let limit = if unconfirmed.is_some() { 0 } else { limit };
         let begun = clock::now();
@@ -221,7 +235,6 @@ impl<S: Store> Deliver<S> {
         }
         // A lease counts from when it is taken, however long the check took.
         let now = clock::plus(now, clock::since(begun, clock::now()));
-        // Kept until they are stored: an answer is never forgotten.
         let claim = Claim {
             endpoint: self.settings.name.clone(),
             now,
@@ -229,12 +242,13 @@ impl<S: Store> Deliver<S> {
             limit,
             rate: self.settings.rate,
         };
-        let claimed = self.store.turn(self.records.clone(), claim).await?;
+        // Kept until they are stored: an answer is never forgotten.
+        let claimed = self.store.turn(&self.records, claim).await?;
         if self.records.drain(..).any(|record| !record.deliveries.is_empty()) {
             self.rung.send_replace(());
         }
         if claimed.deliveries.is_empty() {
-            if limit > 0 && self.under_way.is_empty() {
+            if limit > 0 && self.attempts.len() == 0 {
                 self.copy_to_fallback(now).await?;
             }
             return Ok(claimed.next.unwrap_or_else(|| clock::plus(now, LOOK_AGAIN)));
@@ -245,47 +259,42 @@ impl<S: Store> Deliver<S> {
         {
             self.standing.saw(state.ready + claimed.deliveries.len() as u64, state.dead);
         }
-        for leased in claimed.deliveries {
-            self.attempt(leased);
-        }
+        self.attempts.begin(claimed.deliveries, at_once);
         Ok(clock::plus(now, LOOK_AGAIN))
     }
 
-    /// Each attempt is bounded by the endpoint's timeout.
-    fn attempt(&mut self, leased: Leased) {
-        let endpoint = self.endpoint.clone();
-        self.under_way.spawn(async move {
-            let started_at = clock::now();
-            let outcome = endpoint.send(&leased, started_at).await;
-            let took = clock::since(started_at, clock::now());
-            Answer { leased, started_at, took, outcome }
-        });
+    /// Looks at the answers that came since the last turn; returns how many may be claimed ahead: as many as the
+    /// endpoint takes in a moment, if nothing is the matter with it.
+    fn take(&mut self, now: Timestamp) -> usize {
+        let since = clock::since(std::mem::replace(&mut self.now, now), now);
+        let answers = self.attempts.take();
+        let count = answers.len();
+        if count == 0 {
+            return 0;
+        }
+        let generation = self.generation.borrow().clone();
+        // A test moves time on with each step.
+        let at = clock::now().max(now);
+        for answer in answers {
+            let record = self.record(answer, &generation, at);
+            self.records.push(record);
+        }
+        self.board.note(&Self::task(&self.settings.name), self.standing.in_words());
+        if self.standing.fails() || self.settings.keeps_order() {
+            return 0;
+        }
+        let pace = count as f64 / since.as_secs_f64().max(1e-3);
+        ((pace * AHEAD.as_secs_f64()) as usize).min(4 * count).min(MOST_AHEAD)
     }
 
-    /// A transaction for each answer would cost more than the answers: waits a moment for those that come
-    /// together, until half of the places are free.
-    async fn gather(&mut self) {
-        let mut patience = std::pin::pin!(clock::sleep(GATHER));
-        while !self.under_way.is_empty() && self.records.len() < self.settings.concurrency / 2 {
-            tokio::select! {
-                Some(joined) = self.under_way.join_next() => self.take(joined),
-                () = &mut patience => return,
-            }
+    /// What was claimed for nothing is as if it had never been.
+    async fn give_back(&mut self) -> Result<(), StoreError> {
+        self.unused.extend(self.attempts.unused());
+        if !self.unused.is_empty() {
+            self.store.release(&self.unused).await?;
+            self.unused.clear();
         }
-    }
-
-    fn take(&mut self, joined: Result<Answer, tokio::task::JoinError>) {
-        match joined {
-            Ok(answer) => {
-                let generation = self.generation.borrow().clone();
-                // A test moves time on with each step.
-                let now = clock::now().max(self.now);
-                let record = self.record(answer, &generation, now);
-                self.records.push(record);
-            }
-            // Its lease runs out and it is tried again; the store counts such attempts.
-            Err(panic) => warn!(endpoint = self.settings.name, %panic, "an attempt crashed"),
-        }
+        Ok(())
     }
 
     fn record(&mut self, answer: Answer, generation: &Generation, now: Timestamp) -> AttemptRecord {
@@ -312,8 +321,6 @@ impl<S: Store> Deliver<S> {
         }
         let step = self.standing.follow(&self.settings, generation, &leased, &outcome, now);
         self.held_until = self.held_until.max(step.hold_until);
-        let note = self.standing.in_words();
-        self.board.note(&Self::task(name), note);
         if step.next == Next::Dead {
             info!(delivery.id = delivery.id, "dead letter: {name} will not get it unless a person retries it");
         }
@@ -368,12 +375,4 @@ impl<S: Store> Deliver<S> {
         }
         Ok(())
     }
-}
-
-/// What came back from one attempt.
-struct Answer {
-    leased: Leased,
-    started_at: Timestamp,
-    took: Duration,
-    outcome: Outcome,
 }

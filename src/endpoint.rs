@@ -126,6 +126,11 @@ impl Settings {
         Address { format: self.format(), zone: self.zone.clone(), links: links.cloned() }
     }
 
+    /// What follows must know what was answered before it.
+    pub fn keeps_order(&self) -> bool {
+        self.concurrency == 1 || self.format().edits()
+    }
+
     fn format(&self) -> Format {
         match &self.kind {
             KindSettings::Slack(_) => Format::Slack,

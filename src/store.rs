@@ -454,7 +454,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// T3 and T2 in one transaction, for a worker that has answers and free places at once.
     fn turn(
         &self,
-        answers: Vec<AttemptRecord>,
+        answers: &[AttemptRecord],
         claim: Claim,
     ) -> impl Future<Output = Result<Claimed, StoreError>> + Send;
     /// T4: puts expired leases back; returns how many.

@@ -130,12 +130,12 @@ impl Store for Sqlite {
     }
 
     async fn claim_deliveries(&self, claim: Claim) -> Result<Claimed, StoreError> {
-        self.turn(Vec::new(), claim).await
+        self.turn(&[], claim).await
     }
 
-    async fn turn(&self, answers: Vec<AttemptRecord>, claim: Claim) -> Result<Claimed, StoreError> {
+    async fn turn(&self, answers: &[AttemptRecord], claim: Claim) -> Result<Claimed, StoreError> {
         let mut tx = self.begin().await?;
-        attempt::record(&mut tx, &answers).await?;
+        attempt::record(&mut tx, answers).await?;
         let (claimed, changed) = claim::claim(&mut tx, claim).await?;
         if changed || !answers.is_empty() {
             tx.commit().await?;

@@ -32,6 +32,9 @@ const SCHEMA: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 /// `PRAGMA application_id`, set by the first migration: "tbel".
 const APPLICATION: i64 = 0x7462_656c;
 
+/// Rows on the way from a connection's thread to who asked.
+const ROWS_AT_ONCE: usize = 1024;
+
 /// Other processes (`delivery retry`, a backup) hold the write lock for moments only.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -96,6 +99,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
         .foreign_keys(true)
+        // A whole claim: else the connection's thread stops and goes every few rows.
+        .row_buffer_size(ROWS_AT_ONCE)
         .pragma("journal_size_limit", "67108864")
         // Its log lines are SQL, which tells an operator nothing.
         .disable_statement_logging()

@@ -452,11 +452,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// T3. A success counts whatever the token; anything else only with the current one.
     fn record_attempts(&self, attempts: Vec<AttemptRecord>) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// T3 and T2 in one transaction, for a worker that has answers and free places at once.
-    fn turn(
-        &self,
-        answers: &[AttemptRecord],
-        claim: Claim,
-    ) -> impl Future<Output = Result<Claimed, StoreError>> + Send;
+    fn turn(&self, answers: &[AttemptRecord], claim: Claim)
+    -> impl Future<Output = Result<Claimed, StoreError>> + Send;
     /// T4: puts expired leases back; returns how many.
     fn release_expired(&self, now: Timestamp) -> impl Future<Output = Result<u64, StoreError>> + Send;
     /// T4, at shutdown: gives back leases that were not used, attempt uncounted.

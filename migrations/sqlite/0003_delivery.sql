@@ -14,6 +14,22 @@ ALTER TABLE deliveries DROP COLUMN notification;
 ALTER TABLE deliveries DROP COLUMN body;
 ALTER TABLE deliveries DROP COLUMN checksum;
 
+-- A delivery in the hands of a worker stays as it is: taking it and giving it back rewrites nothing.
+CREATE TABLE leases (
+    seq     INTEGER PRIMARY KEY,
+    -- Fencing number, and which attempt this is.
+    token   INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    until   INTEGER NOT NULL
+);
+UPDATE deliveries SET state = 'ready', lost = lost + 1 WHERE state = 'leased';
+DROP INDEX deliveries_leased;
+ALTER TABLE deliveries DROP COLUMN lease_until;
+DROP INDEX deliveries_owed;
+-- Spelled with OR: SQLite sees that `state = 'ready'` implies this, but not that it implies an IN.
+CREATE INDEX deliveries_owed ON deliveries (endpoint, state, severity DESC, seq, next_at, created_at)
+    WHERE state = 'ready' OR state = 'dead';
+
 -- The delivery that opened the conversation; NULL in what was written before: itself.
 ALTER TABLE deliveries ADD COLUMN thread TEXT;
 -- By which the endpoint finds the message again.

@@ -127,7 +127,7 @@ async fn rows(
         let account = subscriptions.entry(subscription).or_default();
         *match carrier.as_deref() {
             Some("delivered") => &mut account.summarised,
-            Some("ready" | "leased" | "held") => &mut account.pending,
+            Some("ready" | "held") => &mut account.pending,
             Some("cancelled") => &mut account.suppressed,
             _ => &mut account.dead,
         } += unsigned(covers);
@@ -151,13 +151,21 @@ pub(super) async fn endpoints(pool: &SqlitePool) -> Result<Vec<EndpointState>, S
     let queues: Vec<(String, i64, i64, Option<i64>)> = sqlx::query_as(
         "SELECT endpoint, sum(state = 'ready'), sum(state = 'dead'), \
          min(CASE WHEN state <> 'dead' THEN created_at END) FROM deliveries INDEXED BY deliveries_owed \
-         WHERE state = 'ready' OR state = 'leased' OR state = 'dead' GROUP BY endpoint",
+         WHERE state = 'ready' OR state = 'dead' GROUP BY endpoint",
     )
     .fetch_all(&mut *tx)
     .await?;
     for (endpoint, ready, dead, oldest) in queues {
         let state = endpoints.entry(endpoint).or_default();
         (state.ready, state.dead, state.oldest) = (unsigned(ready), unsigned(dead), oldest.map(moment));
+    }
+    let leased: Vec<(String, i64)> =
+        sqlx::query_as("SELECT endpoint, count(*) FROM leases CROSS JOIN deliveries USING (seq) GROUP BY endpoint")
+            .fetch_all(&mut *tx)
+            .await?;
+    for (endpoint, leased) in leased {
+        let state = endpoints.entry(endpoint).or_default();
+        state.ready = state.ready.saturating_sub(unsigned(leased));
     }
     let standing = sqlx::query(
         "SELECT endpoint, hold_until, failures, last_reason, overflow_at, failing_since, paused_reason, paused_fix, \

@@ -1,7 +1,7 @@
 //! T3: answers; and leases given back, used or not.
 
 use serde_json::json;
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::{ABSURD, Transaction, micros, row};
 use crate::{
@@ -18,7 +18,9 @@ const LOST_LEASES: i64 = 20;
 const LONGEST_LEASE: i64 = 3600 * 1_000_000;
 
 pub(super) async fn record(tx: &mut SqliteConnection, attempts: &[AttemptRecord]) -> Result<(), StoreError> {
-    let plain = |attempt: &AttemptRecord| attempt.next == Next::Delivered && attempt.deliveries.is_empty();
+    let plain = |attempt: &AttemptRecord| {
+        attempt.next == Next::Delivered && attempt.deliveries.is_empty() && receipt(attempt).is_none()
+    };
     let one_endpoint = attempts.windows(2).all(|two| two[0].endpoint == two[1].endpoint);
     match attempts.first() {
         Some(first) if one_endpoint && attempts.iter().all(plain) => all_delivered(tx, &first.endpoint, attempts).await,
@@ -31,7 +33,7 @@ pub(super) async fn record(tx: &mut SqliteConnection, attempts: &[AttemptRecord]
     }
 }
 
-/// The common case, in three statements however many there are.
+/// The common case, in a handful of statements however many there are.
 async fn all_delivered(
     tx: &mut SqliteConnection,
     endpoint: &str,
@@ -40,38 +42,40 @@ async fn all_delivered(
     let rows: Vec<_> = attempts
         .iter()
         .map(|attempt| {
-            let ended = clock::plus(attempt.started_at, attempt.took);
-            let receipt = receipt(attempt);
             json!([
                 attempt.delivery,
                 attempt.token,
                 attempt.attempt,
                 micros(attempt.started_at),
                 i64::try_from(attempt.took.as_micros()).unwrap_or(i64::MAX),
-                attempt.outcome.as_str(),
                 attempt.outcome.reason(),
-                micros(ended),
-                receipt
             ])
         })
         .collect();
-    let rows = json!(rows).to_string();
-    sqlx::query(
+    let written = sqlx::query(
         "INSERT INTO attempts (delivery, token, attempt, started_at, took, outcome, reason) \
-         SELECT seq, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 \
+         SELECT seq, value ->> 1, value ->> 2, value ->> 3, value ->> 4, 'delivered', value ->> 5 \
          FROM json_each(?1) CROSS JOIN deliveries ON deliveries.id = value ->> 0",
     )
-    .bind(&rows)
+    .bind(json!(rows).to_string())
     .execute(&mut *tx)
     .await?;
-    sqlx::query(
-        "UPDATE deliveries SET state = 'delivered', lost = 0, lease_until = NULL, finished_at = one.value ->> 7, \
-         folded_into = NULL, last_reason = NULL, receipt = coalesce(one.value ->> 8, receipt) \
-         FROM json_each(?1) AS one WHERE deliveries.id = one.value ->> 0 AND state <> 'delivered'",
-    )
-    .bind(&rows)
-    .execute(&mut *tx)
-    .await?;
+    // Rows are numbered one after the other, and nobody else writes meanwhile.
+    let before = written.last_insert_rowid() - i64::try_from(written.rows_affected()).unwrap_or(0);
+    if written.rows_affected() > 0 {
+        sqlx::query(
+            "UPDATE deliveries SET state = 'delivered', lost = 0, finished_at = done.started_at + done.took, \
+             token = max(deliveries.token, done.token), attempts = done.attempt, folded_into = NULL, last_reason = NULL \
+             FROM attempts AS done WHERE done.seq > ?1 AND deliveries.seq = done.delivery AND state <> 'delivered'",
+        )
+        .bind(before)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("DELETE FROM leases WHERE seq IN (SELECT delivery FROM attempts WHERE seq > ?1)")
+            .bind(before)
+            .execute(&mut *tx)
+            .await?;
+    }
     let newest = attempts.iter().map(|attempt| micros(attempt.started_at)).max().unwrap_or(0);
     write_success(tx, endpoint, newest).await
 }
@@ -136,14 +140,20 @@ async fn append(tx: &mut SqliteConnection, attempt: &AttemptRecord) -> Result<()
 /// What was received was received, whoever holds the lease now.
 async fn delivered(tx: &mut SqliteConnection, attempt: &AttemptRecord, ended: Timestamp) -> Result<bool, StoreError> {
     let changed = sqlx::query(
-        "UPDATE deliveries SET state = 'delivered', lost = 0, lease_until = NULL, finished_at = ?2, \
+        "UPDATE deliveries SET state = 'delivered', lost = 0, finished_at = ?2, token = max(token, ?4), attempts = ?5, \
          folded_into = NULL, last_reason = NULL, receipt = coalesce(?3, receipt) WHERE id = ?1 AND state <> 'delivered'",
     )
     .bind(&attempt.delivery)
     .bind(micros(ended))
     .bind(receipt(attempt))
-    .execute(tx)
+    .bind(attempt.token)
+    .bind(attempt.attempt)
+    .execute(&mut *tx)
     .await?;
+    sqlx::query("DELETE FROM leases WHERE seq = (SELECT seq FROM deliveries WHERE id = ?1)")
+        .bind(&attempt.delivery)
+        .execute(tx)
+        .await?;
     Ok(changed.rows_affected() == 1)
 }
 
@@ -155,31 +165,41 @@ async fn settle(
     next_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
 ) -> Result<bool, StoreError> {
-    let changed = sqlx::query(
-        "UPDATE deliveries SET state = ?3, lost = 0, lease_until = NULL, next_at = coalesce(?4, next_at), \
-         finished_at = ?5, last_reason = ?6 WHERE id = ?1 AND token = ?2 AND state = 'leased'",
+    let Some(seq) = held(tx, attempt).await? else { return Ok(false) };
+    sqlx::query(
+        "UPDATE deliveries SET state = ?3, lost = 0, token = ?2, attempts = ?7, next_at = coalesce(?4, next_at), \
+         finished_at = ?5, last_reason = ?6 WHERE seq = ?1",
     )
-    .bind(&attempt.delivery)
+    .bind(seq)
     .bind(attempt.token)
     .bind(state)
     .bind(next_at.map(micros))
     .bind(finished_at.map(micros))
     .bind(attempt.outcome.reason())
-    .execute(tx)
+    .bind(attempt.attempt)
+    .execute(&mut *tx)
     .await?;
-    Ok(changed.rows_affected() == 1)
+    sqlx::query("DELETE FROM leases WHERE seq = ?1").bind(seq).execute(tx).await?;
+    Ok(true)
+}
+
+/// The row, if the attempt was made under the lease that still holds it.
+async fn held(tx: &mut SqliteConnection, attempt: &AttemptRecord) -> Result<Option<i64>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "SELECT leases.seq FROM deliveries CROSS JOIN leases USING (seq) \
+         WHERE id = ?1 AND leases.token = ?2 AND state = 'ready'",
+    )
+    .bind(&attempt.delivery)
+    .bind(attempt.token)
+    .fetch_optional(tx)
+    .await?)
 }
 
 /// The shorter body in place of the refused one, sealed anew.
 async fn reduce(tx: &mut SqliteConnection, attempt: &AttemptRecord, body: &[u8]) -> Result<(), StoreError> {
-    let sql = format!("SELECT {} FROM {} WHERE id = ?1 AND token = ?2 AND state = 'leased'", row::COLUMNS, row::WHOLE);
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(&attempt.delivery)
-        .bind(attempt.token)
-        .fetch_optional(&mut *tx)
-        .await?;
-    let Some(row) = row else { return Ok(()) };
-    let seq: i64 = row.try_get("seq")?;
+    let Some(seq) = held(tx, attempt).await? else { return Ok(()) };
+    let sql = format!("SELECT {} FROM {} WHERE seq = ?1", row::COLUMNS, row::WHOLE);
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(seq).fetch_one(&mut *tx).await?;
     sqlx::query("UPDATE letters SET body = ?2, checksum = ?3 WHERE seq = ?1")
         .bind(seq)
         .bind(body)
@@ -256,12 +276,13 @@ pub(super) async fn release_all(tx: Transaction, now: Timestamp) -> Result<u64, 
 /// Takes back leases that end before `before` or after `after`.
 async fn expire(mut tx: Transaction, now: i64, before: i64, after: i64) -> Result<u64, StoreError> {
     let released: Vec<(String, String)> = sqlx::query_as(
-        "UPDATE deliveries SET lost = lost + 1, lease_until = NULL, \
+        "UPDATE deliveries SET lost = lost + 1, token = over.token, attempts = over.attempt, \
          state = CASE WHEN lost + 1 >= ?4 THEN 'dead' ELSE 'ready' END, \
          next_at = CASE WHEN next_at > ?1 THEN ?1 ELSE next_at END, \
          finished_at = CASE WHEN lost + 1 >= ?4 THEN ?1 END, \
          last_reason = CASE WHEN lost + 1 >= ?4 THEN 'attempts kept crashing' ELSE last_reason END \
-         WHERE state = 'leased' AND (lease_until < ?2 OR lease_until > ?3) RETURNING id, state",
+         FROM leases AS over WHERE over.seq = deliveries.seq AND state = 'ready' \
+         AND (over.until < ?2 OR over.until > ?3) RETURNING id, state",
     )
     .bind(now)
     .bind(before)
@@ -269,7 +290,12 @@ async fn expire(mut tx: Transaction, now: i64, before: i64, after: i64) -> Resul
     .bind(LOST_LEASES)
     .fetch_all(&mut *tx)
     .await?;
-    if !released.is_empty() {
+    let ended = sqlx::query("DELETE FROM leases WHERE until < ?1 OR until > ?2")
+        .bind(before)
+        .bind(after)
+        .execute(&mut *tx)
+        .await?;
+    if ended.rows_affected() > 0 {
         tx.commit().await?;
     }
     for (id, _) in released.iter().filter(|(_, state)| state == "dead") {
@@ -280,12 +306,14 @@ async fn expire(mut tx: Transaction, now: i64, before: i64, after: i64) -> Resul
 
 /// Leases that were not used: as if they had not been taken, but for the token.
 pub(super) async fn release(mut tx: Transaction, leased: &[(String, i64)]) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE deliveries SET state = 'ready', lease_until = NULL, attempts = attempts - 1 \
-         WHERE state = 'leased' AND (id, token) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))",
-    )
-    .bind(json!(leased).to_string())
-    .execute(&mut *tx)
-    .await?;
+    let leased = json!(leased).to_string();
+    for statement in [
+        "UPDATE deliveries SET token = one.value ->> 1 FROM json_each(?1) AS one, leases \
+         WHERE deliveries.id = one.value ->> 0 AND leases.seq = deliveries.seq AND leases.token = one.value ->> 1",
+        "DELETE FROM leases WHERE (seq, token) IN (SELECT deliveries.seq, value ->> 1 FROM json_each(?1) \
+         CROSS JOIN deliveries ON deliveries.id = value ->> 0)",
+    ] {
+        sqlx::query(statement).bind(&leased).execute(&mut *tx).await?;
+    }
     Ok(tx.commit().await?)
 }

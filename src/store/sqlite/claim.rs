@@ -1,7 +1,5 @@
 //! T2: leases due deliveries of one endpoint within its rate.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -15,6 +13,9 @@ use crate::{
 };
 
 mod opener;
+
+/// What a lease reads of a row beside the delivery.
+const TAKEN: &str = "token, attempts, owed_since, reduced";
 
 /// Returns what was leased, and whether anything was written.
 pub(super) async fn claim(tx: &mut SqliteConnection, claim: Claim) -> Result<(Claimed, bool), StoreError> {
@@ -41,26 +42,31 @@ pub(super) async fn claim(tx: &mut SqliteConnection, claim: Claim) -> Result<(Cl
     let mut rows = due(tx, &claim, now, room).await?;
     opener::first(tx, &mut rows, now).await?;
     let mut claimed = Claimed::default();
-    let mut whole = BTreeMap::new();
+    let mut leases = Vec::with_capacity(rows.len());
     for row in &rows {
-        match row::delivery(row) {
-            Ok(delivery) => drop(whole.insert(row.try_get::<i64, _>("seq")?, delivery)),
-            Err(StoreError::Damaged { reason }) => bury_damaged(tx, row, &reason, now).await?,
+        let delivery = match row::delivery(row) {
+            Ok(delivery) => delivery,
+            Err(StoreError::Damaged { reason }) => {
+                bury_damaged(tx, row, &reason, now).await?;
+                continue;
+            }
             Err(error) => return Err(error),
-        }
-    }
-    let damaged = whole.len() < rows.len();
-    let mut leases = lease(tx, whole.keys().copied().collect(), micros(claim.lease_until)).await?;
-    for row in &rows {
-        let seq: i64 = row.try_get("seq")?;
-        let (Some(delivery), Some((token, attempt, since, reduced))) = (whole.remove(&seq), leases.remove(&seq)) else {
-            continue;
         };
         let thread_receipt = thread_receipt(tx, &delivery).await?;
-        let (lease_until, owed_since) = (claim.lease_until, moment(since));
-        let leased = Leased { delivery, token, attempt, lease_until, owed_since, thread_receipt, reduced };
+        let leased = Leased {
+            delivery,
+            token: row.try_get::<i64, _>("token")? + 1,
+            attempt: row.try_get::<u32, _>("attempts")? + 1,
+            lease_until: claim.lease_until,
+            owed_since: moment(row.try_get("owed_since")?),
+            thread_receipt,
+            reduced: row.try_get("reduced")?,
+        };
+        leases.push((row.try_get::<i64, _>("seq")?, leased.token, leased.attempt));
         claimed.deliveries.push(leased);
     }
+    lease(tx, &leases, micros(claim.lease_until)).await?;
+    let damaged = leases.len() < rows.len();
     if claimed.deliveries.is_empty() {
         claimed.next = if damaged { Some(claim.now) } else { next(tx, &claim, None, permits, now).await? };
     } else if let Some(permits) = permits {
@@ -80,10 +86,11 @@ pub(super) async fn claim(tx: &mut SqliteConnection, claim: Claim) -> Result<(Cl
 /// Ready rows in order; `severity` puts the critical lane first.
 async fn due(tx: &mut SqliteConnection, claim: &Claim, now: i64, limit: i64) -> Result<Vec<SqliteRow>, StoreError> {
     let sql = format!(
-        "SELECT {} FROM {} WHERE endpoint = ?1 AND state = 'ready' \
+        "SELECT {}, {TAKEN} FROM {} WHERE endpoint = ?1 AND state = 'ready' AND {} \
          AND (next_at <= ?2 OR next_at > ?3) ORDER BY severity DESC, seq LIMIT ?4",
         row::COLUMNS,
-        row::WHOLE
+        row::WHOLE,
+        row::FREE
     );
     Ok(sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(&claim.endpoint)
@@ -94,28 +101,21 @@ async fn due(tx: &mut SqliteConnection, claim: &Claim, now: i64, limit: i64) -> 
         .await?)
 }
 
-/// Token, attempt, since when it is owed and whether it was reduced, by row. The attempt is counted now: a delivery that
-/// kills the process must not be tried for ever.
-async fn lease(
-    tx: &mut SqliteConnection,
-    rows: Vec<i64>,
-    until: i64,
-) -> Result<BTreeMap<i64, (i64, u32, i64, bool)>, StoreError> {
+/// Rows with token and attempt. The attempt is counted now: a delivery that kills the process must not be tried
+/// for ever.
+async fn lease(tx: &mut SqliteConnection, rows: &[(i64, i64, u32)], until: i64) -> Result<(), StoreError> {
     if rows.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(());
     }
-    let leased: Vec<(i64, i64, u32, i64, bool)> = sqlx::query_as(
-        "UPDATE deliveries SET state = 'leased', token = token + 1, attempts = attempts + 1, lease_until = ?2 \
-         WHERE seq IN (SELECT value FROM json_each(?1)) RETURNING seq, token, attempts, owed_since, reduced",
+    sqlx::query(
+        "INSERT INTO leases (seq, token, attempt, until) SELECT value ->> 0, value ->> 1, value ->> 2, ?2 \
+         FROM json_each(?1)",
     )
     .bind(json!(rows).to_string())
     .bind(until)
-    .fetch_all(tx)
+    .execute(tx)
     .await?;
-    Ok(leased
-        .into_iter()
-        .map(|(seq, token, attempts, since, reduced)| (seq, (token, attempts, since, reduced)))
-        .collect())
+    Ok(())
 }
 
 /// What was said last in the conversation that this one belongs to: a first message that was lost is
@@ -156,7 +156,8 @@ async fn next(
 ) -> Result<Option<crate::clock::Timestamp>, StoreError> {
     let first: Option<i64> = sqlx::query_scalar(
         "SELECT min(CASE WHEN next_at > ?3 THEN ?2 ELSE next_at END) FROM deliveries \
-         WHERE endpoint = ?1 AND state = 'ready'",
+         WHERE endpoint = ?1 AND state = 'ready' \
+         AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.seq = deliveries.seq)",
     )
     .bind(&claim.endpoint)
     .bind(now)

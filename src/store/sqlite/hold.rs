@@ -227,7 +227,7 @@ pub(super) async fn grown(pool: &SqlitePool, before: Timestamp, limit: usize) ->
         // An edit that still waits will be followed by the next one, which shows more.
         "SELECT id, facts FROM alerts WHERE closed_at IS NULL AND shadow = 0 AND count > shown \
          AND coalesce(shown_at, opened_at) <= ?1 AND NOT EXISTS (SELECT 1 FROM deliveries AS waits \
-         WHERE waits.cause_id = alerts.id AND waits.cause = 'repeated' AND waits.state IN ('ready', 'leased')) LIMIT ?2",
+         WHERE waits.cause_id = alerts.id AND waits.cause = 'repeated' AND waits.state = 'ready') LIMIT ?2",
     )
     .bind(micros(before))
     .bind(i64::try_from(limit).unwrap_or(i64::MAX))

@@ -13,10 +13,13 @@ use crate::{
 
 pub(super) async fn deliveries(pool: &SqlitePool, filter: DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
     let sql = format!(
-        "SELECT {} FROM {} WHERE (?1 IS NULL OR endpoint = ?1) AND (?2 IS NULL OR state = ?2) \
+        "SELECT {}, {} FROM {} WHERE (?1 IS NULL OR endpoint = ?1) \
+         AND (?2 IS NULL OR ?2 = CASE WHEN state = 'ready' AND NOT {} THEN 'leased' ELSE state END) \
          AND (?4 IS NULL OR created_at >= ?4) AND (?5 IS NULL OR created_at < ?5) ORDER BY seq DESC LIMIT ?3",
         row::COLUMNS,
-        row::WHOLE
+        row::STANDING,
+        row::WHOLE,
+        row::FREE
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(filter.endpoint)
@@ -31,11 +34,13 @@ pub(super) async fn deliveries(pool: &SqlitePool, filter: DeliveryFilter) -> Res
 
 pub(super) async fn without_copy(pool: &SqlitePool, endpoint: &str, limit: usize) -> Result<Vec<Delivery>, StoreError> {
     let sql = format!(
-        "SELECT {} FROM {} WHERE endpoint = ?1 AND state = 'ready' AND cause NOT IN ('fallback', 'test', 'repeated', 'silenced') \
+        "SELECT {} FROM {} WHERE endpoint = ?1 AND state = 'ready' AND {} \
+         AND cause NOT IN ('fallback', 'test', 'repeated', 'silenced') \
          AND NOT EXISTS (SELECT 1 FROM deliveries AS copy WHERE copy.cause = 'fallback' AND copy.cause_id = deliveries.id) \
          ORDER BY seq LIMIT ?2",
         row::COLUMNS,
-        row::WHOLE
+        row::WHOLE,
+        row::FREE
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(endpoint)
@@ -51,7 +56,7 @@ pub(super) async fn delivery(
 ) -> Result<Option<(DeliveryRow, Vec<AttemptRow>)>, StoreError> {
     let mut tx = pool.begin().await?;
     let Some(seq) = find(&mut tx, id).await? else { return Ok(None) };
-    let sql = format!("SELECT {} FROM {} WHERE seq = ?1", row::COLUMNS, row::WHOLE);
+    let sql = format!("SELECT {}, {} FROM {} WHERE seq = ?1", row::COLUMNS, row::STANDING, row::WHOLE);
     let delivery = row::listed(&sqlx::query(sqlx::AssertSqlSafe(sql)).bind(seq).fetch_one(&mut *tx).await?)?;
     let attempts = attempts(&mut tx, seq).await?;
     Ok(Some((delivery, attempts)))

@@ -17,10 +17,14 @@ use crate::{
     store::{DeliveryRow, StoreError},
 };
 
-/// Columns that [`delivery`] and [`listed`] read of [`WHOLE`].
+/// Columns that [`delivery`] reads of [`WHOLE`].
 pub(super) const COLUMNS: &str = "seq, id, subscription, endpoint, severity, cause, cause_id, title, covers, \
-    notification, body, checksum, state, token, attempts, next_at, created_at, finished_at, folded_into, last_reason, \
-    thread, hold, hold_kind, hold_until";
+    notification, body, checksum, created_at, thread, hold, hold_kind, hold_until";
+/// What [`listed`] reads beside them.
+pub(super) const STANDING: &str = "state, attempts, next_at, finished_at, folded_into, last_reason, \
+    (SELECT attempt FROM leases WHERE leases.seq = deliveries.seq) AS leased";
+/// Nobody holds the row of `deliveries`.
+pub(super) const FREE: &str = "NOT EXISTS (SELECT 1 FROM leases WHERE leases.seq = deliveries.seq)";
 /// Deliveries with what is frozen of them. One whose letter is gone is damaged, not invisible.
 pub(super) const WHOLE: &str = "deliveries LEFT JOIN letters USING (seq)";
 
@@ -114,29 +118,34 @@ fn letter(row: &mut Values<'_>, (seq, delivery): &(i64, &Delivery)) {
 
 /// The checksum of a row with this body.
 pub(super) fn seal(row: &SqliteRow, body: &[u8]) -> Result<[u8; 32], StoreError> {
-    let (id, notification): (String, String) = (row.try_get("id")?, row.try_get("notification")?);
-    let (subscription, endpoint): (String, String) = (row.try_get("subscription")?, row.try_get("endpoint")?);
-    let (word, cause_id): (String, Option<String>) = (row.try_get("cause")?, row.try_get("cause_id")?);
-    let cause_id = cause_id.as_deref().unwrap_or("");
-    Ok(checksum([&id, &subscription, &endpoint, &word, cause_id, &notification], body))
+    let cause_id: Option<&str> = row.try_get("cause_id")?;
+    let texts = [
+        row.try_get("id")?,
+        row.try_get("subscription")?,
+        row.try_get("endpoint")?,
+        row.try_get("cause")?,
+        cause_id.unwrap_or(""),
+        row.try_get("notification")?,
+    ];
+    Ok(checksum(texts, body))
 }
 
 /// The delivery of a row, or what is wrong with it.
 pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, StoreError> {
     let id: String = row.try_get("id")?;
     let (Some(notification), Some(body)) =
-        (row.try_get::<Option<String>, _>("notification")?, row.try_get::<Option<Vec<u8>>, _>("body")?)
+        (row.try_get::<Option<&str>, _>("notification")?, row.try_get::<Option<Vec<u8>>, _>("body")?)
     else {
         return Err(damaged("what was to be sent is gone"));
     };
-    let (subscription, endpoint): (String, String) = (row.try_get("subscription")?, row.try_get("endpoint")?);
-    let (word, cause_id): (String, Option<String>) = (row.try_get("cause")?, row.try_get("cause_id")?);
-    if row.try_get::<Vec<u8>, _>("checksum")? != seal(row, &body)? {
+    if row.try_get::<&[u8], _>("checksum")? != seal(row, &body)? {
         return Err(damaged("the stored delivery is not what was written: its checksum differs"));
     }
-    let notification = serde_json::from_str(&notification)
+    let (subscription, endpoint): (String, String) = (row.try_get("subscription")?, row.try_get("endpoint")?);
+    let (word, cause_id): (&str, Option<String>) = (row.try_get("cause")?, row.try_get("cause_id")?);
+    let notification = serde_json::from_str(notification)
         .map_err(|error| damaged(&format!("the stored notification cannot be read: {error}")))?;
-    let cause = cause(&word, cause_id).ok_or_else(|| damaged(&format!("`{word}` is no cause of a delivery")))?;
+    let cause = cause(word, cause_id).ok_or_else(|| damaged(&format!("`{word}` is no cause of a delivery")))?;
     let covers = u64::try_from(row.try_get::<i64, _>("covers")?).unwrap_or(0);
     let created_at = moment(row.try_get("created_at")?);
     let thread = row.try_get::<Option<String>, _>("thread")?.unwrap_or_else(|| id.clone());
@@ -151,12 +160,14 @@ pub(super) fn listed(row: &SqliteRow) -> Result<DeliveryRow, StoreError> {
         Err(StoreError::Damaged { reason }) => stand_in(row, reason)?,
         Err(error) => return Err(error),
     };
-    let word: String = row.try_get("state")?;
+    let (word, leased): (&str, Option<u32>) = (row.try_get("state")?, row.try_get("leased")?);
+    let state = State::parse(word).ok_or_else(|| damaged(&format!("`{word}` is no state of a delivery")))?;
+    let state = if state == State::Ready && leased.is_some() { State::Leased } else { state };
     Ok(DeliveryRow {
         delivery,
-        state: State::parse(&word).ok_or_else(|| damaged(&format!("`{word}` is no state of a delivery")))?,
-        attempts: row.try_get("attempts")?,
-        next_at: (word == State::Ready.as_str()).then_some(moment(row.try_get("next_at")?)),
+        state,
+        attempts: leased.map_or_else(|| row.try_get("attempts"), Ok)?,
+        next_at: (state == State::Ready).then_some(moment(row.try_get("next_at")?)),
         finished_at: row.try_get::<Option<i64>, _>("finished_at")?.map(moment),
         folded_into: row.try_get("folded_into")?,
         last_reason: row.try_get("last_reason")?,

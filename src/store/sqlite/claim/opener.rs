@@ -3,7 +3,7 @@
 
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::row;
+use super::{super::row, TAKEN};
 use crate::store::StoreError;
 
 /// Puts the opener that is due too in front of what follows it, and leaves as many rows as there were. One that
@@ -35,9 +35,10 @@ pub(super) async fn first(tx: &mut SqliteConnection, rows: &mut Vec<SqliteRow>, 
 
 async fn due(tx: &mut SqliteConnection, id: &str, endpoint: &str, now: i64) -> Result<Option<SqliteRow>, StoreError> {
     let sql = format!(
-        "SELECT {} FROM {} WHERE id = ?1 AND endpoint = ?2 AND state = 'ready' AND next_at <= ?3",
+        "SELECT {}, {TAKEN} FROM {} WHERE id = ?1 AND endpoint = ?2 AND state = 'ready' AND {} AND next_at <= ?3",
         row::COLUMNS,
-        row::WHOLE
+        row::WHOLE,
+        row::FREE
     );
     Ok(sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).bind(endpoint).bind(now).fetch_optional(tx).await?)
 }

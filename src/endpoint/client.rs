@@ -6,6 +6,7 @@
 //! signed bodies and secret addresses.
 
 use std::{
+    borrow::Cow,
     error::Error,
     io,
     net::SocketAddr,
@@ -18,7 +19,7 @@ use std::{
 use reqwest::{
     Certificate, Identity, Method, Proxy, Url,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{HeaderMap, RETRY_AFTER},
+    header::{HeaderMap, HeaderValue, RETRY_AFTER},
     redirect,
 };
 use tokio::time::timeout_at;
@@ -121,7 +122,7 @@ pub struct Request<'a> {
 
 /// Sends one request and lets `judge` tell what the answer means.
 pub async fn send(client: &Client, request: Request<'_>, judge: fn(Answer<'_>) -> Outcome) -> Outcome {
-    match ask(client, &request, ANSWER_LIMIT).await {
+    match ask(client, request, ANSWER_LIMIT).await {
         Ok(said) => judge(said.answer()),
         Err(outcome) => outcome,
     }
@@ -142,20 +143,19 @@ impl Said {
 }
 
 /// Sends one request; the error is what follows from there being no answer.
-pub async fn ask(client: &Client, request: &Request<'_>, limit: usize) -> Result<Said, Outcome> {
-    let deadline = tokio::time::Instant::now() + request.timeout;
+pub async fn ask(client: &Client, request: Request<'_>, limit: usize) -> Result<Said, Outcome> {
+    let Request { method, url, headers, body, timeout, now } = request;
+    let deadline = tokio::time::Instant::now() + timeout;
     let recipe = &client.0;
-    recipe.outbound.url(request.url).map_err(|error| forbidden(&error))?;
-    let client = recipe.client(recipe.reach(request.url)).map_err(|error| answer::retry("io", &error))?;
-    let asked = client
-        .request(request.method.clone(), request.url.clone())
-        .headers(request.headers.clone())
-        .body(request.body.to_vec());
-    let late = |_| answer::timed_out(request.timeout);
+    recipe.outbound.url(url).map_err(|error| forbidden(&error))?;
+    let client = recipe.client(recipe.reach(url)).map_err(|error| answer::retry("io", &error))?;
+    let secrets: Vec<HeaderValue> = headers.values().filter(|value| value.is_sensitive()).cloned().collect();
+    let asked = client.request(method, url.clone()).headers(headers).body(body.to_vec());
+    let late = |_| answer::timed_out(timeout);
     let mut response = timeout_at(deadline, asked.send()).await.map_err(late)?.map_err(failed)?;
     recipe.peer(response.remote_addr()).map_err(|error| forbidden(&error))?;
     let waits = response.headers().get_all(RETRY_AFTER);
-    let retry_after = waits.iter().filter_map(|header| answer::retry_after(header.as_bytes(), request.now)).max();
+    let retry_after = waits.iter().filter_map(|header| answer::retry_after(header.as_bytes(), now)).max();
     let status = response.status().as_u16();
     // The status has been said; a body that breaks off, or drips without end, does not unsay it.
     let mut body = Vec::new();
@@ -165,7 +165,7 @@ pub async fn ask(client: &Client, request: &Request<'_>, limit: usize) -> Result
             Ok(Ok(None) | Err(_)) | Err(_) => break,
         }
     }
-    Ok(Said { status, retry_after, body: redact(&String::from_utf8_lossy(&body), request.url, &request.headers) })
+    Ok(Said { status, retry_after, body: redact(&String::from_utf8_lossy(&body), url, &secrets) })
 }
 
 impl Recipe {
@@ -293,24 +293,27 @@ fn forbidden(Forbidden { found, fix }: &Forbidden) -> Outcome {
 const SHORTEST_SECRET: usize = 6;
 
 /// Error pages like to repeat the address they were asked for, or a piece of it, or a header; ours are secrets.
-fn redact(body: &str, url: &Url, headers: &HeaderMap) -> String {
-    let mut secrets = vec![url.as_str().to_owned()];
-    secrets.extend(
-        [url.path(), url.query().unwrap_or_default()].map(str::to_owned).into_iter().filter(|part| part.len() > 1),
-    );
-    let pairs = url.query_pairs().map(|(_, value)| value.into_owned());
+fn redact(body: &str, url: &Url, headers: &[HeaderValue]) -> String {
+    let pairs = url.query_pairs().map(|(_, value)| value);
     let raw = url.query().into_iter().flat_map(|query| query.split(['&', '=']));
     let segments = url.path_segments().into_iter().flatten();
-    let sensitive = headers.values().filter(|value| value.is_sensitive()).filter_map(|value| value.to_str().ok());
-    let words = sensitive.flat_map(|value| [value, value.rsplit(' ').next().unwrap_or_default()]);
-    let parts = raw.chain(segments).chain(words).map(str::to_owned).chain(pairs);
-    secrets.extend(parts.filter(|part| part.len() >= SHORTEST_SECRET));
-    // As JSON and HTML write them.
-    let written: Vec<String> =
-        secrets.iter().flat_map(|secret| [secret.replace('/', "\\/"), secret.replace('&', "&amp;")]).collect();
-    secrets.extend(written);
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    secrets.iter().fold(body.to_owned(), |body, secret| body.replace(secret.as_str(), "***"))
+    let words = headers
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| [value, value.rsplit(' ').next().unwrap_or_default()]);
+    let parts = raw.chain(segments).chain(words).map(Cow::from).chain(pairs);
+    let whole = [url.as_str(), url.path(), url.query().unwrap_or_default()].map(Cow::from);
+    let secrets = whole
+        .into_iter()
+        .filter(|part| part.len() > 1)
+        .chain(parts.filter(|part| part.len() >= SHORTEST_SECRET))
+        .filter(|part| part.len() <= body.len());
+    // As they are, and as JSON and HTML write them.
+    let mut written: Vec<String> = secrets
+        .flat_map(|secret| [secret.replace('/', "\\/"), secret.replace('&', "&amp;"), secret.into_owned()])
+        .collect();
+    written.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    written.iter().fold(body.to_owned(), |body, secret| body.replace(secret.as_str(), "***"))
 }
 
 fn failed(error: reqwest::Error) -> Outcome {
@@ -389,14 +392,11 @@ mod tests {
     fn answers_do_not_repeat_our_address() {
         let url = Url::parse("https://hooks.example.org/s/SECRET?key=SECRET2").unwrap();
         let body = "nothing at /s/SECRET of https://hooks.example.org/s/SECRET?key=SECRET2 (key=SECRET2)";
-        assert_eq!(redact(body, &url, &HeaderMap::new()), "nothing at *** of *** (***)");
-        let mut headers = HeaderMap::new();
-        headers.insert("authorization", "Bearer SECRET3".parse().unwrap());
-        headers.get_mut("authorization").unwrap().set_sensitive(true);
-        headers.insert("content-type", "application/json".parse().unwrap());
+        assert_eq!(redact(body, &url, &[]), "nothing at *** of *** (***)");
+        let header = HeaderValue::from_static("Bearer SECRET3");
         let body =
             r#"POST SECRET, key SECRET2, \/s\/SECRET, s/SECRET?key=SECRET2&amp;x, Bearer SECRET3, application/json"#;
-        let said = redact(body, &url, &headers);
+        let said = redact(body, &url, &[header]);
         assert!(!said.contains("SECRET") && said.contains("application/json"), "{said}");
     }
 }

@@ -46,7 +46,7 @@ impl Post {
     pub async fn send(&self, body: &[u8], now: Timestamp, judge: fn(Answer<'_>) -> Outcome) -> Outcome {
         let (url, headers, timeout) = (&self.url, self.headers.clone(), self.timeout);
         let request = client::Request { method: Method::POST, url, headers, body, timeout, now };
-        match client::ask(&self.client, &request, ANSWER_LIMIT).await {
+        match client::ask(&self.client, request, ANSWER_LIMIT).await {
             Ok(said) => judge(said.answer()),
             Err(outcome) => outcome,
         }

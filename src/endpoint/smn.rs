@@ -85,7 +85,7 @@ impl Publisher {
             headers.insert("x-auth-token", token.clone());
             let (method, timeout) = (Method::POST, self.timeout);
             let request = client::Request { method, url: &url, headers, body: &body, timeout, now };
-            let said = match client::ask(&self.client, &request, ANSWER_LIMIT).await {
+            let said = match client::ask(&self.client, request, ANSWER_LIMIT).await {
                 Ok(said) => said,
                 Err(outcome) => return outcome,
             };

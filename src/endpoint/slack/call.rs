@@ -57,7 +57,7 @@ impl Api {
         }
         let Terms { timeout, now } = terms;
         let request = client::Request { method, url, headers, body, timeout, now };
-        let said = client::ask(&self.client, &request, ANSWER_LIMIT).await.map_err(Refusal::unheard)?;
+        let said = client::ask(&self.client, request, ANSWER_LIMIT).await.map_err(Refusal::unheard)?;
         answer::slack_api(name, said.answer())
     }
 

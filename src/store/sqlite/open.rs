@@ -102,6 +102,9 @@ fn options(path: &Path) -> SqliteConnectOptions {
         // A whole claim: else the connection's thread stops and goes every few rows.
         .row_buffer_size(ROWS_AT_ONCE)
         .pragma("journal_size_limit", "67108864")
+        // 16 MB of log before it is folded into the file, which costs as many waits for the disk as a commit.
+        .pragma("wal_autocheckpoint", "4096")
+        .pragma("cache_size", "-8192")
         // Its log lines are SQL, which tells an operator nothing.
         .disable_statement_logging()
 }

@@ -27,6 +27,7 @@ use delivery::{
 /// One round of one program.
 #[derive(Debug, Clone, Copy)]
 pub struct Figures {
+    /// From the first request to the last.
     per_second: f64,
     /// CPU of the program for each notification, from its start on.
     cpu: Duration,

@@ -16,7 +16,7 @@ use crate::{
     endpoint::{Endpoint, Settings, answer},
     generation::Generation,
     health::Board,
-    metrics::{AttemptLabel, EndpointLabel, Metrics},
+    metrics::{AttemptLabel, Durations, Metrics},
     store::{AttemptRecord, Claim, EndpointState, Next, Store, StoreError},
 };
 
@@ -52,6 +52,7 @@ pub struct Deliver<S> {
     store: S,
     generation: watch::Receiver<Arc<Generation>>,
     metrics: Metrics,
+    durations: Durations,
     board: Board,
     standing: Standing,
     /// The store was asked how an earlier process left it.
@@ -106,6 +107,7 @@ impl<S: Store> Deliver<S> {
         let (overflow_at, looked_at, check_at, held_until) = (None, None, None, None);
         Self {
             attempts: Attempts::new(&settings.name, endpoint.clone()),
+            durations: metrics.durations(&settings.name),
             settings,
             endpoint,
             store,
@@ -302,14 +304,13 @@ impl<S: Store> Deliver<S> {
         let name = &self.settings.name;
         let label = AttemptLabel { endpoint: name.clone(), outcome: outcome.as_str(), reason: answer::class(&outcome) };
         self.metrics.attempts.get_or_create(&label).inc();
-        let endpoint = EndpointLabel { endpoint: name.clone() };
-        self.metrics.attempt_seconds.get_or_create(&endpoint).observe(took.as_secs_f64());
+        self.durations.attempt.observe(took.as_secs_f64());
         let delivery = &leased.delivery;
         if let Outcome::Delivered { .. } = outcome {
             debug!(delivery.id = delivery.id, attempt = leased.attempt, "delivered to {name}");
             if let Some(alert) = &delivery.notification.alert {
                 let delay = clock::since(alert.trace.record_time, now);
-                self.metrics.trace_to_delivery_seconds.get_or_create(&endpoint).observe(delay.as_secs_f64());
+                self.durations.trace_to_delivery.observe(delay.as_secs_f64());
             }
         } else {
             warn!(

@@ -78,11 +78,25 @@ pub struct Metrics {
     pub window_traces_crowded_out: Counter,
 }
 
+/// What is measured of one endpoint, looked up once.
+pub struct Durations {
+    pub attempt: Histogram,
+    pub trace_to_delivery: Histogram,
+}
+
 /// From 5 ms to about 5 min.
 const ATTEMPT_BUCKETS: [f64; 10] = [0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 const DELAY_BUCKETS: [f64; 10] = [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 21600.0];
 
 impl Metrics {
+    pub fn durations(&self, endpoint: &str) -> Durations {
+        let label = EndpointLabel { endpoint: endpoint.to_owned() };
+        Durations {
+            attempt: self.attempt_seconds.get_or_create(&label).clone(),
+            trace_to_delivery: self.trace_to_delivery_seconds.get_or_create(&label).clone(),
+        }
+    }
+
     /// All metrics and the registry that prints them.
     pub fn new() -> (Self, Registry) {
         let metrics = Self {

@@ -4,7 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tracebell::clock;
@@ -52,7 +52,6 @@ pub async fn round(program: &Path, alerts: usize, receiver: &Receiver) -> Figure
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     receiver.reset();
-    let begun = Instant::now();
     let ends = clock::plus(clock::now(), Duration::from_secs(3600)).to_string();
     for batch in (0..alerts).collect::<Vec<_>>().chunks(BATCH) {
         let body: Vec<_> = batch.iter().map(|number| alert(*number, &ends)).collect();
@@ -60,9 +59,8 @@ pub async fn round(program: &Path, alerts: usize, receiver: &Receiver) -> Figure
         assert!(answer.status().is_success(), "{}", answer.status());
     }
     receiver.wait(alerts).await;
-    let took = begun.elapsed();
     let cpu = process.cpu() / u32::try_from(alerts).expect("few enough");
-    Figures { per_second: alerts as f64 / took.as_secs_f64(), cpu, peak: process.peak() }
+    Figures { per_second: receiver.rate(), cpu, peak: process.peak() }
 }
 
 /// As much text as our notification of the same trace holds.

@@ -38,7 +38,7 @@ pub struct Attempts {
 
 /// What came back from one attempt.
 pub struct Answer {
-    pub leased: Leased,
+    pub leased: Box<Leased>,
     pub started_at: Timestamp,
     pub took: Duration,
     pub outcome: Outcome,
@@ -57,7 +57,7 @@ struct Shared {
 #[derive(Default)]
 struct Hands {
     /// With when they were claimed.
-    waiting: VecDeque<(Leased, Timestamp)>,
+    waiting: VecDeque<(Box<Leased>, Timestamp)>,
     /// Places that are taken.
     busy: usize,
     answers: Vec<Answer>,
@@ -88,7 +88,7 @@ impl Attempts {
     pub fn begin(&mut self, claimed: Vec<Leased>, at_once: usize) {
         let mut hands = self.shared.lock();
         let now = clock::now();
-        hands.waiting.extend(claimed.into_iter().map(|leased| (leased, now)));
+        hands.waiting.extend(claimed.into_iter().map(|leased| (Box::new(leased), now)));
         if hands.halted {
             hands.give_back();
         }
@@ -177,7 +177,7 @@ async fn place(endpoint: Endpoint, shared: Arc<Shared>) {
 }
 
 impl Shared {
-    fn next(&self) -> Option<Leased> {
+    fn next(&self) -> Option<Box<Leased>> {
         let mut hands = self.lock();
         if let Some((_, since)) = hands.waiting.front()
             && clock::since(*since, clock::now()) > LONGEST_WAIT

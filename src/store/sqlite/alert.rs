@@ -72,8 +72,9 @@ async fn deliveries(tx: &mut SqliteConnection, alert: &str) -> Result<Vec<(Deliv
              JOIN deliveries AS copy ON copy.cause_id = tells.id AND copy.cause = 'fallback' \
            UNION SELECT carrier.seq, carrier.id, carrier.folded_into FROM tells \
              JOIN deliveries AS carrier ON carrier.id = tells.folded_into) \
-         SELECT {} FROM {} WHERE seq IN (SELECT seq FROM tells) ORDER BY seq LIMIT ?2",
+         SELECT {}, {} FROM {} WHERE seq IN (SELECT seq FROM tells) ORDER BY seq LIMIT ?2",
         row::COLUMNS,
+        row::STANDING,
         row::WHOLE
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(alert).bind(DELIVERIES).fetch_all(&mut *tx).await?;

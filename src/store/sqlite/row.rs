@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// Columns that [`delivery`] reads of [`WHOLE`].
-pub(super) const COLUMNS: &str = "seq, id, subscription, endpoint, severity, cause, cause_id, title, covers, \
+pub(super) const COLUMNS: &str = "seq, id, subscription, endpoint, cause, cause_id, covers, \
     notification, body, checksum, created_at, thread, hold, hold_kind, hold_until";
 /// What [`listed`] reads beside them.
-pub(super) const STANDING: &str = "state, attempts, next_at, finished_at, folded_into, last_reason, \
+pub(super) const STANDING: &str = "severity, title, state, attempts, next_at, finished_at, folded_into, last_reason, \
     (SELECT attempt FROM leases WHERE leases.seq = deliveries.seq) AS leased";
 /// Nobody holds the row of `deliveries`.
 pub(super) const FREE: &str = "NOT EXISTS (SELECT 1 FROM leases WHERE leases.seq = deliveries.seq)";

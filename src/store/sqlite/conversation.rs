@@ -43,7 +43,7 @@ pub(super) async fn untold(pool: &SqlitePool, now: Timestamp, limit: usize) -> R
 /// What told that the silence began and was not given up.
 async fn told(tx: &mut SqliteConnection, silence: &str) -> Result<Vec<Delivery>, StoreError> {
     let sql = format!(
-        "SELECT {} FROM {} WHERE cause_id = ?1 AND cause = 'silenced' AND state IN ('ready', 'leased', 'delivered')",
+        "SELECT {} FROM {} WHERE cause_id = ?1 AND cause = 'silenced' AND state IN ('ready', 'delivered')",
         row::COLUMNS,
         row::WHOLE
     );

@@ -220,3 +220,73 @@ impl Hands {
         self.unused.extend(unused);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        alert::Severity,
+        delivery::{Cause, Delivery},
+        notification::Notification,
+    };
+
+    fn leased(id: &str) -> Box<Leased> {
+        let now = Timestamp::UNIX_EPOCH;
+        let notification = Notification::notice(Severity::High, "x", Vec::new(), now);
+        let delivery = Delivery {
+            id: id.to_owned(),
+            subscription: "security/soar".to_owned(),
+            endpoint: "soar".to_owned(),
+            notification,
+            body: Vec::new(),
+            covers: 0,
+            cause: Cause::Notice,
+            created_at: now,
+            thread: id.to_owned(),
+            hold: None,
+        };
+        Box::new(Leased::once(delivery, now))
+    }
+
+    /// Two wait, claimed so long ago, and one place is free.
+    fn waiting(since: Duration) -> Shared {
+        let shared = Shared::default();
+        let claimed = clock::minus(clock::now(), since);
+        let mut hands = shared.lock();
+        hands.waiting.extend(["a", "b"].map(|id| (leased(id), claimed)));
+        hands.busy = 1;
+        drop(hands);
+        shared
+    }
+
+    fn unused(shared: &Shared) -> Vec<String> {
+        shared.lock().unused.iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    #[test]
+    fn what_gets_no_place_in_time_is_given_back_for_something_more_urgent() {
+        let quick = waiting(Duration::ZERO);
+        assert_eq!(quick.next().map(|leased| leased.delivery.id), Some("a".to_owned()));
+        assert!(unused(&quick).is_empty());
+
+        let slow = waiting(LONGEST_WAIT + Duration::from_secs(1));
+        assert!(slow.next().is_none());
+        assert_eq!(unused(&slow), ["a", "b"]);
+        assert_eq!(slow.lock().busy, 0, "the place is free");
+    }
+
+    #[test]
+    fn nothing_is_begun_after_an_answer_that_may_mean_wait() {
+        let answered = |outcome| {
+            let shared = waiting(Duration::ZERO);
+            let (started_at, took) = (clock::now(), Duration::ZERO);
+            shared.answer(Answer { leased: leased("x"), started_at, took, outcome });
+            shared.next().is_some()
+        };
+        let reason = String::new;
+        assert!(answered(Outcome::Delivered { answer: reason(), receipt: None }));
+        assert!(answered(Outcome::Refused { reason: reason(), shorter_may_help: true }), "only that body is at fault");
+        assert!(!answered(Outcome::Retry { reason: reason(), retry_after: None }));
+        assert!(!answered(Outcome::Paused { reason: reason(), fix: reason() }));
+    }
+}

@@ -16,6 +16,7 @@ use axum::{
     routing::post,
 };
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tracebell::{
     alert::Severity,
     clock::{self, Timestamp},
@@ -389,4 +390,33 @@ async fn dead_letters_are_told_once_an_hour() {
     // Two only if the hour turns while this runs.
     assert!((1..=2).contains(&told), "{titles:?}");
     assert_eq!(titles.len() - told, 3, "each goes to the fallback, too: {titles:?}");
+}
+
+#[tokio::test]
+async fn what_was_claimed_ahead_is_given_back_when_the_endpoint_says_wait() {
+    const AT_ONCE: usize = 8;
+    let mut scene = Scene::new(None).await;
+    scene.settings.get_mut("soar").unwrap().concurrency = AT_ONCE;
+    let owed: Vec<String> = (0..600).map(|index| format!("n{index}")).collect();
+    for name in &owed {
+        scene.owe(name, Severity::Medium).await;
+    }
+    let mut answers = vec![(200, None); 300];
+    answers.push((429, Some("30")));
+    scene.answers("soar", &answers);
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(scene.worker("soar").run(stop.clone()));
+    let held = async || scene.store.endpoints().await.unwrap().iter().any(|state| state.hold_until.is_some());
+    while !held().await || !scene.rows(Standing::Leased).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
+    worker.await.unwrap();
+    let got: BTreeSet<String> = scene.got("soar").into_iter().collect();
+    assert!((301..301 + AT_ONCE).contains(&got.len()), "{} requests, of which one was told to wait", got.len());
+    let waiting = scene.rows(Standing::Ready).await;
+    assert_eq!(waiting.len() + scene.rows(Standing::Delivered).await.len(), owed.len(), "each is still owed, or told");
+    for row in waiting.iter().filter(|row| !got.contains(&row.delivery.id)) {
+        assert_eq!(row.attempts, 0, "{} was counted as tried and was not", row.delivery.id);
+    }
 }

@@ -308,8 +308,8 @@ impl<S: Store> Deliver<S> {
         let delivery = &leased.delivery;
         if let Outcome::Delivered { .. } = outcome {
             debug!(delivery.id = delivery.id, attempt = leased.attempt, "delivered to {name}");
-            if let Some(alert) = &delivery.notification.alert {
-                let delay = clock::since(alert.trace.record_time, now);
+            if let Some(recorded_at) = leased.recorded_at {
+                let delay = clock::since(recorded_at, now);
                 self.durations.trace_to_delivery.observe(delay.as_secs_f64());
             }
         } else {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     id,
-    notification::{Kind, Notification},
+    notification::{Frozen, Kind},
 };
 
 /// A delivery as it enters the outbox. `body` is frozen: every attempt sends these bytes.
@@ -18,7 +18,7 @@ pub struct Delivery {
     /// `topic/endpoint` of the subscription that owes it.
     pub subscription: String,
     pub endpoint: String,
-    pub notification: Notification,
+    pub notification: Frozen,
     pub body: Vec<u8>,
     /// How many alerts and repeats this delivery stands for: those that it tells of first.
     /// 0 for a notice or a copy.
@@ -104,6 +104,8 @@ pub struct Leased {
     pub lease_until: Timestamp,
     /// When it was written, or when a person last asked for another try.
     pub owed_since: Timestamp,
+    /// When the trace it tells of was recorded.
+    pub recorded_at: Option<Timestamp>,
     /// What the endpoint said last in the conversation, if this delivery follows another.
     pub thread_receipt: Option<String>,
     /// Its first body was refused; this is the shorter one.
@@ -113,8 +115,8 @@ pub struct Leased {
 impl Leased {
     /// A delivery tried once, outside the outbox.
     pub fn once(delivery: Delivery, now: Timestamp) -> Self {
-        let (token, attempt, thread_receipt, reduced) = (0, 1, None, false);
-        Self { delivery, token, attempt, lease_until: now, owed_since: now, thread_receipt, reduced }
+        let (token, attempt, recorded_at, thread_receipt, reduced) = (0, 1, None, None, false);
+        Self { delivery, token, attempt, lease_until: now, owed_since: now, recorded_at, thread_receipt, reduced }
     }
 }
 

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod frozen;
+
+pub use frozen::Frozen;
+
 use crate::{
     alert::{Alert, Key, Severity},
     clock::{self, Timestamp},

@@ -172,7 +172,7 @@ fn freeze(address: &Address, due: Due<'_>) -> Delivery {
         body: render::body(&Letter { address, notification, id: &id, thread, subscription }),
         subscription: subscription.to_owned(),
         endpoint: endpoint.to_owned(),
-        notification: notification.clone(),
+        notification: notification.clone().into(),
         covers,
         cause,
         created_at: notification.created_at,

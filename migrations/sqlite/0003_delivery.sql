@@ -30,6 +30,8 @@ DROP INDEX deliveries_owed;
 CREATE INDEX deliveries_owed ON deliveries (endpoint, state, severity DESC, seq, next_at, created_at)
     WHERE state = 'ready' OR state = 'dead';
 
+-- When the trace was recorded that it tells of.
+ALTER TABLE deliveries ADD COLUMN recorded_at INTEGER;
 -- The delivery that opened the conversation; NULL in what was written before: itself.
 ALTER TABLE deliveries ADD COLUMN thread TEXT;
 -- By which the endpoint finds the message again.

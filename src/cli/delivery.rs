@@ -161,7 +161,7 @@ async fn show(store: &Sqlite, args: ShowArgs) -> Result<ExitCode, StoreError> {
     let Some((row, attempts)) = store.delivery(&args.id).await? else { return Ok(unknown(&args.id)) };
     if args.output == Output::Json {
         let mut shown = row_json(&row);
-        shown["notification"] = json!(row.delivery.notification);
+        shown["notification"] = json!(*row.delivery.notification);
         shown["body"] = json!(String::from_utf8_lossy(&row.delivery.body));
         shown["log"] = json!(attempts.iter().map(attempt_json).collect::<Vec<_>>());
         say!("{shown:#}");

@@ -237,7 +237,7 @@ mod tests {
             id: id.to_owned(),
             subscription: "security/soar".to_owned(),
             endpoint: "soar".to_owned(),
-            notification,
+            notification: notification.into(),
             body: Vec::new(),
             covers: 0,
             cause: Cause::Notice,

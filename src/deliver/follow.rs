@@ -274,7 +274,7 @@ mod tests {
             id: "msg_1".to_owned(),
             subscription: "security/soar".to_owned(),
             endpoint: "soar".to_owned(),
-            notification: Notification::notice(Severity::High, "x", Vec::new(), now),
+            notification: Notification::notice(Severity::High, "x", Vec::new(), now).into(),
             body: body.to_vec(),
             covers: 0,
             cause: Cause::Notice,

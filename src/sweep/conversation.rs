@@ -96,7 +96,7 @@ async fn ended<S: Store>(
             kind: Kind::Lifted,
             title: format!("No longer silenced: the silence of {} is over, {}", row.silence.author, kept(row)),
             created_at: now,
-            ..silenced.notification.clone()
+            ..(*silenced.notification).clone()
         };
         let Delivery { subscription, endpoint, thread, .. } = &silenced;
         deliveries.extend(reply(generation, &notification, &row.silence, subscription, endpoint, thread));

@@ -51,7 +51,7 @@ fn in_thread(address: &Address, notification: Notification, thread: &str) -> Del
         body: render::body(&letter),
         subscription: "security/here".into(),
         endpoint: "here".into(),
-        notification,
+        notification: notification.into(),
         covers: 1,
         cause: Cause::Test,
         created_at: clock::now(),

@@ -253,8 +253,12 @@ async fn check(name: &str, mut scene: Scene, wait: u64, mend: impl FnOnce(&Scene
     let owed: Vec<String> = (0..scene.owed).map(|index| format!("alert {index:03}")).collect();
     assert_eq!(told, owed, "{name}: all, and the oldest first");
     assert!(attempts <= 120, "{name}: {attempts} attempts in a day");
-    let titles: Vec<String> =
-        scene.rows("spare", Stands::Delivered).await.into_iter().map(|row| row.delivery.notification.title).collect();
+    let titles: Vec<String> = scene
+        .rows("spare", Stands::Delivered)
+        .await
+        .into_iter()
+        .map(|row| row.delivery.notification.title.clone())
+        .collect();
     let notices = |of: &str| titles.iter().filter(|title| title.contains(of)).count();
     let begun = notices("refuses everything") + notices("has not taken anything");
     let ended = notices("took deliveries again after");

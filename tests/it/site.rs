@@ -114,7 +114,7 @@ fn opened(alert: &Alert, endpoint: &str) -> Delivery {
         created_at: alert.opened_at,
         thread: id.clone(),
         hold: None,
-        notification,
+        notification: notification.into(),
         id,
     }
 }

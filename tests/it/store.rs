@@ -178,7 +178,7 @@ fn delivery(id: &str, endpoint: &str, notification: Notification, covers: u64, c
         endpoint: endpoint.into(),
         body: format!("{{\"id\":\"{id}\",\"title\":\"{}\"}}", notification.title).into_bytes(),
         created_at: notification.created_at,
-        notification,
+        notification: notification.into(),
         covers,
         cause,
         thread: format!("msg_{id}"),

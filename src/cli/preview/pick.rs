@@ -65,7 +65,7 @@ fn rang(alert: &Alert, history: &History) -> Option<Notification> {
         let own = delivery.notification.alert.as_ref().is_some_and(|facts| facts.id == alert.id);
         own && delivery.cause == Cause::Alert(alert.id.clone())
     };
-    Some(told.clone().find(rings)?.notification.clone())
+    Some((*told.clone().find(rings)?.notification).clone())
 }
 
 fn rung(path: &Path, rule: Option<&str>, file: &StateArg, now: Timestamp) -> Result<Notification, ExitCode> {

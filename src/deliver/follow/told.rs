@@ -22,7 +22,7 @@ pub fn fallback_copy(
     if matches!(delivery.cause, Cause::Fallback(_) | Cause::Repeated(_) | Cause::Silenced(_) | Cause::Test) {
         return None;
     }
-    let mut notification = delivery.notification.clone();
+    let mut notification = (*delivery.notification).clone();
     notification.lines.push(format!("Sent here because {} cannot take it now.", settings.name));
     notification.created_at = now;
     let cause = Cause::Fallback(delivery.id.clone());

@@ -15,7 +15,7 @@ use crate::{
 mod opener;
 
 /// What a lease reads of a row beside the delivery.
-const TAKEN: &str = "token, attempts, owed_since, reduced";
+const TAKEN: &str = "token, attempts, owed_since, recorded_at, reduced";
 
 /// Returns what was leased, and whether anything was written.
 pub(super) async fn claim(tx: &mut SqliteConnection, claim: Claim) -> Result<(Claimed, bool), StoreError> {
@@ -59,6 +59,7 @@ pub(super) async fn claim(tx: &mut SqliteConnection, claim: Claim) -> Result<(Cl
             attempt: row.try_get::<u32, _>("attempts")? + 1,
             lease_until: claim.lease_until,
             owed_since: moment(row.try_get("owed_since")?),
+            recorded_at: row.try_get::<Option<i64>, _>("recorded_at")?.map(moment),
             thread_receipt,
             reduced: row.try_get("reduced")?,
         };

@@ -13,7 +13,7 @@ use crate::{
     alert::Severity,
     clock::Timestamp,
     delivery::{Cause, Delivery, Hold, HoldKind, State},
-    notification::{Kind, Notification},
+    notification::{Frozen, Kind, Notification},
     store::{DeliveryRow, StoreError},
 };
 
@@ -54,7 +54,7 @@ pub(super) async fn insert_all<'a>(
     bulk::write(
         tx,
         "INSERT OR FAIL INTO deliveries (seq, id, subscription, endpoint, severity, cause, cause_id, rule, actor, title, \
-         covers, tells, state, next_at, created_at, owed_since, thread, hold, hold_kind, hold_until) ",
+         covers, tells, state, next_at, created_at, owed_since, recorded_at, thread, hold, hold_kind, hold_until) ",
         &fresh,
         "",
         outside,
@@ -100,6 +100,7 @@ fn outside(row: &mut Values<'_>, (seq, delivery): &(i64, &Delivery)) {
         .push_bind(created_at)
         .push_bind(created_at)
         .push_bind(created_at)
+        .push_bind(facts.map(|facts| micros(facts.trace.record_time)))
         .push_bind(&delivery.thread)
         .push_bind(hold.map(|hold| hold.id.as_str()))
         .push_bind(hold.map(|hold| hold.kind.as_str()))
@@ -108,10 +109,10 @@ fn outside(row: &mut Values<'_>, (seq, delivery): &(i64, &Delivery)) {
 
 /// The row in `letters`, with the checksum of what is frozen.
 fn letter(row: &mut Values<'_>, (seq, delivery): &(i64, &Delivery)) {
-    let notification = json(&delivery.notification);
+    let notification = delivery.notification.text();
     let (cause, cause_id) = cause_columns(&delivery.cause);
     let frozen =
-        [&delivery.id, &delivery.subscription, &delivery.endpoint, cause, cause_id.unwrap_or(""), &notification];
+        [&delivery.id, &delivery.subscription, &delivery.endpoint, cause, cause_id.unwrap_or(""), notification];
     let checksum = checksum(frozen, &delivery.body);
     row.push_bind(seq).push_bind(notification).push_bind(&delivery.body).push_bind(&checksum[..]);
 }
@@ -143,8 +144,7 @@ pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, StoreError> {
     }
     let (subscription, endpoint): (String, String) = (row.try_get("subscription")?, row.try_get("endpoint")?);
     let (word, cause_id): (&str, Option<String>) = (row.try_get("cause")?, row.try_get("cause_id")?);
-    let notification = serde_json::from_str(notification)
-        .map_err(|error| damaged(&format!("the stored notification cannot be read: {error}")))?;
+    let notification = Frozen::stored(notification);
     let cause = cause(word, cause_id).ok_or_else(|| damaged(&format!("`{word}` is no cause of a delivery")))?;
     let covers = u64::try_from(row.try_get::<i64, _>("covers")?).unwrap_or(0);
     let created_at = moment(row.try_get("created_at")?);
@@ -182,7 +182,7 @@ fn stand_in(row: &SqliteRow, reason: String) -> Result<Delivery, StoreError> {
         id: text("id"),
         subscription: text("subscription"),
         endpoint: text("endpoint"),
-        notification: Notification::notice(severity, text("title"), vec![reason], created_at),
+        notification: Notification::notice(severity, text("title"), vec![reason], created_at).into(),
         body: Vec::new(),
         covers: u64::try_from(row.try_get::<i64, _>("covers")?).unwrap_or(0),
         cause: cause(&text("cause"), row.try_get("cause_id").unwrap_or_default()).unwrap_or(Cause::Notice),

@@ -56,7 +56,7 @@ impl Scene {
 
     /// What the past says in what was told last.
     async fn said(&self) -> Vec<String> {
-        self.soar().await.pop().expect("something was told").delivery.notification.context
+        self.soar().await.pop().expect("something was told").delivery.notification.context.clone()
     }
 }
 

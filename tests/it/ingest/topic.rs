@@ -102,7 +102,7 @@ impl Scene {
             deliveries: vec![],
         };
         self.store.record_attempts(leased.iter().map(record).collect()).await.unwrap();
-        leased.into_iter().map(|leased| leased.delivery.notification.title).collect()
+        leased.into_iter().map(|leased| leased.delivery.notification.title.clone()).collect()
     }
 
     /// `[owed, delivered, summarised, suppressed, pending, dead]`, which must balance.
@@ -154,7 +154,7 @@ async fn the_first_of_a_group_rings_and_the_rest_follows_in_one() {
     assert_eq!(scene.numbers("slack").await, [owed, 2, owed - 2, 0, 0, 0]);
     let told = scene.deliveries().await.pop().unwrap().delivery;
     assert_eq!((told.notification.kind, &told.thread), (Kind::Group, &first));
-    assert_eq!(told.notification.gathered.unwrap().bars.iter().map(|bar| bar.count).sum::<u64>(), owed - 2);
+    assert_eq!(told.notification.gathered.as_ref().unwrap().bars.iter().map(|bar| bar.count).sum::<u64>(), owed - 2);
 
     // The group is closed: the next one rings again.
     scene.cloud.handle().add(deletions_by("alice", &["g"], after(now, 700)));
@@ -314,7 +314,7 @@ async fn a_filter_looks_at_rule_source_and_trace() {
     scene.read_all(after(now, 2)).await;
     let mut heard: Vec<(String, String)> = Vec::new();
     for row in scene.deliveries().await {
-        heard.push((row.delivery.subscription, row.delivery.notification.title));
+        heard.push((row.delivery.subscription, row.delivery.notification.title.clone()));
     }
     heard.sort();
     let expected = [

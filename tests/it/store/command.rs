@@ -154,11 +154,17 @@ async fn a_stored_alert_is_shown_as_it_was_told() {
     let mut batch = page(&["t1"], std::slice::from_ref(&grown), "slack", now);
     let rang = &mut batch.deliveries[0];
     rang.cause = Cause::Alert(grown.id.clone());
-    rang.notification = Notification::opened(&Alert { count: 1, ..grown.clone() }, now);
-    rang.notification.evidence = vec![Evidence { field: "operation".into(), value: "deleteUser".into() }];
-    rang.notification.context = vec!["first time alice used IAM in 30 days".into()];
-    let mut copy = delivery("copy", "mail", Notification::summary(&grown, now), 0, Cause::Fallback(rang.id.clone()));
-    copy.notification.lines = vec!["Sent here because slack cannot take it now.".into()];
+    let told = Notification {
+        evidence: vec![Evidence { field: "operation".into(), value: "deleteUser".into() }],
+        context: vec!["first time alice used IAM in 30 days".into()],
+        ..Notification::opened(&Alert { count: 1, ..grown.clone() }, now)
+    };
+    rang.notification = told.into();
+    let elsewhere = Notification {
+        lines: vec!["Sent here because slack cannot take it now.".into()],
+        ..Notification::summary(&grown, now)
+    };
+    let copy = delivery("copy", "mail", elsewhere, 0, Cause::Fallback(rang.id.clone()));
     batch.deliveries.push(copy);
     store.commit_ingest(batch).await.unwrap();
     check(

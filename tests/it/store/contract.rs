@@ -364,7 +364,9 @@ pub async fn folding_spares_critical_and_notices<S: Store>(open: impl AsyncFn() 
     };
     // A summary that tells of fewer than wait, because one came back meanwhile, folds nothing.
     let mut fewer = fold.clone();
-    fewer.summary.notification.gathered.as_mut().unwrap().total = 12;
+    let mut told = (*fewer.summary.notification).clone();
+    told.gathered.as_mut().unwrap().total = 12;
+    fewer.summary.notification = told.into();
     assert_eq!(store.fold(fewer).await.unwrap(), 0);
     assert_eq!(store.fold(fold.clone()).await.unwrap(), 13);
     assert_eq!(store.endpoints().await.unwrap()[0].overflow_at, Some(at(2)));

@@ -64,7 +64,8 @@ async fn all_delivered(
     let before = written.last_insert_rowid() - i64::try_from(written.rows_affected()).unwrap_or(0);
     if written.rows_affected() > 0 {
         sqlx::query(
-            "UPDATE deliveries SET state = 'delivered', lost = 0, finished_at = done.started_at + done.took, \
+            // OR FAIL: what fails takes the transaction with it, so SQLite need not keep a way back for the statement.
+            "UPDATE OR FAIL deliveries SET state = 'delivered', lost = 0, finished_at = done.started_at + done.took, \
              token = max(deliveries.token, done.token), attempts = done.attempt, folded_into = NULL, last_reason = NULL \
              FROM attempts AS done WHERE done.seq > ?1 AND deliveries.seq = done.delivery AND state <> 'delivered'",
         )

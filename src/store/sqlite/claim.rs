@@ -109,7 +109,7 @@ async fn lease(tx: &mut SqliteConnection, rows: &[(i64, i64, u32)], until: i64) 
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO leases (seq, token, attempt, until) SELECT value ->> 0, value ->> 1, value ->> 2, ?2 \
+        "INSERT OR FAIL INTO leases (seq, token, attempt, until) SELECT value ->> 0, value ->> 1, value ->> 2, ?2 \
          FROM json_each(?1)",
     )
     .bind(json!(rows).to_string())

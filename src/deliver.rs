@@ -163,7 +163,7 @@ impl<S: Store> Deliver<S> {
                 break;
             }
             let wait = clock::since(clock::now(), until).min(LOOK_AGAIN).max(Duration::from_millis(2));
-            let full = self.attempts.under_way() >= self.settings.concurrency;
+            let full = self.attempts.len() >= self.settings.concurrency;
             tokio::select! {
                 () = self.attempts.gather() => {}
                 () = stop.cancelled(), if !stop.is_cancelled() => {}

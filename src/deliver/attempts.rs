@@ -58,8 +58,9 @@ struct Shared {
 struct Hands {
     /// With when they were claimed.
     waiting: VecDeque<(Box<Leased>, Timestamp)>,
-    /// Places that are taken.
-    busy: usize,
+    /// Tasks that go from one to the next.
+    places: usize,
+    under_way: usize,
     answers: Vec<Answer>,
     /// The worker wants to hear of this many answers, not of each.
     ring_at: usize,
@@ -75,13 +76,7 @@ impl Attempts {
 
     /// How many are in hand and not answered.
     pub fn len(&self) -> usize {
-        let hands = self.shared.lock();
-        hands.busy + hands.waiting.len()
-    }
-
-    /// Places that are taken.
-    pub fn under_way(&self) -> usize {
-        self.shared.lock().busy
+        self.shared.lock().held()
     }
 
     /// Begins with what was claimed, at most `at_once` at a time.
@@ -92,8 +87,8 @@ impl Attempts {
         if hands.halted {
             hands.give_back();
         }
-        let more = at_once.saturating_sub(hands.busy).min(hands.waiting.len());
-        hands.busy += more;
+        let more = at_once.saturating_sub(hands.places).min(hands.waiting.len());
+        hands.places += more;
         for _ in 0..more {
             self.places.spawn(place(self.endpoint.clone(), self.shared.clone()));
         }
@@ -124,7 +119,7 @@ impl Attempts {
         self.answers(1).await;
         let (half, patience) = {
             let hands = self.shared.lock();
-            let held = hands.answers.len() + hands.busy + hands.waiting.len();
+            let held = hands.answers.len() + hands.held();
             (held.div_ceil(2), if hands.waiting.is_empty() { GATHER } else { GATHER_BUSY })
         };
         tokio::select! {
@@ -145,7 +140,7 @@ impl Attempts {
         loop {
             {
                 let mut hands = self.shared.lock();
-                if hands.answers.len() >= enough || hands.halted || hands.busy == 0 && !hands.answers.is_empty() {
+                if hands.answers.len() >= enough || hands.halted || hands.places == 0 && !hands.answers.is_empty() {
                     return;
                 }
                 hands.ring_at = enough;
@@ -161,7 +156,8 @@ impl Attempts {
     fn ended(&self, joined: Result<(), JoinError>) -> bool {
         let Err(panic) = joined else { return false };
         warn!(endpoint = self.name, %panic, "an attempt crashed");
-        self.shared.lock().busy -= 1;
+        let mut hands = self.shared.lock();
+        (hands.places, hands.under_way) = (hands.places - 1, hands.under_way - 1);
         true
     }
 }
@@ -185,9 +181,12 @@ impl Shared {
             hands.give_back();
         }
         let next = hands.waiting.pop_front();
-        if next.is_none() {
-            hands.busy -= 1;
-            self.ring(&hands);
+        match next {
+            Some(_) => hands.under_way += 1,
+            None => {
+                hands.places -= 1;
+                self.ring(&hands);
+            }
         }
         next.map(|(leased, _)| leased)
     }
@@ -198,12 +197,13 @@ impl Shared {
             hands.halted = true;
             hands.give_back();
         }
+        hands.under_way -= 1;
         hands.answers.push(answer);
         self.ring(&hands);
     }
 
     fn ring(&self, hands: &Hands) {
-        if hands.answers.len() >= hands.ring_at || hands.halted || hands.busy == 0 {
+        if hands.answers.len() >= hands.ring_at || hands.halted || hands.places == 0 {
             self.answered.notify_one();
         }
     }
@@ -215,6 +215,10 @@ impl Shared {
 }
 
 impl Hands {
+    fn held(&self) -> usize {
+        self.under_way + self.waiting.len()
+    }
+
     fn give_back(&mut self) {
         let unused = self.waiting.drain(..).map(|(leased, _)| (leased.delivery.id, leased.token));
         self.unused.extend(unused);
@@ -254,7 +258,7 @@ mod tests {
         let claimed = clock::minus(clock::now(), since);
         let mut hands = shared.lock();
         hands.waiting.extend(["a", "b"].map(|id| (leased(id), claimed)));
-        hands.busy = 1;
+        hands.places = 1;
         drop(hands);
         shared
     }
@@ -272,7 +276,8 @@ mod tests {
         let slow = waiting(LONGEST_WAIT + Duration::from_secs(1));
         assert!(slow.next().is_none());
         assert_eq!(unused(&slow), ["a", "b"]);
-        assert_eq!(slow.lock().busy, 0, "the place is free");
+        assert_eq!(slow.lock().places, 0, "the place is free");
+        assert_eq!(slow.lock().held(), 0);
     }
 
     #[test]
@@ -280,6 +285,7 @@ mod tests {
         let answered = |outcome| {
             let shared = waiting(Duration::ZERO);
             let (started_at, took) = (clock::now(), Duration::ZERO);
+            shared.lock().under_way = 1;
             shared.answer(Answer { leased: leased("x"), started_at, took, outcome });
             shared.next().is_some()
         };

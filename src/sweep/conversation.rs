@@ -8,6 +8,7 @@ use std::{collections::HashSet, time::Duration};
 use jiff::tz::TimeZone;
 
 use crate::{
+    alert::Severity,
     clock::{self, Timestamp},
     delivery::{Cause, Delivery},
     generation::Generation,
@@ -64,10 +65,11 @@ async fn begun<S: Store>(
     let deliveries = conversations.iter().filter_map(|conversation| {
         let by = &conversation.subscriber;
         let alert = alerts.iter().find(|alert| alert.id == by.alert)?;
-        let end = until(silence.ends_at, &zone(generation, &by.endpoint), now);
         let notification = Notification {
             kind: Kind::Silenced,
-            title: format!("Silenced until {end} by {}: {}", silence.author, silence.comment),
+            // A courtesy waits for every alert.
+            severity: Severity::Info,
+            title: silenced(generation, silence, &by.endpoint, now),
             lines: if conversation.began { Vec::new() } else { vec![format!("Of what is told here: {}", alert.title)] },
             ..Notification::repeated(alert, now)
         };
@@ -76,7 +78,7 @@ async fn begun<S: Store>(
     Ok(deliveries.collect())
 }
 
-/// Where another silence goes on, nothing is over.
+/// Where another silence goes on nothing is over: that one is told of, unless it was.
 async fn ended<S: Store>(
     store: &S,
     generation: &Generation,
@@ -86,20 +88,20 @@ async fn ended<S: Store>(
 ) -> Result<Vec<Delivery>, StoreError> {
     let others = store.silences_between(now, now).await?;
     let mut deliveries = Vec::new();
-    for silenced in told {
-        let Some(facts) = &silenced.notification.alert else { continue };
+    for told in told {
+        let Some(facts) = &told.notification.alert else { continue };
         let Some(alert) = store.alert(&facts.id).await? else { continue };
-        if others.iter().any(|other| other.id != row.silence.id && other.mutes(Subject::of(&alert), now)) {
-            continue;
-        }
-        let notification = Notification {
-            kind: Kind::Lifted,
-            title: format!("No longer silenced: the silence of {} is over, {}", row.silence.author, kept(row)),
-            created_at: now,
-            ..(*silenced.notification).clone()
+        let Delivery { subscription, endpoint, thread, .. } = &told;
+        let mutes = |other: &&Silence| other.id != row.silence.id && other.mutes(Subject::of(&alert), now);
+        let (silence, kind, title) = match others.iter().find(mutes) {
+            Some(other) => (other, Kind::Silenced, silenced(generation, other, endpoint, now)),
+            None => {
+                let over = format!("No longer silenced: the silence of {} is over, {}", row.silence.author, kept(row));
+                (&row.silence, Kind::Lifted, over)
+            }
         };
-        let Delivery { subscription, endpoint, thread, .. } = &silenced;
-        deliveries.extend(reply(generation, &notification, &row.silence, subscription, endpoint, thread));
+        let notification = Notification { kind, title, created_at: now, ..(*told.notification).clone() };
+        deliveries.extend(reply(generation, &notification, silence, subscription, endpoint, thread));
     }
     Ok(deliveries)
 }
@@ -115,6 +117,11 @@ fn reply(
     let occasion = format!("{} {thread}", silence.id);
     let due = Due::new(notification, &occasion, subscription, endpoint, Cause::Silenced(silence.id.clone()));
     generation.topics.delivery(Due { thread: Some(thread), ..due })
+}
+
+fn silenced(generation: &Generation, silence: &Silence, endpoint: &str, now: Timestamp) -> String {
+    let end = until(silence.ends_at, &zone(generation, endpoint), now);
+    format!("Silenced until {end} by {}: {}", silence.author, silence.comment)
 }
 
 /// What it kept back of everything, here and elsewhere.

@@ -40,12 +40,14 @@ pub(super) async fn untold(pool: &SqlitePool, now: Timestamp, limit: usize) -> R
     Ok(found)
 }
 
-/// What told that the silence began and was not given up.
+/// What told that the silence began, or may have.
 async fn told(tx: &mut SqliteConnection, silence: &str) -> Result<Vec<Delivery>, StoreError> {
     let sql = format!(
-        "SELECT {} FROM {} WHERE cause_id = ?1 AND cause = 'silenced' AND state IN ('ready', 'delivered')",
+        "SELECT {} FROM {} WHERE cause_id = ?1 AND cause = 'silenced' \
+         AND (state = 'delivered' OR state = 'ready' AND (attempts > 0 OR NOT {}))",
         row::COLUMNS,
-        row::WHOLE
+        row::WHOLE,
+        row::FREE
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(silence).fetch_all(tx).await?;
     rows.iter().map(row::delivery).filter(|row| !matches!(row, Err(StoreError::Damaged { .. }))).collect()
@@ -75,6 +77,16 @@ pub(super) async fn tell(mut tx: Transaction, told: SilenceTold) -> Result<(), S
     };
     let first = sqlx::query(turn).bind(&told.silence).bind(micros(told.now)).execute(&mut *tx).await?;
     if first.rows_affected() == 1 {
+        if !told.began {
+            // What waits to tell of its beginning would come after its end.
+            let sql = format!(
+                "UPDATE deliveries SET state = 'cancelled', finished_at = ?2 \
+                 WHERE cause_id = ?1 AND cause = 'silenced' AND state = 'ready' AND {}",
+                row::FREE
+            );
+            let late = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&told.silence).bind(micros(told.now));
+            late.execute(&mut *tx).await?;
+        }
         for delivery in &told.deliveries {
             row::insert(&mut tx, delivery).await?;
         }

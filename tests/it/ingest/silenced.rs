@@ -169,3 +169,35 @@ async fn a_silence_of_one_alert_of_a_group_says_of_which() {
     assert!(last.contains("Silenced until") && !last.contains("Of what is told here"), "{last}");
     assert_eq!(messages[0].reactions, ["no_bell"]);
 }
+
+#[tokio::test]
+async fn what_waits_to_tell_of_a_silence_is_not_told_after_its_end() {
+    let mut channel = Channel::new(None).await;
+    channel.happens("a1", "alice", "deleteServer", 2).await;
+    channel.goes_on(5).await;
+    let silence = channel.silence("rule=server-deleted", 60, 1000).await;
+    // Owed, and the chat is not asked before the silence is over.
+    channel.scene.sweep().step(after(channel.now, 60)).await.unwrap();
+    assert!(channel.scene.store.expire_silence(&silence.id, after(channel.now, 70)).await.unwrap());
+    let messages = channel.goes_on(80).await;
+    assert_eq!((messages.len(), messages[0].reactions.len()), (1, 0), "{messages:?}");
+}
+
+#[tokio::test]
+async fn a_silence_that_goes_on_after_another_is_told_when_that_ends() {
+    const DAY: u64 = 24 * 3600;
+    let mut channel = Channel::new(None).await;
+    channel.happens("a1", "alice", "deleteServer", 2).await;
+    channel.goes_on(5).await;
+    channel.silence("rule=server-deleted", 60, DAY + 900).await;
+    channel.goes_on(60).await;
+    // The alert is too old to be looked for when this one begins.
+    let longer = channel.silence("actor.name=alice", DAY + 600, DAY + 3000).await;
+    assert_eq!(Channel::replies(&channel.goes_on(DAY + 600).await).len(), 1);
+    let messages = channel.goes_on(DAY + 900).await;
+    let end = longer.ends_at.strftime("%H:%M UTC").to_string();
+    assert!(Channel::replies(&messages)[1].contains(&end), "{messages:?}");
+    let messages = channel.goes_on(DAY + 3000).await;
+    assert!(Channel::replies(&messages)[2].contains("No longer silenced"), "{messages:?}");
+    assert!(messages[0].reactions.is_empty());
+}

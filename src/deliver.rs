@@ -282,7 +282,8 @@ impl<S: Store> Deliver<S> {
             self.records.push(record);
         }
         self.board.note(&Self::task(&self.settings.name), self.standing.in_words());
-        if self.standing.fails() || self.settings.keeps_order() {
+        // A limit's permits are used up by claiming.
+        if self.standing.fails() || self.settings.keeps_order() || self.settings.rate.is_some() {
             return 0;
         }
         let pace = count as f64 / since.as_secs_f64().max(1e-3);

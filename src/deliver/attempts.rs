@@ -140,7 +140,11 @@ impl Attempts {
         loop {
             {
                 let mut hands = self.shared.lock();
-                if hands.answers.len() >= enough || hands.halted || hands.places == 0 && !hands.answers.is_empty() {
+                if hands.answers.len() >= enough
+                    || hands.halted
+                    || !hands.unused.is_empty()
+                    || hands.places == 0 && !hands.answers.is_empty()
+                {
                     return;
                 }
                 hands.ring_at = enough;
@@ -158,52 +162,54 @@ impl Attempts {
         warn!(endpoint = self.name, %panic, "an attempt crashed");
         let mut hands = self.shared.lock();
         (hands.places, hands.under_way) = (hands.places - 1, hands.under_way - 1);
+        if hands.places == 0 {
+            // Nobody is left to come for what waits.
+            hands.give_back();
+        }
         true
     }
 }
 
 /// Each attempt is bounded by the endpoint's timeout.
 async fn place(endpoint: Endpoint, shared: Arc<Shared>) {
-    while let Some(leased) = shared.next() {
-        let started_at = clock::now();
+    let mut next = shared.next(None);
+    while let Some((leased, started_at)) = next {
         let outcome = endpoint.send(&leased, started_at).await;
-        let took = clock::since(started_at, clock::now());
-        shared.answer(Answer { leased, started_at, took, outcome });
+        next = shared.next(Some((leased, started_at, outcome)));
     }
 }
 
+type Begun = (Box<Leased>, Timestamp);
+
 impl Shared {
-    fn next(&self) -> Option<Box<Leased>> {
+    /// Takes the answer to the last one and gives the next, with when it begins. In one step: who looks finds a
+    /// place either under way or free, and nothing begins after an answer and before what it says is known.
+    fn next(&self, answered: Option<(Box<Leased>, Timestamp, Outcome)>) -> Option<Begun> {
         let mut hands = self.lock();
-        if let Some((_, since)) = hands.waiting.front()
-            && clock::since(*since, clock::now()) > LONGEST_WAIT
-        {
+        let now = clock::now();
+        if let Some((leased, started_at, outcome)) = answered {
+            hands.under_way -= 1;
+            if matches!(outcome, Outcome::Retry { .. } | Outcome::Paused { .. }) {
+                hands.halted = true;
+                hands.give_back();
+            }
+            let took = clock::since(started_at, now);
+            hands.answers.push(Answer { leased, started_at, took, outcome });
+        }
+        if hands.waiting.front().is_some_and(|(_, since)| clock::since(*since, now) > LONGEST_WAIT) {
             hands.give_back();
         }
         let next = hands.waiting.pop_front();
         match next {
             Some(_) => hands.under_way += 1,
-            None => {
-                hands.places -= 1;
-                self.ring(&hands);
-            }
+            None => hands.places -= 1,
         }
-        next.map(|(leased, _)| leased)
-    }
-
-    fn answer(&self, answer: Answer) {
-        let mut hands = self.lock();
-        if matches!(answer.outcome, Outcome::Retry { .. } | Outcome::Paused { .. }) {
-            hands.halted = true;
-            hands.give_back();
-        }
-        hands.under_way -= 1;
-        hands.answers.push(answer);
         self.ring(&hands);
+        next.map(|(leased, _)| (leased, now))
     }
 
     fn ring(&self, hands: &Hands) {
-        if hands.answers.len() >= hands.ring_at || hands.halted || hands.places == 0 {
+        if hands.answers.len() >= hands.ring_at || hands.halted || hands.places == 0 || !hands.unused.is_empty() {
             self.answered.notify_one();
         }
     }
@@ -252,47 +258,66 @@ mod tests {
         Box::new(Leased::once(delivery, now))
     }
 
-    /// Two wait, claimed so long ago, and one place is free.
+    /// Two wait, claimed so long ago, and one is under way in the one place.
     fn waiting(since: Duration) -> Shared {
         let shared = Shared::default();
         let claimed = clock::minus(clock::now(), since);
         let mut hands = shared.lock();
         hands.waiting.extend(["a", "b"].map(|id| (leased(id), claimed)));
-        hands.places = 1;
+        (hands.places, hands.under_way) = (1, 1);
         drop(hands);
         shared
+    }
+
+    fn answered(shared: &Shared, outcome: Outcome) -> Option<String> {
+        shared.next(Some((leased("x"), clock::now(), outcome))).map(|(leased, _)| leased.delivery.id)
     }
 
     fn unused(shared: &Shared) -> Vec<String> {
         shared.lock().unused.iter().map(|(id, _)| id.clone()).collect()
     }
 
+    fn delivered() -> Outcome {
+        Outcome::Delivered { answer: String::new(), receipt: None }
+    }
+
     #[test]
     fn what_gets_no_place_in_time_is_given_back_for_something_more_urgent() {
         let quick = waiting(Duration::ZERO);
-        assert_eq!(quick.next().map(|leased| leased.delivery.id), Some("a".to_owned()));
+        assert_eq!(answered(&quick, delivered()), Some("a".to_owned()));
         assert!(unused(&quick).is_empty());
+        assert_eq!(quick.lock().held(), 2);
 
         let slow = waiting(LONGEST_WAIT + Duration::from_secs(1));
-        assert!(slow.next().is_none());
+        assert_eq!(answered(&slow, delivered()), None);
         assert_eq!(unused(&slow), ["a", "b"]);
-        assert_eq!(slow.lock().places, 0, "the place is free");
+        assert_eq!(slow.lock().places, 0, "it is free");
         assert_eq!(slow.lock().held(), 0);
     }
 
     #[test]
     fn nothing_is_begun_after_an_answer_that_may_mean_wait() {
-        let answered = |outcome| {
-            let shared = waiting(Duration::ZERO);
-            let (started_at, took) = (clock::now(), Duration::ZERO);
-            shared.lock().under_way = 1;
-            shared.answer(Answer { leased: leased("x"), started_at, took, outcome });
-            shared.next().is_some()
-        };
+        let goes_on = |outcome| answered(&waiting(Duration::ZERO), outcome).is_some();
         let reason = String::new;
-        assert!(answered(Outcome::Delivered { answer: reason(), receipt: None }));
-        assert!(answered(Outcome::Refused { reason: reason(), shorter_may_help: true }), "only that body is at fault");
-        assert!(!answered(Outcome::Retry { reason: reason(), retry_after: None }));
-        assert!(!answered(Outcome::Paused { reason: reason(), fix: reason() }));
+        assert!(goes_on(delivered()));
+        assert!(goes_on(Outcome::Refused { reason: reason(), shorter_may_help: true }), "only that body is at fault");
+        assert!(!goes_on(Outcome::Retry { reason: reason(), retry_after: None }));
+        assert!(!goes_on(Outcome::Paused { reason: reason(), fix: reason() }));
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_given_back_when_the_last_place_crashes() {
+        let settings = crate::endpoint::Settings::new(
+            "soar",
+            crate::endpoint::KindSettings::Webhook(crate::endpoint::webhook::Settings::new(
+                crate::secret::Secret::new("https://soar.example.org/"),
+            )),
+        );
+        let mut attempts = Attempts::new("soar", Endpoint::new(&settings).unwrap());
+        attempts.shared = Arc::new(waiting(Duration::ZERO));
+        attempts.places.spawn(async { panic!("as a body might that nobody thought of") });
+        attempts.gather().await;
+        assert_eq!(attempts.len(), 0);
+        assert_eq!(attempts.unused().len(), 2);
     }
 }

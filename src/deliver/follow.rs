@@ -247,7 +247,9 @@ fn own_retry(leased: &Leased, now: Timestamp) -> Timestamp {
 /// A body that says less than the one refused; `None` if that one was the short one, or could not be shorter.
 fn shorter(generation: &Generation, leased: &Leased) -> Option<Vec<u8>> {
     let Delivery { endpoint, notification, id, thread, subscription, body, .. } = &leased.delivery;
-    let address = generation.topics.addresses.get(endpoint).filter(|_| !leased.reduced)?;
+    // What says that it cannot be read is no shorter form of what was to be told.
+    let may = !leased.reduced && notification.is_readable();
+    let address = generation.topics.addresses.get(endpoint).filter(|_| may)?;
     let letter = Letter { address, notification, id, thread, subscription };
     Some(render::reduced(&letter)).filter(|reduced| reduced.len() < body.len())
 }

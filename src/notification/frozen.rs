@@ -19,6 +19,11 @@ impl Frozen {
         Self { text: OnceLock::from(text.into()), read: OnceLock::new() }
     }
 
+    /// False if the text was written by a version that knew more.
+    pub fn is_readable(&self) -> bool {
+        self.read.get().is_some() || serde_json::from_str::<Notification>(self.text()).is_ok()
+    }
+
     /// JSON.
     pub fn text(&self) -> &str {
         self.text.get_or_init(|| {
@@ -74,5 +79,6 @@ mod tests {
         let newer = Frozen::stored(r#"{"kind":"sung"}"#);
         assert!(newer.title.contains("cannot be read") && newer.lines[0].contains("sung"), "{newer:?}");
         assert_eq!(newer.text(), r#"{"kind":"sung"}"#, "what is stored stays as it was");
+        assert!(stored.is_readable() && !Frozen::stored("{}").is_readable());
     }
 }

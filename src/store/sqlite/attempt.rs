@@ -86,7 +86,7 @@ async fn write_success(tx: &mut SqliteConnection, endpoint: &str, started_at: i6
     sqlx::query(
         "INSERT INTO endpoints (endpoint) VALUES (?1) ON CONFLICT (endpoint) DO UPDATE SET failures = 0, \
          last_reason = NULL, failing_since = NULL, paused_reason = NULL, paused_fix = NULL, told_at = NULL, \
-         hold_until = CASE WHEN held_at > ?2 THEN hold_until END",
+         hold_until = CASE WHEN held_at >= ?2 THEN hold_until END",
     )
     .bind(endpoint)
     .bind(started_at)

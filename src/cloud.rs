@@ -9,6 +9,7 @@ pub mod auth;
 pub mod catalogue;
 pub mod clouds;
 pub mod http;
+pub mod sign;
 
 /// Split by what the caller does next.
 #[derive(Debug, thiserror::Error)]

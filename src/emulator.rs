@@ -48,6 +48,7 @@ mod notification;
 mod query;
 pub mod scenario;
 mod server;
+mod sign;
 pub mod slack;
 pub mod smn;
 mod tracker;
@@ -55,6 +56,7 @@ mod tracker_v1;
 mod tracker_v3;
 mod world;
 
+pub use sign::Key;
 pub use world::Stats;
 
 /// How long a stop waits for requests in flight.
@@ -73,6 +75,8 @@ pub struct Settings {
     pub project_id: String,
     pub region: String,
     pub token_lifetime: Duration,
+    /// Access keys of the user.
+    pub keys: Vec<Key>,
     pub clock: TraceClock,
     /// Traffic that plays by itself from the start; none: an empty trace list.
     pub scenario: Option<scenario::Settings>,
@@ -90,6 +94,7 @@ impl Default for Settings {
             project_id: "0123456789abcdef0123456789abcdef".to_owned(),
             region: "eu-de".to_owned(),
             token_lifetime: Duration::from_secs(24 * 60 * 60),
+            keys: vec![Key { access: "AKEMULATOR".to_owned(), secret: "SKEMULATOR".to_owned(), security_token: None }],
             clock: TraceClock::RecordTime,
             scenario: None,
         }

@@ -1,17 +1,21 @@
-//! Login: password or token, at a Keystone endpoint.
+//! Login: password or token, at a Keystone endpoint; or an access key, which signs each request instead.
 //!
-//! A session holds one token, renews it before it expires and once when it is
-//! refused, and knows from the token's catalogue where its service is.
+//! A session holds one proof, renews it before it expires and once when it is
+//! refused, and knows from the catalogue where its service is.
 
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, StatusCode, header::HeaderValue};
+use reqwest::{
+    Client, RequestBuilder, StatusCode, Url,
+    header::{HeaderMap, HeaderValue},
+};
 use serde_json::{Value, json};
 
 use super::{
     CloudError,
     catalogue::{Catalogue, Places},
     http::{self, Answer},
+    sign::AccessKey,
 };
 use crate::{
     clock::{self, Timestamp},
@@ -22,6 +26,8 @@ use crate::{
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 /// A token is renewed this long before it expires, or after three quarters of a short life.
 const RENEW_BEFORE: Duration = Duration::from_secs(30 * 60);
+/// Where services are is asked again after this long with a key, which does not expire.
+const CATALOGUE_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Believed where the answer does not say how long the token lives.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
@@ -44,8 +50,14 @@ pub struct Credentials {
 
 #[derive(Debug, Clone)]
 pub enum Method {
-    Password { user: NameOrId, domain: Option<NameOrId>, password: Secret },
+    Password {
+        user: NameOrId,
+        domain: Option<NameOrId>,
+        password: Secret,
+    },
     Token(Secret),
+    /// Permanent, or for a while.
+    Key(AccessKey),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,11 +78,37 @@ pub struct Session<P> {
 
 /// What a login gave.
 pub struct Token<P> {
-    /// For `X-Auth-Token`.
-    pub header: HeaderValue,
+    pub proof: Proof,
     /// Where to ask.
     pub endpoints: P,
     renew_at: Timestamp,
+}
+
+/// What makes a request ours.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// For `X-Auth-Token`.
+    Token(HeaderValue),
+    /// Signs for a project.
+    Key { key: AccessKey, project: String },
+}
+
+impl Proof {
+    /// On a request whose other headers are complete.
+    pub fn put_on(&self, method: &str, url: &Url, headers: &mut HeaderMap, body: &[u8], now: Timestamp) {
+        match self {
+            Self::Token(token) => drop(headers.insert("x-auth-token", token.clone())),
+            Self::Key { key, project } => key.sign(method, url, headers, Some(project), body, now),
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Token(one), Self::Token(other)) => one == other,
+            (Self::Key { .. }, Self::Key { .. }) => true,
+            _ => false,
+        }
+    }
 }
 
 struct Refusal {
@@ -118,10 +156,8 @@ impl<P> Session<P> {
     ) -> Result<Answer, CloudError> {
         let client = self.client.clone();
         let token = self.token(now).await?;
-        let request = build(&client, &token.endpoints)
-            .header("X-Auth-Token", token.header.clone())
-            .header("Accept", "application/json");
-        http::send(request, to).await
+        let request = build(&client, &token.endpoints).header("Accept", "application/json");
+        http::send_with(request, to, |request| put_on(&token.proof, request, now)).await
     }
 
     /// Logs in if need be.
@@ -135,9 +171,9 @@ impl<P> Session<P> {
         }
     }
 
-    /// The service refused the token: unless another one is held by now, the next call logs in again.
-    pub fn doubt(&mut self, header: &HeaderValue) {
-        self.token = self.token.take().filter(|token| token.header != *header);
+    /// The service refused the proof: unless another one is held by now, the next call logs in again.
+    pub fn doubt(&mut self, proof: &Proof) {
+        self.token = self.token.take().filter(|token| !token.proof.is(proof));
     }
 
     async fn login(&mut self, now: Timestamp) -> Result<Token<P>, CloudError> {
@@ -146,6 +182,9 @@ impl<P> Session<P> {
             && now < clock::plus(*at, REFUSED_FOR)
         {
             return Err(CloudError::Refused { reason: reason.clone(), fix: fix.clone() });
+        }
+        if let Method::Key(key) = self.credentials.method.clone() {
+            return self.look_up(key, now).await;
         }
         let to = format!("the login at `{}`", self.credentials.auth_url);
         let url = format!("{}/auth/tokens", self.credentials.auth_url.trim_end_matches('/'));
@@ -168,10 +207,76 @@ impl<P> Session<P> {
         match Catalogue::read(&token).and_then(places) {
             Ok(endpoints) => {
                 self.refused = None;
-                Ok(Token { header, renew_at: clock::plus(now, usable(&token)), endpoints })
+                Ok(Token { proof: Proof::Token(header), renew_at: clock::plus(now, usable(&token)), endpoints })
             }
             Err((reason, fix)) => Err(self.refuse(now, reason, fix)),
         }
+    }
+
+    /// With a key there is no login: what a token would tell of project and services is asked for.
+    async fn look_up(&mut self, key: AccessKey, now: Timestamp) -> Result<Token<P>, CloudError> {
+        let project = match self.credentials.project.clone() {
+            Some(NameOrId::Id(id)) => id,
+            Some(NameOrId::Name(name)) => self.project(&key, &name, now).await?,
+            None => {
+                let fix = "give `project_name` or `project_id`: the service belongs to a project".to_owned();
+                return Err(self.refuse(now, "an access key is for all projects of its user".to_owned(), fix));
+            }
+        };
+        let answer = self.ask(&key, Some(&project), "auth/catalog", &[], now).await?;
+        let catalogue = answer["catalog"].clone();
+        let token = json!({ "project": { "id": project }, "catalog": catalogue });
+        match Catalogue::read(&token).and_then(|catalogue| (self.places)(&catalogue, &self.credentials)) {
+            Ok(endpoints) => {
+                self.refused = None;
+                let proof = Proof::Key { key, project };
+                Ok(Token { proof, renew_at: clock::plus(now, CATALOGUE_FOR), endpoints })
+            }
+            Err((reason, fix)) => Err(self.refuse(now, reason, fix)),
+        }
+    }
+
+    async fn project(&mut self, key: &AccessKey, name: &str, now: Timestamp) -> Result<String, CloudError> {
+        let answer = self.ask(key, None, "projects", &[("name", name)], now).await?;
+        let projects = answer["projects"].as_array().into_iter().flatten();
+        let named = projects.into_iter().find(|project| project["name"] == name).and_then(|one| one["id"].as_str());
+        match named {
+            Some(id) => Ok(id.to_owned()),
+            None => {
+                let fix = "check `project_name`, or give `project_id`".to_owned();
+                Err(self.refuse(now, format!("the access key's user sees no project `{name}`"), fix))
+            }
+        }
+    }
+
+    /// Asks IAM with a signed request.
+    async fn ask(
+        &mut self,
+        key: &AccessKey,
+        project: Option<&str>,
+        path: &str,
+        query: &[(&str, &str)],
+        now: Timestamp,
+    ) -> Result<Value, CloudError> {
+        let base = self.credentials.auth_url.trim_end_matches('/');
+        let to = format!("IAM at `{base}`");
+        let request = self.client.get(format!("{base}/{path}")).query(query).header("Accept", "application/json");
+        let sign = |request: &mut reqwest::Request| {
+            let url = request.url().clone();
+            key.sign("GET", &url, request.headers_mut(), project, b"", now);
+        };
+        let answer = http::send_with(request, &to, sign).await?;
+        if answer.is_transient() {
+            return Err(answer.transient(&to, now));
+        }
+        if !answer.status.is_success() {
+            let reason = format!("{to} refused the access key: {}", answer.describe());
+            return Err(self.refuse(now, reason, self.fix(&answer)));
+        }
+        answer.json().ok_or_else(|| CloudError::Transient {
+            reason: format!("{to} answered {} without JSON", answer.status.as_u16()),
+            retry_after: None,
+        })
     }
 
     fn refuse(&mut self, now: Timestamp, reason: String, fix: String) -> CloudError {
@@ -182,6 +287,15 @@ impl<P> Session<P> {
     fn fix(&self, answer: &Answer) -> String {
         let given = match (&self.credentials.method, answer.status.as_u16()) {
             (_, 404) => "check `auth_url`: it ends in `/v3`",
+            (Method::Key(key), 401) if key.security_token.is_some() => {
+                "check `ak`, `sk` and `security_token`, which expire together, and the clock of this machine: \
+                 a signature is good for 15 minutes"
+            }
+            (Method::Key(_), 401) => {
+                "check `ak` and `sk`, that the key is enabled, and the clock of this machine: a signature is good for \
+                 15 minutes"
+            }
+            (Method::Key(_), _) => "the key's user may not read its projects and services: check its permissions",
             (Method::Token(_), _) => "the token is wrong or has expired: give a new one, or a user name and password",
             (Method::Password { .. }, 401) => {
                 "check user name, password and `user_domain_name`, and that the user may log in by API"
@@ -193,6 +307,12 @@ impl<P> Session<P> {
         };
         given.to_owned()
     }
+}
+
+fn put_on(proof: &Proof, request: &mut reqwest::Request, now: Timestamp) {
+    let (method, url) = (request.method().as_str().to_owned(), request.url().clone());
+    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
+    proof.put_on(&method, &url, request.headers_mut(), &body, now);
 }
 
 /// How long a token is used, by the cloud's own two times, so that our clock does not matter.
@@ -211,6 +331,7 @@ fn body(credentials: &Credentials) -> Value {
         NameOrId::Id(id) => json!({ "id": id }),
     };
     let identity = match &credentials.method {
+        Method::Key(_) => json!({ "methods": [] }),
         Method::Token(token) => json!({ "methods": ["token"], "token": { "id": token.expose() } }),
         Method::Password { user, domain, password } => {
             let mut user = reference(user);

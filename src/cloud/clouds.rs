@@ -9,7 +9,10 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::auth::{Credentials, Method, NameOrId};
+use super::{
+    auth::{Credentials, Method, NameOrId},
+    sign::AccessKey,
+};
 use crate::secret::Secret;
 
 /// Where names of clouds and variables lead; a test brings its own.
@@ -134,7 +137,16 @@ fn from_variables(variable: &dyn Fn(&str) -> Option<String>) -> Tree {
             auth.insert((*key).to_owned(), Value::String(value));
         }
     }
-    for key in ["region_name", "auth_type", "cacert", "cts_endpoint_override", "smn_endpoint_override"] {
+    for key in [
+        "region_name",
+        "auth_type",
+        "cacert",
+        "cts_endpoint_override",
+        "smn_endpoint_override",
+        "access_key",
+        "secret_key",
+        "security_token",
+    ] {
         if let Some(value) = variable(&format!("OS_{}", key.to_ascii_uppercase())) {
             entry.insert(key.to_owned(), Value::String(value));
         }
@@ -190,11 +202,15 @@ fn read(entry: &Tree, place: &str) -> Result<Credentials, String> {
     let method = match kind.as_deref() {
         Some("token" | "v3token") => token(&text, place)?,
         None if text("password").is_none() && text("token").is_some() => token(&text, place)?,
+        None if text("password").is_none()
+            && let Some(key) = key(&text, place)? =>
+        {
+            Method::Key(key)
+        }
         None | Some("password" | "v3password") => {
             let user = name_or_id("username", "user_id")
-                .ok_or_else(|| format!("{place} has no `username` and no `user_id`{}", signing_hint(&text)))?;
-            let password =
-                text("password").ok_or_else(|| format!("{place} has no `password`{}", signing_hint(&text)))?;
+                .ok_or_else(|| format!("{place} has no `username` and no `user_id`"))?;
+            let password = text("password").ok_or_else(|| format!("{place} has no `password`"))?;
             let domain = name_or_id("user_domain_name", "user_domain_id")
                 .or_else(|| name_or_id("domain_name", "domain_id"))
                 .or_else(|| text("default_domain").map(NameOrId::Id));
@@ -224,10 +240,18 @@ fn token(text: &dyn Fn(&str) -> Option<String>, place: &str) -> Result<Method, S
     Ok(Method::Token(Secret::new(token.trim())))
 }
 
-fn signing_hint(text: &dyn Fn(&str) -> Option<String>) -> &'static str {
-    match text("ak").or_else(|| text("access_key")) {
-        Some(_) => "; access keys alone are not supported, give a user name and a password",
-        None => "",
+/// An access key, by either of the names that python-otcextensions reads.
+fn key(text: &dyn Fn(&str) -> Option<String>, place: &str) -> Result<Option<AccessKey>, String> {
+    let (access, secret) = (text("access_key").or_else(|| text("ak")), text("secret_key").or_else(|| text("sk")));
+    match (access, secret) {
+        (Some(access), Some(secret)) => {
+            let security_token = text("security_token").map(|token| Secret::new(token.trim()));
+            let (access, secret) = (access.trim().to_owned(), Secret::new(secret.trim()));
+            Ok(Some(AccessKey { access, secret, security_token }))
+        }
+        (Some(_), None) => Err(format!("{place} has an access key (`ak`) and no secret key (`sk`)")),
+        (None, Some(_)) => Err(format!("{place} has a secret key (`sk`) and no access key (`ak`)")),
+        (None, None) => Ok(None),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use jiff::SignedDuration;
 use reqwest::{
-    Client, RequestBuilder, StatusCode,
+    Client, Request, RequestBuilder, StatusCode,
     header::{DATE, HeaderMap, RETRY_AFTER},
 };
 use serde_json::Value;
@@ -72,13 +72,25 @@ pub struct Answer {
 
 /// Sends a request; `to` names the other side in errors, for example `the trace list`.
 pub async fn send(request: RequestBuilder, to: &str) -> Result<Answer, CloudError> {
+    send_with(request, to, |_| {}).await
+}
+
+/// As [`send`], with a last touch of the whole request: a signature.
+pub async fn send_with(
+    request: RequestBuilder,
+    to: &str,
+    touch: impl FnOnce(&mut Request),
+) -> Result<Answer, CloudError> {
     let transient = |reason: String| CloudError::Transient { reason: format!("{to}: {reason}"), retry_after: None };
     let failed = |error: reqwest::Error| {
         let host =
             error.url().and_then(|url| url.host_str()).map(|host| format!(" (host `{host}`)")).unwrap_or_default();
         transient(format!("{}{host}", chain(&error.without_url())))
     };
-    let mut response = request.send().await.map_err(failed)?;
+    let (client, request) = request.build_split();
+    let mut request = request.map_err(failed)?;
+    touch(&mut request);
+    let mut response = client.execute(request).await.map_err(failed)?;
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {

@@ -43,12 +43,15 @@ pub fn fingerprint(settings: &source::Settings) -> String {
 }
 
 /// For hashing only.
-pub fn secret(credentials: &Credentials) -> &str {
+pub fn secret(credentials: &Credentials) -> String {
     match &credentials.method {
-        Method::Password { password, .. } => password,
-        Method::Token(token) => token,
+        Method::Password { password, .. } => password.expose().to_owned(),
+        Method::Token(token) => token.expose().to_owned(),
+        Method::Key(key) => {
+            let token = key.security_token.as_ref().map_or("", |token| token.expose());
+            format!("{} {token}", key.secret.expose())
+        }
     }
-    .expose()
 }
 
 /// One entry gives a source for each of its projects.

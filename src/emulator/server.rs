@@ -24,7 +24,7 @@ use super::{
     answer::Refusal,
     control,
     fault::{Fault, PageFaults},
-    identity, notification, query, smn, tracker_v1, tracker_v3,
+    identity, notification, query, sign, smn, tracker_v1, tracker_v3,
     world::{Answered, World},
 };
 use crate::clock;
@@ -39,6 +39,7 @@ pub async fn serve(listener: TcpListener, world: Arc<World>) {
         .merge(notification::routes())
         .merge(smn::routes())
         .fallback(async || Refusal::coded(StatusCode::NOT_FOUND, "APIG.0101", "The API does not exist."))
+        .layer(middleware::from_fn_with_state(Arc::clone(&world), sign::door))
         .layer(middleware::from_fn_with_state(Arc::clone(&world), door))
         .merge(control::routes())
         .with_state(world);

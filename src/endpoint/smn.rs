@@ -20,7 +20,7 @@ use crate::{
     clock::Timestamp,
     cloud::{
         CloudError,
-        auth::{Credentials, Session},
+        auth::{Credentials, Proof, Session},
         catalogue::Catalogue,
     },
     delivery::{Delivery, Outcome},
@@ -76,13 +76,13 @@ impl Publisher {
         let mut logins = 0;
         loop {
             logins += 1;
-            let (token, url) = match self.way(now).await {
+            let (proof, url) = match self.way(now).await {
                 Ok(way) => way,
                 Err(outcome) => return outcome,
             };
             let json = HeaderValue::from_static("application/json");
             let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json)]);
-            headers.insert("x-auth-token", token.clone());
+            proof.put_on("POST", &url, &mut headers, &body, now);
             let (method, timeout) = (Method::POST, self.timeout);
             let request = client::Request { method, url: &url, headers, body: &body, timeout, now };
             let said = match client::ask(&self.client, request, ANSWER_LIMIT).await {
@@ -92,17 +92,17 @@ impl Publisher {
             if logins == 2 || !answer::smn_wants_login(said.answer()) {
                 return answer::smn(said.answer());
             }
-            self.session.lock().await.doubt(&token);
+            self.session.lock().await.doubt(&proof);
         }
     }
 
-    /// Token and address.
-    async fn way(&self, now: Timestamp) -> Result<(HeaderValue, Url), Outcome> {
+    /// What to show, and the address.
+    async fn way(&self, now: Timestamp) -> Result<(Proof, Url), Outcome> {
         let mut session = self.session.lock().await;
         let token = session.token(now).await.map_err(refused)?;
         let (reason, fix) = match self.address(&token.endpoints) {
             Ok(address) => match Url::parse(&address) {
-                Ok(url) => return Ok((token.header.clone(), url)),
+                Ok(url) => return Ok((token.proof.clone(), url)),
                 Err(error) => (format!("the address of SMN is none ({error})"), "check `url`".to_owned()),
             },
             Err(wrong) => wrong,

@@ -151,6 +151,15 @@ fn from_variables(variable: &dyn Fn(&str) -> Option<String>) -> Tree {
             entry.insert(key.to_owned(), Value::String(value));
         }
     }
+    for (key, other) in [
+        ("access_key", "S3_ACCESS_KEY_ID"),
+        ("secret_key", "S3_SECRET_ACCESS_KEY"),
+        ("security_token", "S3_SECURITY_TOKEN"),
+    ] {
+        if let Some(value) = variable(other).filter(|_| !entry.contains_key(key)) {
+            entry.insert(key.to_owned(), Value::String(value));
+        }
+    }
     entry.insert("auth".to_owned(), Value::Object(auth));
     entry
 }

@@ -84,6 +84,27 @@ fn variables_alone_are_enough() {
 }
 
 #[test]
+fn an_access_key_does_instead_of_a_password() {
+    let key = |found: Credentials| match found.method {
+        Method::Key(key) => {
+            (key.access, key.secret.expose().to_owned(), key.security_token.map(|token| token.expose().to_owned()))
+        }
+        other => panic!("{other:?}"),
+    };
+    let both = "clouds: { c: { profile: otc, auth: { project_name: p }, ak: AK, sk: ' SK ' } }";
+    assert_eq!(key(look(Some("c"), &[], &[("clouds.yaml", both)]).unwrap()), ("AK".into(), "SK".into(), None));
+    let own =
+        [("OS_AUTH_URL", "http://h/v3"), ("OS_ACCESS_KEY", "AK"), ("OS_SECRET_KEY", "SK"), ("OS_SECURITY_TOKEN", "T")];
+    assert_eq!(key(look(None, &own, &[]).unwrap()), ("AK".into(), "SK".into(), Some("T".into())));
+    let theirs = [("OS_AUTH_URL", "http://h/v3"), ("S3_ACCESS_KEY_ID", "AK"), ("S3_SECRET_ACCESS_KEY", "SK")];
+    assert_eq!(key(look(None, &theirs, &[]).unwrap()), ("AK".into(), "SK".into(), None));
+    // CTS is asked with a token where there can be one, as python-otcextensions does.
+    let with_password =
+        [own[0], own[1], own[2], ("OS_USERNAME", "u"), ("OS_PASSWORD", "p"), ("OS_USER_DOMAIN_NAME", "d")];
+    assert!(matches!(look(None, &with_password, &[]).unwrap().method, Method::Password { .. }));
+}
+
+#[test]
 fn what_is_missing_is_said_with_the_place() {
     let entry = |entry: &str| format!("clouds: {{ c: {entry} }}");
     let cases = [

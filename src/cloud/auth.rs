@@ -183,12 +183,16 @@ impl<P> Session<P> {
         {
             return Err(CloudError::Refused { reason: reason.clone(), fix: fix.clone() });
         }
-        if let Method::Key(key) = self.credentials.method.clone() {
-            return self.look_up(key, now).await;
-        }
+        let body = match body(&self.credentials) {
+            Ok(body) => body,
+            Err(key) => {
+                let key = key.clone();
+                return self.look_up(key, now).await;
+            }
+        };
         let to = format!("the login at `{}`", self.credentials.auth_url);
         let url = format!("{}/auth/tokens", self.credentials.auth_url.trim_end_matches('/'));
-        let answer = http::send(self.client.post(url).json(&body(&self.credentials)), &to).await?;
+        let answer = http::send(self.client.post(url).json(&body), &to).await?;
         if answer.is_transient() {
             return Err(answer.transient(&to, now));
         }
@@ -325,13 +329,14 @@ fn usable(token: &Value) -> Duration {
     lifetime.saturating_sub(RENEW_BEFORE).max(lifetime * 3 / 4)
 }
 
-fn body(credentials: &Credentials) -> Value {
+/// What a login says, or the key that does instead of one.
+fn body(credentials: &Credentials) -> Result<Value, &AccessKey> {
     let reference = |what: &NameOrId| match what {
         NameOrId::Name(name) => json!({ "name": name }),
         NameOrId::Id(id) => json!({ "id": id }),
     };
     let identity = match &credentials.method {
-        Method::Key(_) => json!({ "methods": [] }),
+        Method::Key(key) => return Err(key),
         Method::Token(token) => json!({ "methods": ["token"], "token": { "id": token.expose() } }),
         Method::Password { user, domain, password } => {
             let mut user = reference(user);
@@ -346,7 +351,7 @@ fn body(credentials: &Credentials) -> Value {
     if let Some(project) = &credentials.project {
         auth["scope"] = json!({ "project": reference(project) });
     }
-    json!({ "auth": auth })
+    Ok(json!({ "auth": auth }))
 }
 
 #[cfg(test)]
@@ -379,14 +384,14 @@ mod tests {
             ca: None,
         };
         assert_eq!(
-            body(&credentials),
+            body(&credentials).unwrap(),
             json!({"auth":{"identity":{"methods":["password"],"password":{"user":{
                 "name":"alice","password":"pw","domain":{"name":"OTC1"}}}},"scope":{"project":{"name":"eu-de"}}}})
         );
         credentials.method = Method::Token(Secret::new("t"));
         credentials.project = Some(NameOrId::Id("p".to_owned()));
         assert_eq!(
-            body(&credentials),
+            body(&credentials).unwrap(),
             json!({"auth":{"identity":{"methods":["token"],"token":{"id":"t"}},"scope":{"project":{"id":"p"}}}})
         );
     }

@@ -29,6 +29,13 @@ use crate::{
     topic::Group,
 };
 
+/// Of a row of `deliveries`: nobody holds it. A macro, because statements are put together when they are compiled.
+macro_rules! free {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM leases WHERE leases.seq = deliveries.seq)"
+    };
+}
+
 mod account;
 mod alert;
 mod attempt;

@@ -155,11 +155,11 @@ async fn next(
     permits: Option<Permits>,
     now: i64,
 ) -> Result<Option<crate::clock::Timestamp>, StoreError> {
-    let first: Option<i64> = sqlx::query_scalar(
+    let first: Option<i64> = sqlx::query_scalar(concat!(
         "SELECT min(CASE WHEN next_at > ?3 THEN ?2 ELSE next_at END) FROM deliveries \
-         WHERE endpoint = ?1 AND state = 'ready' \
-         AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.seq = deliveries.seq)",
-    )
+         WHERE endpoint = ?1 AND state = 'ready' AND ",
+        free!()
+    ))
     .bind(&claim.endpoint)
     .bind(now)
     .bind(now.saturating_add(ABSURD))

@@ -7,9 +7,10 @@ use crate::store::{Backlog, Fold, Lane, StoreError};
 
 /// Deliveries that a summary may stand for. What Tracebell says about itself, and
 /// summaries themselves, are told one by one.
-const FOLDABLE: &str = "endpoint = ?1 AND state = 'ready' AND (severity = 4) = ?2 \
-    AND cause IN ('alert', 'window_closed', 'fallback') \
-    AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.seq = deliveries.seq)";
+const FOLDABLE: &str = concat!(
+    "endpoint = ?1 AND state = 'ready' AND (severity = 4) = ?2 AND cause IN ('alert', 'window_closed', 'fallback') AND ",
+    free!()
+);
 
 pub(super) async fn backlog(pool: &SqlitePool, endpoint: &str, lane: Lane) -> Result<Backlog, StoreError> {
     let mut tx = pool.begin().await?;

@@ -13,8 +13,7 @@ use crate::{
 /// ?1 to ?5, as [`picked`] binds them.
 const PICKED: &str = "(?1 IS NULL OR seq = ?1) AND (?2 IS NULL OR endpoint = ?2) AND (?3 IS NULL OR state = ?3) \
     AND (?4 IS NULL OR created_at >= ?4) AND (?5 IS NULL OR created_at < ?5)";
-const CANCELLABLE: &str = "state IN ('ready', 'held', 'dead') \
-    AND NOT EXISTS (SELECT 1 FROM leases WHERE leases.seq = deliveries.seq)";
+const CANCELLABLE: &str = concat!("state IN ('ready', 'held', 'dead') AND ", free!());
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 

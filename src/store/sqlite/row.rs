@@ -24,7 +24,7 @@ pub(super) const COLUMNS: &str = "seq, id, subscription, endpoint, cause, cause_
 pub(super) const STANDING: &str = "severity, title, state, attempts, next_at, finished_at, folded_into, last_reason, \
     (SELECT attempt FROM leases WHERE leases.seq = deliveries.seq) AS leased";
 /// Nobody holds the row of `deliveries`.
-pub(super) const FREE: &str = "NOT EXISTS (SELECT 1 FROM leases WHERE leases.seq = deliveries.seq)";
+pub(super) const FREE: &str = free!();
 /// Deliveries with what is frozen of them. One whose letter is gone is damaged, not invisible.
 pub(super) const WHOLE: &str = "deliveries LEFT JOIN letters USING (seq)";
 

@@ -73,6 +73,8 @@ pub struct Settings {
     pub domain: String,
     pub project: String,
     pub project_id: String,
+    /// Projects beside that one: `eu-de_0001`, `eu-de_0002` and so on, with a trace list each.
+    pub more_projects: usize,
     pub region: String,
     pub token_lifetime: Duration,
     /// Access keys of the user.
@@ -92,6 +94,7 @@ impl Default for Settings {
             domain: "OTC00000000001000000001".to_owned(),
             project: "eu-de".to_owned(),
             project_id: "0123456789abcdef0123456789abcdef".to_owned(),
+            more_projects: 0,
             region: "eu-de".to_owned(),
             token_lifetime: Duration::from_secs(24 * 60 * 60),
             keys: vec![Key { access: "AKEMULATOR".to_owned(), secret: "SKEMULATOR".to_owned(), security_token: None }],
@@ -187,7 +190,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Stores traces in v3 shape. A missing id or time is filled in.
+    /// Stores traces in v3 shape, each in the project that its `project_id` names, or in the first. A missing id
+    /// or time is filled in.
     pub fn add(&self, traces: impl IntoIterator<Item = Value>) {
         self.world.add(traces.into_iter().map(|trace| entry::Raw::Value(Box::new(trace))));
     }
@@ -198,7 +202,7 @@ impl Handle {
     }
 
     pub fn forget_traces(&self) {
-        self.world.state().log.clear();
+        self.world.state().forget_traces();
     }
 
     pub fn plan(&self, plan: fault::Plan) {
@@ -222,8 +226,13 @@ impl Handle {
         self.world.state().smn.publications.clone()
     }
 
+    /// Names and ids of all projects, the first one first.
+    pub fn projects(&self) -> Vec<(String, String)> {
+        self.world.projects.iter().map(|project| (project.name.clone(), project.id.clone())).collect()
+    }
+
     /// How many traces are stored, whether a query would show them or not.
     pub fn trace_count(&self) -> usize {
-        self.world.state().log.len()
+        self.world.state().trace_count()
     }
 }

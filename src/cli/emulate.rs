@@ -51,6 +51,9 @@ pub struct Args {
     /// Which time of a trace `from` and `to` look at
     #[arg(long, value_enum, default_value = "record-time")]
     clock: ClockArg,
+    /// So many projects beside `eu-de`, with a trace list each: `eu-de_0001` and so on
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    more_projects: u32,
     /// Serve nothing: write days of traffic that lie in the past into this file, one trace a line, with gzip if its
     /// name ends in `.gz`; `tracebell backtest --from-file` reads it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["duration", "port_file", "pace"])]
@@ -107,7 +110,8 @@ impl Args {
         };
         let scenario = self.kind().map(|kind| scenario::Settings { kind, per_minute: self.rate, pace });
         let (listen, seed, token_lifetime) = (self.listen, self.seed, self.token_lifetime);
-        Settings { listen, seed, token_lifetime, clock, scenario, ..Settings::default() }
+        let more_projects = self.more_projects as usize;
+        Settings { listen, seed, token_lifetime, clock, scenario, more_projects, ..Settings::default() }
     }
 }
 

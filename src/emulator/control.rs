@@ -42,7 +42,7 @@ async fn add_traces(State(world): Shared, body: Bytes) -> Answer {
 }
 
 async fn forget_traces(State(world): Shared) -> Response {
-    world.state().log.clear();
+    world.state().forget_traces();
     StatusCode::NO_CONTENT.into_response()
 }
 

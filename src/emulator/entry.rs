@@ -47,6 +47,8 @@ impl Field {
 
 pub struct Entry {
     pub id: Arc<str>,
+    /// Whose audit log it belongs to, if it says so.
+    project: Option<Box<str>>,
     /// Milliseconds since 1970, as all times here.
     pub time: i64,
     pub record_time: i64,
@@ -83,6 +85,7 @@ impl Entry {
         let record_time = scrape(&text, "record_time").unwrap_or(now);
         Self {
             id: id.into(),
+            project: None,
             time: scrape(&text, "time").unwrap_or(record_time),
             record_time,
             visible_from: record_time.min(now),
@@ -99,6 +102,7 @@ impl Entry {
         object.entry("trace_id").or_insert_with(|| id.as_str().into());
         let time = milliseconds(object.entry("time").or_insert_with(|| now.into())).unwrap_or(now);
         let record_time = milliseconds(object.entry("record_time").or_insert_with(|| time.into())).unwrap_or(now);
+        let project = object.get("project_id").and_then(Value::as_str).map(Into::into);
         let facts = Field::ALL.map(|(field, key)| match field {
             Field::User => object.get(key).and_then(user_name),
             Field::TraceRating => object.get(key).or(object.get("trace_status")).and_then(plain),
@@ -111,7 +115,11 @@ impl Entry {
         let mut head = Value::Object(object).to_string();
         head.pop();
         let text = Text::Split { head: head.into(), user };
-        Self { id: id.into(), time, record_time, visible_from: record_time.min(now), facts, text }
+        Self { id: id.into(), project, time, record_time, visible_from: record_time.min(now), facts, text }
+    }
+
+    pub fn project(&self) -> Option<&str> {
+        self.project.as_deref()
     }
 
     pub fn fact(&self, field: Field) -> Option<&str> {

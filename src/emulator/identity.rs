@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{Answer, Refusal, json_value},
-    world::{Scope, World, hex_id},
+    world::{Project, Scope, Token, World, hex_id},
 };
 use crate::clock::{self, Timestamp};
 
@@ -58,7 +58,7 @@ async fn issue(State(world): Shared, headers: HeaderMap, Query(query): Pairs, bo
     let methods: Vec<&str> = identity["methods"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     match methods.as_slice() {
         ["password"] => check_password(&world, &identity["password"]["user"])?,
-        ["token"] => check_token(&world, identity["token"]["id"].as_str().unwrap_or_default())?,
+        ["token"] => drop(check_token(&world, identity["token"]["id"].as_str().unwrap_or_default())?),
         [] => return Err(bad("Expecting to find methods in identity.")),
         _ => return Err(bad("The authentication method is not emulated: password and token are.")),
     }
@@ -68,7 +68,7 @@ async fn issue(State(world): Shared, headers: HeaderMap, Query(query): Pairs, bo
     let token = world.state().issue_token(expires, scope);
     let mut answer = token_value(&world, &methods, now, expires, scope);
     if !query.iter().any(|(key, _)| key == "nocatalog") {
-        answer["catalog"] = catalog(&world, &base(&world, &headers));
+        answer["catalog"] = catalog(&world, scope, &base(&world, &headers));
     }
     let mut response = json_value(StatusCode::CREATED, &json!({"token": answer}));
     let token = HeaderValue::from_str(&token).expect("a token is letters and digits");
@@ -90,9 +90,9 @@ fn check_password(world: &World, user: &Value) -> Result<(), Refusal> {
     Err(Refusal::keystone(StatusCode::UNAUTHORIZED, "The username or password is wrong."))
 }
 
-fn check_token(world: &World, token: &str) -> Result<(), Refusal> {
+fn check_token(world: &World, token: &str) -> Result<Token, Refusal> {
     match world.state().token(token) {
-        Some(token) if token.expires > clock::now() => Ok(()),
+        Some(token) if token.expires > clock::now() => Ok(token),
         _ => Err(Refusal::keystone(StatusCode::UNAUTHORIZED, "The token is invalid or expired.")),
     }
 }
@@ -102,12 +102,13 @@ fn read_scope(world: &World, scope: &Value) -> Result<Scope, Refusal> {
     let is = |value: &Value, text: &str| value.as_str() == Some(text);
     let (project, domain) = (&scope["project"], &scope["domain"]);
     if project.is_object() {
-        let known = is(&project["id"], &settings.project_id) || is(&project["name"], &settings.project);
-        return if known {
-            Ok(Scope::Project)
-        } else {
-            Err(Refusal::keystone(StatusCode::UNAUTHORIZED, "The project does not exist or is not yours."))
-        };
+        let known = |known: &Project| is(&project["id"], &known.id) || is(&project["name"], &known.name);
+        return world
+            .projects
+            .iter()
+            .position(known)
+            .map(Scope::Project)
+            .ok_or_else(|| Refusal::keystone(StatusCode::UNAUTHORIZED, "The project does not exist or is not yours."));
     }
     let at_home = is(&domain["id"], &world.domain_id()) || is(&domain["name"], &settings.domain);
     if scope.is_null() || at_home {
@@ -125,16 +126,18 @@ fn token_value(world: &World, methods: &[&str], issued: Timestamp, expires: Time
         "roles": [{"id": "0", "name": "te_admin"}],
     });
     match scope {
-        Scope::Project => {
-            token["project"] = json!({"id": settings.project_id, "name": settings.project, "domain": domain});
+        Scope::Project(at) => {
+            let project = &world.projects[at];
+            token["project"] = json!({"id": project.id, "name": project.name, "domain": domain});
         }
         Scope::Domain => token["domain"] = domain,
     }
     token
 }
 
-fn catalog(world: &World, url: &str) -> Value {
-    let (id, region) = (&world.settings.project_id, &world.settings.region);
+fn catalog(world: &World, scope: Scope, url: &str) -> Value {
+    let at = if let Scope::Project(at) = scope { at } else { 0 };
+    let (id, region) = (&world.projects[at].id, &world.settings.region);
     let endpoint = |service: &str, region: &str, url: &str| {
         json!({"id": hex_id(service, region), "interface": "public",
                "region": region, "region_id": region, "url": url})
@@ -166,26 +169,29 @@ async fn validate(State(world): Shared, headers: HeaderMap) -> Answer {
 }
 
 async fn show_catalog(State(world): Shared, headers: HeaderMap) -> Answer {
-    require_token(&world, &headers)?;
+    let token = require_token(&world, &headers)?;
     let url = base(&world, &headers);
     let links = json!({"self": format!("{url}/v3/auth/catalog")});
-    Ok(json_value(StatusCode::OK, &json!({"catalog": catalog(&world, &url), "links": links})))
+    let catalog = catalog(&world, token.scope, &url);
+    Ok(json_value(StatusCode::OK, &json!({"catalog": catalog, "links": links})))
 }
 
 async fn projects(State(world): Shared, headers: HeaderMap, Query(query): Pairs) -> Answer {
     require_token(&world, &headers)?;
-    let (settings, url) = (&world.settings, base(&world, &headers));
-    let wanted = query.iter().all(|(key, value)| key != "name" || *value == settings.project);
-    let project = json!({
-        "id": settings.project_id, "name": settings.project, "domain_id": world.domain_id(),
-        "parent_id": world.domain_id(), "is_domain": false, "enabled": true, "description": "",
-        "links": {"self": format!("{url}/v3/projects/{}", settings.project_id)},
-    });
-    let projects = if wanted { json!([project]) } else { json!([]) };
+    let url = base(&world, &headers);
+    let wanted = |project: &&Project| query.iter().all(|(key, value)| key != "name" || *value == project.name);
+    let value = |project: &Project| {
+        json!({
+            "id": project.id, "name": project.name, "domain_id": world.domain_id(),
+            "parent_id": world.domain_id(), "is_domain": false, "enabled": true, "description": "",
+            "links": {"self": format!("{url}/v3/projects/{}", project.id)},
+        })
+    };
+    let projects: Vec<Value> = world.projects.iter().filter(wanted).map(value).collect();
     let links = json!({"self": format!("{url}/v3/projects"), "next": null, "previous": null});
     Ok(json_value(StatusCode::OK, &json!({"projects": projects, "links": links})))
 }
 
-fn require_token(world: &World, headers: &HeaderMap) -> Result<(), Refusal> {
+fn require_token(world: &World, headers: &HeaderMap) -> Result<Token, Refusal> {
     check_token(world, headers.get("x-auth-token").and_then(|token| token.to_str().ok()).unwrap_or_default())
 }

@@ -41,8 +41,8 @@ async fn list_v1(
     Params(pairs): Pairs,
     faults: Faults,
 ) -> Answer {
-    world.authorise(&headers, &project)?;
-    list(&world, Version::V1, &tracker, &pairs, faults)
+    let at = world.authorise(&headers, &project)?;
+    list(&world, at, Version::V1, &tracker, &pairs, faults)
 }
 
 async fn list_v2(
@@ -52,8 +52,8 @@ async fn list_v2(
     Params(pairs): Pairs,
     faults: Faults,
 ) -> Answer {
-    world.authorise(&headers, &project)?;
-    list(&world, Version::V2, &tracker, &pairs, faults)
+    let at = world.authorise(&headers, &project)?;
+    list(&world, at, Version::V2, &tracker, &pairs, faults)
 }
 
 async fn list_v3(
@@ -63,13 +63,21 @@ async fn list_v3(
     Params(pairs): Pairs,
     faults: Faults,
 ) -> Answer {
-    world.authorise(&headers, &project)?;
+    let at = world.authorise(&headers, &project)?;
     let named = pairs.iter().find(|(key, _)| key == "tracker_name");
     let tracker = named.map_or("system", |(_, name)| name.as_str());
-    list(&world, Version::V3, tracker, &pairs, faults)
+    list(&world, at, Version::V3, tracker, &pairs, faults)
 }
 
-fn list(world: &World, version: Version, tracker: &str, pairs: &[(String, String)], faults: Faults) -> Answer {
+/// The list of the project at that place.
+fn list(
+    world: &World,
+    at: usize,
+    version: Version,
+    tracker: &str,
+    pairs: &[(String, String)],
+    faults: Faults,
+) -> Answer {
     let now = clock::now().as_millisecond();
     let mut query = read(pairs, version, now)?;
     let faults = faults.map(|Extension(faults)| faults.0).unwrap_or_default();
@@ -82,11 +90,11 @@ fn list(world: &World, version: Version, tracker: &str, pairs: &[(String, String
     // What an inclusive `next` would repeat, taken before the page borrows the log.
     let mut elements: Vec<String> = Vec::new();
     if let (true, Some(next)) = (faults.contains(&Fault::Duplicates), &asked)
-        && let Some(entry) = state.log.marked_entry(next)
+        && let Some(entry) = state.logs[at].marked_entry(next)
     {
         elements.push(written(entry, version));
     }
-    let page = state.log.page(&query, world.settings.clock, now);
+    let page = state.logs[at].page(&query, world.settings.clock, now);
     let marker = match page.marker {
         None if looping => page.entries.last().map(|last| Arc::clone(&last.id)),
         marker => marker,

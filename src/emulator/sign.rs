@@ -50,7 +50,8 @@ pub async fn door(State(world): State<Arc<World>>, request: Request, next: Next)
     if let Err(refusal) = check(&world.settings.keys, &said, &parts, &bytes, now) {
         return refusal.into_response();
     }
-    let token = world.state().issue_token(clock::plus(now, TOLERANCE), Scope::Project);
+    let project = text(&parts.headers, "x-project-id").and_then(|id| world.place(id)).unwrap_or(0);
+    let token = world.state().issue_token(clock::plus(now, TOLERANCE), Scope::Project(project));
     parts.headers.insert("x-auth-token", HeaderValue::from_str(&token).expect("a token is letters and digits"));
     next.run(Request::from_parts(parts, Body::from(bytes))).await
 }

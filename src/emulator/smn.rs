@@ -329,7 +329,7 @@ fn tags(value: &Value) -> Result<Texts, Refusal> {
 
 /// Whose token it is; SMN has its own words for what it does not permit.
 fn authorise(world: &World, headers: &HeaderMap, project: &str) -> Result<(), Refusal> {
-    world.authorise(headers, project).map_err(|refusal| match refusal.status {
+    world.authorise(headers, project).map(drop).map_err(|refusal| match refusal.status {
         StatusCode::FORBIDDEN => Refusal::smn(StatusCode::FORBIDDEN, "SMN.0001", "You do not have the permission."),
         _ => refusal,
     })

@@ -32,14 +32,24 @@ const RECENT: usize = 1000;
 
 pub struct World {
     pub settings: Settings,
+    /// That of the settings first.
+    pub projects: Vec<Project>,
+    by_id: HashMap<String, usize>,
     pub addr: SocketAddr,
     pub stop: CancellationToken,
     pub incidents: broadcast::Sender<Incident>,
     state: Mutex<State>,
 }
 
+/// One whose audit log can be asked for.
+pub struct Project {
+    pub id: String,
+    pub name: String,
+}
+
 pub struct State {
-    pub log: TraceLog,
+    /// One for each project.
+    pub logs: Vec<TraceLog>,
     pub faults: Faults,
     pub tracker: Option<Tracker>,
     /// False while the tracker is disabled or after it was deleted: then the
@@ -62,7 +72,8 @@ pub struct Token {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    Project,
+    /// By its place among the projects.
+    Project(usize),
     Domain,
 }
 
@@ -91,8 +102,10 @@ pub struct Stats {
 
 impl World {
     pub fn new(settings: Settings, addr: SocketAddr, stop: CancellationToken) -> Self {
+        let projects = projects(&settings);
+        let by_id = projects.iter().enumerate().map(|(at, project)| (project.id.clone(), at)).collect();
         let state = State {
-            log: TraceLog::default(),
+            logs: projects.iter().map(|_| TraceLog::default()).collect(),
             faults: Faults::default(),
             tracker: None,
             recording: true,
@@ -104,7 +117,12 @@ impl World {
             recent: VecDeque::new(),
         };
         let (incidents, _) = broadcast::channel(64);
-        Self { settings, addr, stop, incidents, state: Mutex::new(state) }
+        Self { settings, projects, by_id, addr, stop, incidents, state: Mutex::new(state) }
+    }
+
+    /// Of a project among the others.
+    pub fn place(&self, project_id: &str) -> Option<usize> {
+        self.by_id.get(project_id).copied()
     }
 
     pub fn url(&self) -> String {
@@ -128,16 +146,19 @@ impl World {
         let now = clock::now().as_millisecond();
         let mut state = self.state();
         for raw in traces {
-            let State { rng, faults, log, .. } = &mut *state;
+            let State { rng, faults, logs, .. } = &mut *state;
             let mut entry = Entry::new(raw, now, || uuid(rng));
+            let at = entry.project().and_then(|id| self.place(id)).unwrap_or(0);
             entry.visible_from += faults.lateness().map_or(0, |late| now - entry.visible_from + late);
-            log.add(entry);
+            logs[at].add(entry);
         }
-        state.log.prune(now);
+        for log in &mut state.logs {
+            log.prune(now);
+        }
     }
 
-    /// Whether a request may read or change what belongs to `project`.
-    pub fn authorise(&self, headers: &HeaderMap, project: &str) -> Result<(), Refusal> {
+    /// Whether a request may read or change what belongs to `project`, and its place.
+    pub fn authorise(&self, headers: &HeaderMap, project: &str) -> Result<usize, Refusal> {
         let refused = |code, text: &str| Err(Refusal::coded(StatusCode::UNAUTHORIZED, code, text));
         let Some(token) = headers.get("x-auth-token").and_then(|token| token.to_str().ok()) else {
             return refused("IAM.0001", "The request must be authenticated.");
@@ -149,13 +170,13 @@ impl World {
             return refused("IAM.0066", "The token must be updated.");
         }
         let denied = |code, text: &str| Err(Refusal::coded(StatusCode::FORBIDDEN, code, text));
-        if token.scope == Scope::Domain {
+        let Scope::Project(at) = token.scope else {
             return denied("CTS.0002", "The token is not scoped to a project.");
-        }
-        if project != self.settings.project_id {
+        };
+        if project != self.projects[at].id {
             return denied("CTS.0012", "The project ID is not that of the token.");
         }
-        Ok(())
+        Ok(at)
     }
 
     /// The trace that an operation on CTS itself leaves behind.
@@ -202,6 +223,14 @@ impl State {
         self.tokens.get(text).cloned()
     }
 
+    pub fn trace_count(&self) -> usize {
+        self.logs.iter().map(TraceLog::len).sum()
+    }
+
+    pub fn forget_traces(&mut self) {
+        self.logs.iter_mut().for_each(TraceLog::clear);
+    }
+
     pub fn expire_tokens(&mut self) {
         for token in self.tokens.values_mut() {
             token.expires = Timestamp::UNIX_EPOCH;
@@ -221,7 +250,7 @@ impl State {
         Stats {
             answered: self.answered.clone(),
             recent: self.recent.iter().cloned().collect(),
-            traces: self.log.len(),
+            traces: self.trace_count(),
             tokens: self.tokens.len(),
             faults_planned: self.faults.planned().len(),
         }
@@ -238,6 +267,15 @@ impl Stats {
             .map(|(_, count)| count)
             .sum()
     }
+}
+
+fn projects(settings: &Settings) -> Vec<Project> {
+    let first = Project { id: settings.project_id.clone(), name: settings.project.clone() };
+    let more = (1..=settings.more_projects).map(|number| {
+        let name = format!("{}_{number:04}", settings.project);
+        Project { id: hex_id("project", &name), name }
+    });
+    std::iter::once(first).chain(more).collect()
 }
 
 /// 32 hexadecimal digits, as the cloud's ids of users and accounts look.

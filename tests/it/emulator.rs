@@ -530,3 +530,33 @@ async fn shutdown_closes_the_port() {
     cloud.emulator.shutdown().await;
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
 }
+
+#[tokio::test]
+async fn projects_have_a_trace_list_each_and_a_token_opens_one() {
+    let mut cloud = Cloud::start(Settings { more_projects: 2, ..Settings::default() }).await;
+    let projects = cloud.handle().projects();
+    let names: Vec<&str> = projects.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["eu-de", "eu-de_0001", "eu-de_0002"]);
+    for (number, (_, id)) in projects.iter().enumerate() {
+        let mut trace = trace(&format!("of-{number}"), now_ms() - 1000);
+        trace["project_id"] = id.as_str().into();
+        cloud.handle().add([trace]);
+    }
+    for (number, (name, id)) in projects.iter().enumerate() {
+        let user = json!({"name": "alice", "password": "secret", "domain": {"name": "OTC00000000001000000001"}});
+        let identity = json!({"methods": ["password"], "password": {"user": user}});
+        let body = json!({"auth": {"identity": identity, "scope": {"project": {"name": name}}}});
+        let url = format!("{}/v3/auth/tokens", cloud.emulator.url());
+        let answer = cloud.http.post(url).json(&body).send().await.unwrap();
+        cloud.token = answer.headers()["x-subject-token"].to_str().unwrap().to_owned();
+        let token: Value = answer.json().await.unwrap();
+        let v3 = token["token"]["catalog"][2]["endpoints"][0]["url"].as_str().unwrap().to_owned();
+        assert!(v3.ends_with(&format!("/v3/{id}")), "{v3}");
+        let (status, page) = cloud.get(&format!("/v3/{id}/traces?limit=200")).await;
+        assert_eq!((status, ids(&page)), (200, vec![format!("of-{number}")]));
+        let other = &projects[(number + 1) % 3].1;
+        assert_eq!(cloud.get(&format!("/v3/{other}/traces")).await.0, 403);
+    }
+    let (_, found) = cloud.get("/v3/projects?name=eu-de_0002").await;
+    assert_eq!(found["projects"][0]["id"], projects[2].1.as_str());
+}

@@ -19,20 +19,26 @@ use crate::{
     topic::Group,
 };
 
+mod account;
 mod alert;
 mod checked;
 mod conversation;
+mod delay;
 mod gcra;
 pub mod hold;
 mod pick;
+mod push;
 mod silence;
 pub mod sqlite;
 
+pub use account::{Accounting, SourceAccount, SubscriptionAccount, WindowAccount};
 pub use alert::{AlertFilter, AlertRow, History, LedgerLine};
 pub use checked::{Accepted, Checked};
 pub use conversation::{Conversation, SilenceTold, Turn, Untold};
+pub use delay::{Delay, DelayRow, Spread, Way, delay};
 pub use hold::{Flush, Grown, Held, Shown};
 pub use pick::Pick;
+pub use push::{Heard, PushRow, Standing};
 pub use silence::{Muted, MutedFilter, Mutes, SilenceFilter, SilenceRow, mutes};
 pub use sqlite::Sqlite;
 
@@ -68,6 +74,10 @@ pub struct IngestBatch {
     /// With it go memories that expired before its watermark.
     pub checkpoint: Option<Checkpoint>,
     pub gaps: Vec<Gap>,
+    /// How long traces that are new took.
+    pub delays: Vec<Delay>,
+    /// What SMN said to the source.
+    pub heard: Option<Heard>,
 }
 
 /// Names one habit of one actor; what it was is nobody's business once it is stored.
@@ -286,60 +296,6 @@ pub struct SweepBatch {
 pub struct OpenAlert {
     pub alert: Alert,
     pub subscribers: Vec<Subscriber>,
-}
-
-/// The accounting identity, read in one transaction.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Accounting {
-    pub sources: Vec<SourceAccount>,
-    pub subscriptions: Vec<SubscriptionAccount>,
-    pub quarantined: u64,
-    /// Of rules that remember anything, or did.
-    pub windows: Vec<WindowAccount>,
-}
-
-/// How much one rule remembers, all sources together.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct WindowAccount {
-    pub rule: String,
-    pub keys: u64,
-    /// Keys that had to give way to newer ones, ever.
-    pub evicted: u64,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SourceAccount {
-    pub source: String,
-    pub counts: IngestCounts,
-    pub checkpoint: Option<Checkpoint>,
-    pub gaps: u64,
-}
-
-/// owed = delivered + summarised + suppressed + pending + dead
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SubscriptionAccount {
-    pub subscription: String,
-    pub owed: u64,
-    pub delivered: u64,
-    /// Told by a delivered window or overflow summary.
-    pub summarised: u64,
-    pub suppressed: u64,
-    /// Ready, leased, folded into a summary still on its way, or a repeat in an open window.
-    pub pending: u64,
-    pub dead: u64,
-}
-
-impl SourceAccount {
-    pub fn balanced(&self) -> bool {
-        let c = &self.counts;
-        c.fetched == c.duplicate + c.undecodable + c.evaluated && c.evaluated == c.unmatched + c.matched
-    }
-}
-
-impl SubscriptionAccount {
-    pub fn balanced(&self) -> bool {
-        self.owed == self.delivered + self.summarised + self.suppressed + self.pending + self.dead
-    }
 }
 
 /// A delivery as people list it.
@@ -584,6 +540,10 @@ pub trait Store: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// Notes that an endpoint's credentials were tried.
     fn checked(&self, endpoint: &str, checked: Checked) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// What SMN said to sources, one row for each topic.
+    fn pushes(&self) -> impl Future<Output = Result<Vec<PushRow>, StoreError>> + Send;
+    /// How long new traces took since then, by source and way.
+    fn delays(&self, since: Timestamp) -> impl Future<Output = Result<Vec<DelayRow>, StoreError>> + Send;
     fn gaps(&self, source: &str) -> impl Future<Output = Result<Vec<Gap>, StoreError>> + Send;
     /// Flushes and closes; the lock is given up.
     fn close(&self) -> impl Future<Output = ()> + Send;

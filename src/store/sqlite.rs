@@ -13,10 +13,10 @@ use std::{
 use sqlx::SqlitePool;
 
 use super::{
-    Accounting, AttemptRecord, AttemptRow, Backlog, Checked, Claim, Claimed, Confirmation, Conversation,
+    Accounting, AttemptRecord, AttemptRow, Backlog, Checked, Claim, Claimed, Confirmation, Conversation, DelayRow,
     DeliveryFilter, DeliveryRow, EndpointState, Flush, Fold, Grown, HabitKey, Held, IngestBatch, Lane, Muted,
-    MutedFilter, OpenAlert, Pick, Recollection, Shown, SilenceFilter, SilenceRow, SilenceTold, Store, StoreError,
-    SweepBatch, Untold,
+    MutedFilter, OpenAlert, Pick, PushRow, Recollection, Shown, SilenceFilter, SilenceRow, SilenceTold, Store,
+    StoreError, SweepBatch, Untold,
     alert::{AlertFilter, AlertRow, History},
 };
 use crate::{
@@ -44,6 +44,7 @@ mod check;
 mod claim;
 mod confirm;
 mod conversation;
+mod delay;
 mod fault;
 mod fold;
 mod habit;
@@ -55,6 +56,7 @@ mod memory;
 mod open;
 mod pick;
 mod place;
+mod push;
 mod row;
 mod silence;
 mod sweep;
@@ -328,6 +330,14 @@ impl Store for Sqlite {
 
     async fn checked(&self, endpoint: &str, checked: Checked) -> Result<(), StoreError> {
         check::write(self.begin().await?, endpoint, checked).await
+    }
+
+    async fn pushes(&self) -> Result<Vec<PushRow>, StoreError> {
+        push::load(&self.read).await
+    }
+
+    async fn delays(&self, since: Timestamp) -> Result<Vec<DelayRow>, StoreError> {
+        delay::load(&self.read, since).await
     }
 
     async fn gaps(&self, source: &str) -> Result<Vec<Gap>, StoreError> {

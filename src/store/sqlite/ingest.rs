@@ -8,7 +8,7 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use super::{
     Sqlite,
     bulk::{self, Values},
-    fault, habit, hold, memory, micros, moment,
+    delay, fault, habit, hold, memory, micros, moment, push,
     row::{self, count, damaged},
     silence,
 };
@@ -156,6 +156,10 @@ async fn effects(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), S
     hold::open_groups(tx, &batch.groups).await?;
     memory::write(tx, batch).await?;
     habit::write(tx, &batch.habits).await?;
+    delay::write(tx, batch).await?;
+    if let Some(heard) = &batch.heard {
+        push::write(tx, &batch.source, heard, batch.now).await?;
+    }
     for record in &batch.quarantine {
         sqlx::query("INSERT OR IGNORE INTO quarantine (source, id, reason, raw, at) VALUES (?1, ?2, ?3, ?4, ?5)")
             .bind(&record.source)

@@ -1,0 +1,51 @@
+//! What SMN said to sources.
+
+use sqlx::{SqliteConnection, SqlitePool};
+
+use super::{micros, moment};
+use crate::{
+    clock::Timestamp,
+    store::{Heard, PushRow, Standing, StoreError},
+};
+
+/// Part of T1.
+pub(super) async fn write(
+    tx: &mut SqliteConnection,
+    source: &str,
+    heard: &Heard,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let notified = (heard.standing == Standing::Confirmed).then(|| micros(now));
+    sqlx::query(
+        "INSERT INTO pushes (source, topic_urn, standing, changed_at, subscribe_url, heard_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (source, topic_urn) DO UPDATE SET \
+         changed_at = CASE WHEN standing = excluded.standing AND ?6 IS NOT NULL THEN changed_at \
+                           ELSE excluded.changed_at END, \
+         standing = excluded.standing, subscribe_url = excluded.subscribe_url, \
+         heard_at = coalesce(excluded.heard_at, heard_at)",
+    )
+    .bind(source)
+    .bind(&heard.topic_urn)
+    .bind(heard.standing.as_str())
+    .bind(micros(now))
+    .bind(&heard.subscribe_url)
+    .bind(notified)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn load(pool: &SqlitePool) -> Result<Vec<PushRow>, StoreError> {
+    let rows: Vec<(String, String, String, i64, Option<String>, Option<i64>)> = sqlx::query_as(
+        "SELECT source, topic_urn, standing, changed_at, subscribe_url, heard_at FROM pushes \
+         ORDER BY source, topic_urn",
+    )
+    .fetch_all(pool)
+    .await?;
+    let row = |(source, topic_urn, standing, changed_at, subscribe_url, heard_at): (_, _, String, _, _, _)| {
+        let standing = Standing::parse(&standing)?;
+        let (changed_at, heard_at) = (moment(changed_at), Option::map(heard_at, moment));
+        Some(PushRow { source, topic_urn, standing, changed_at, subscribe_url, heard_at })
+    };
+    Ok(rows.into_iter().filter_map(row).collect())
+}

@@ -18,7 +18,7 @@ use crate::{
     metrics::{Metrics, SourceLabel},
     source::{
         Page, PageNext, Pass, Source, SourceError, Walk, Window,
-        plan::{Plan, Polling},
+        plan::{Plan, Polled, Polling},
     },
     store::{IngestBatch, Store, StoreError},
 };
@@ -50,7 +50,7 @@ pub struct Ingest<S> {
     metrics: Metrics,
     board: Board,
     /// By the cloud's clock, as everything that is planned.
-    polled_at: Option<Timestamp>,
+    polled: Polled,
     round: Option<Round>,
     /// A wide re-read that stepped aside because a poll was due.
     aside: Option<Round>,
@@ -100,7 +100,7 @@ impl<S: Store> Ingest<S> {
     ) -> Self {
         let trouble = Trouble::new(&name);
         let clock_offset = jiff::SignedDuration::ZERO;
-        let (polled_at, round, aside, stop) = (None, None, None, CancellationToken::new());
+        let (polled, round, aside, stop) = (Polled::default(), None, None, CancellationToken::new());
         Self {
             name,
             source,
@@ -110,7 +110,7 @@ impl<S: Store> Ingest<S> {
             committed,
             metrics,
             board,
-            polled_at,
+            polled,
             round,
             aside,
             trouble,
@@ -178,7 +178,7 @@ impl<S: Store> Ingest<S> {
 
         // The cloud's clock decides what is in the past.
         let cloud_now = now.checked_add(self.clock_offset).unwrap_or(now);
-        let poll_due = self.polled_at.is_none_or(|at| clock::plus(at, self.polling.poll_every) <= cloud_now);
+        let poll_due = self.polling.due(self.polled, cloud_now) <= cloud_now;
         if poll_due && self.round.as_ref().is_some_and(|round| round.window.pass.is_wide()) {
             self.aside = self.round.take();
         }
@@ -217,9 +217,9 @@ impl<S: Store> Ingest<S> {
 
     /// The next window, or the time before which nothing is due.
     fn plan(&self, checkpoint: &Checkpoint, cloud_now: Timestamp) -> Result<Round, Timestamp> {
-        let (mut plan, mut jump) = (self.polling.plan(checkpoint, self.polled_at, cloud_now), None);
+        let (mut plan, mut jump) = (self.polling.plan(checkpoint, self.polled, cloud_now), None);
         if let Plan::Gap { from, to, checkpoint } = plan {
-            plan = self.polling.plan(&checkpoint, self.polled_at, cloud_now);
+            plan = self.polling.plan(&checkpoint, self.polled, cloud_now);
             let reason = "Tracebell did not read these traces while the cloud still kept them".to_owned();
             jump = Some(Jump { gap: Gap { source: self.name.clone(), from, to, reason }, checkpoint });
         }
@@ -307,6 +307,9 @@ impl<S: Store> Ingest<S> {
         }
         round.failures = 0;
         round.jump = None;
+        if fresh > 0 {
+            self.polled.found = Some(cloud_now);
+        }
         match next_walk {
             None => round.walk = walk,
             Some(Some(window)) => {
@@ -315,7 +318,8 @@ impl<S: Store> Ingest<S> {
             }
             Some(None) => {
                 if round.window.pass == Pass::Hot {
-                    self.polled_at = Some(cloud_now);
+                    self.polled.at = Some(cloud_now);
+                    self.polled.found.get_or_insert(cloud_now);
                 }
                 self.round = None;
             }

@@ -161,7 +161,7 @@ fn config(cloud: &emulator::Settings, place: &Place<'_>, inbox: &Inbox) -> Confi
         smn_endpoint_override: None,
         ca: None,
     };
-    let polling = Polling { poll_every: POLL, ..Polling::default() };
+    let polling = Polling { poll_every: POLL, poll_quiet_every: POLL, ..Polling::default() };
     let source = source::Settings { name: "demo".to_owned(), credentials, tracker: "system".to_owned(), polling };
     let slack = endpoint::slack::bot::Settings {
         token: Secret::new(inbox::SLACK_TOKEN),

@@ -93,6 +93,8 @@ pub struct Cts {
     pub tracker: Option<String>,
     /// Time between two polls, 500ms to 1h. Default: 30s.
     pub poll_every: Option<Duration>,
+    /// Time between two polls of a project where nothing happens for long, up to 10m. Default: `poll_every`.
+    pub poll_quiet_every: Option<Duration>,
     /// How much of the past each poll reads again, because traces are recorded late; at most 7d. Default: 30m.
     pub overlap: Option<Duration>,
 }

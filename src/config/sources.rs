@@ -17,6 +17,8 @@ use crate::{
 const SHORTEST_POLL: Duration = Duration::from_millis(500);
 const SHORTEST_OVERLAP: Duration = Duration::from_secs(1);
 const LONGEST_POLL: Duration = Duration::from_secs(3600);
+/// Longer, and a quiet source would seem to be behind.
+const LONGEST_QUIET: Duration = Duration::from_secs(10 * 60);
 /// The cloud keeps no more of the past, and trace ids are remembered for only two days longer.
 const LONGEST_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -69,6 +71,7 @@ fn source(name: &str, walk: &Walk<'_>) -> Option<Vec<source::Settings>> {
     let defaults = Polling::default();
     let poll_every =
         bounded(fields.optional("poll_every"), SHORTEST_POLL..=LONGEST_POLL).unwrap_or(defaults.poll_every);
+    let poll_quiet_every = fields.optional("poll_quiet_every");
     let overlap = bounded(fields.optional("overlap"), SHORTEST_OVERLAP..=LONGEST_OVERLAP).unwrap_or(defaults.overlap);
     fields.finish();
     let credentials = match clouds::credentials(cloud_name) {
@@ -78,7 +81,8 @@ fn source(name: &str, walk: &Walk<'_>) -> Option<Vec<source::Settings>> {
             return None;
         }
     };
-    let polling = Polling { poll_every, overlap };
+    let poll_quiet_every = bounded(poll_quiet_every, poll_every..=LONGEST_QUIET.max(poll_every)).unwrap_or(poll_every);
+    let polling = Polling { poll_every, poll_quiet_every, overlap };
     let mut names: Vec<&str> = Vec::new();
     for project in &projects {
         let Some(name) = project.words() else { continue };

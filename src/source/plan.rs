@@ -60,14 +60,27 @@ impl Pass {
 
 #[derive(Debug, Clone)]
 pub struct Polling {
+    /// Where things happen.
     pub poll_every: Duration,
+    /// Where nothing has happened for long; no shorter than `poll_every`.
+    pub poll_quiet_every: Duration,
     pub overlap: Duration,
+}
+
+/// When a source was polled, by the cloud's clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Polled {
+    /// When the last hot pass ended, well or not.
+    pub at: Option<Timestamp>,
+    /// When one last brought something new; from the first one on.
+    pub found: Option<Timestamp>,
 }
 
 impl Default for Polling {
     /// Every 30 s; traces are recorded minutes late, so half an hour is read again each time.
     fn default() -> Self {
-        Self { poll_every: Duration::from_secs(30), overlap: Duration::from_secs(30 * 60) }
+        let poll_every = Duration::from_secs(30);
+        Self { poll_every, poll_quiet_every: poll_every, overlap: Duration::from_secs(30 * 60) }
     }
 }
 
@@ -88,12 +101,20 @@ pub enum Plan {
 }
 
 impl Polling {
-    /// The next window of a source whose last hot pass ended, well or not, at `polled_at`. Pure.
+    /// When the next hot pass is due. A source that was silent for a while will be so for another tenth of it.
+    pub fn due(&self, polled: Polled, now: Timestamp) -> Timestamp {
+        // A time in the future is left from a clock that was set back since.
+        let Some(at) = polled.at.filter(|at| *at <= now) else { return now };
+        let quiet = polled.found.map_or(Duration::ZERO, |found| clock::since(found, at));
+        clock::plus(at, (quiet / 10).min(self.poll_quiet_every).max(self.poll_every))
+    }
+
+    /// The next window of a source that was polled so. Pure.
     ///
     /// The hot pass goes first whenever it is due, so a wider pass that fails
     /// every time cannot starve it; the wider ones fit in between, since the
     /// interval counts from the end of a pass.
-    pub fn plan(&self, checkpoint: &Checkpoint, polled_at: Option<Timestamp>, now: Timestamp) -> Plan {
+    pub fn plan(&self, checkpoint: &Checkpoint, polled: Polled, now: Timestamp) -> Plan {
         // A watermark in the future is left from a clock that ran ahead.
         let watermark = checkpoint.watermark.min(now);
         let oldest = clock::minus(now, RETENTION);
@@ -102,12 +123,13 @@ impl Polling {
             let checkpoint = Checkpoint { watermark: to, ..checkpoint.clone() };
             return Plan::Gap { from: watermark, to, checkpoint };
         }
-        if clock::since(watermark, now) > CHUNK {
+        let hot_due = self.due(polled, now);
+        // One that is polled seldom is not behind.
+        if clock::since(watermark, now) > CHUNK.max(2 * self.poll_every) {
             let from = clock::minus(watermark, CHUNK_OVERLAP + jitter(now)).max(oldest);
             return Plan::Read(Window { from, to: clock::plus(from, CHUNK).min(now), pass: Pass::CatchUp });
         }
 
-        let hot_due = polled_at.filter(|at| *at <= now).map_or(now, |at| clock::plus(at, self.poll_every));
         if hot_due <= now {
             let from = clock::minus(watermark, self.overlap + jitter(now)).max(oldest);
             return Plan::Read(Window { from, to: now, pass: Pass::Hot });

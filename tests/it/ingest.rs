@@ -189,7 +189,11 @@ fn source(
         name: "prod".into(),
         credentials,
         tracker: "system".into(),
-        polling: Polling { poll_every: Duration::from_secs(1), ..Polling::default() },
+        polling: Polling {
+            poll_every: Duration::from_secs(1),
+            poll_quiet_every: Duration::from_secs(1),
+            ..Polling::default()
+        },
     };
     let cts = Cts::new(&settings).unwrap();
     let (metrics, _) = Metrics::new();

@@ -118,7 +118,7 @@ impl Cloud {
 }
 
 fn cts(credentials: Credentials) -> Cts {
-    let polling = Polling { poll_every: Duration::from_secs(30), overlap: Duration::from_secs(1800) };
+    let polling = Polling::default();
     Cts::new(&Settings { name: "prod".to_owned(), credentials, tracker: "system".to_owned(), polling }).unwrap()
 }
 

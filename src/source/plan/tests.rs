@@ -1,9 +1,18 @@
 use super::*;
 
-const POLLING: Polling = Polling { poll_every: Duration::from_secs(30), overlap: Duration::from_secs(30 * 60) };
+const POLLING: Polling = Polling {
+    poll_every: Duration::from_secs(30),
+    poll_quiet_every: Duration::from_secs(30),
+    overlap: Duration::from_secs(30 * 60),
+};
 
 fn at(text: &str) -> Timestamp {
     format!("2026-01-15T{text}Z").parse().unwrap()
+}
+
+/// Polled then, and something was found.
+fn polled(at: Timestamp) -> Polled {
+    Polled { at: Some(at), found: Some(at) }
 }
 
 /// A source that has run for long and did every wide pass at `now`.
@@ -22,11 +31,11 @@ fn window(plan: Plan) -> Window {
 fn the_hot_pass_is_due_at_its_interval_and_re_reads_the_overlap() {
     let now = at("12:00:00");
     let checkpoint = settled(now);
-    let hot = window(POLLING.plan(&checkpoint, None, now));
+    let hot = window(POLLING.plan(&checkpoint, Polled::default(), now));
     assert_eq!((hot.pass, hot.to), (Pass::Hot, now));
     let re_read = clock::since(hot.from, now);
     assert!(re_read >= POLLING.overlap && re_read < POLLING.overlap + Duration::from_secs(3), "{re_read:?}");
-    let polled = Some(now);
+    let polled = polled(now);
     assert_eq!(POLLING.plan(&checkpoint, polled, at("12:00:10")), Plan::Wait { until: at("12:00:30") });
     assert_eq!(window(POLLING.plan(&checkpoint, polled, at("12:00:30"))).pass, Pass::Hot);
     // A clock set back must not silence the source.
@@ -39,14 +48,14 @@ fn wide_passes_come_in_between_and_starve_nothing() {
     let old = |ago: Duration| clock::minus(now, ago);
     let minutes = |n: u64| Duration::from_secs(n * 60);
     let warm = Checkpoint { warm_at: old(minutes(11)), ..settled(now) };
-    assert_eq!(window(POLLING.plan(&warm, None, now)).pass, Pass::Hot, "the hot pass goes first");
-    let between = window(POLLING.plan(&warm, Some(now), now));
+    assert_eq!(window(POLLING.plan(&warm, Polled::default(), now)).pass, Pass::Hot, "the hot pass goes first");
+    let between = window(POLLING.plan(&warm, polled(now), now));
     assert_eq!((between.pass, clock::since(between.from, now)), (Pass::Warm, 2 * HOUR));
     let failing = Checkpoint { warm_at: old(minutes(600)), cold_at: old(DAY), ..settled(now) };
-    assert_eq!(window(POLLING.plan(&failing, None, now)).pass, Pass::Hot, "however long a wide one fails");
+    assert_eq!(window(POLLING.plan(&failing, Polled::default(), now)).pass, Pass::Hot, "however long a wide one fails");
     let cold = Checkpoint { cold_at: old(6 * HOUR), ..settled(now) };
-    assert_eq!(window(POLLING.plan(&cold, Some(now), now)).pass, Pass::Cold);
-    let deep = window(POLLING.plan(&Checkpoint { deep_at: old(DAY), ..settled(now) }, Some(now), now));
+    assert_eq!(window(POLLING.plan(&cold, polled(now), now)).pass, Pass::Cold);
+    let deep = window(POLLING.plan(&Checkpoint { deep_at: old(DAY), ..settled(now) }, polled(now), now));
     assert_eq!((deep.pass, clock::since(deep.from, now)), (Pass::Deep, 7 * DAY - HOUR));
 }
 
@@ -60,7 +69,7 @@ fn after_downtime_chunks_follow_each_other_without_holes_until_now() {
             if clock::since(checkpoint.watermark, now) <= CHUNK {
                 break;
             }
-            let chunk = window(POLLING.plan(&checkpoint, Some(now), now));
+            let chunk = window(POLLING.plan(&checkpoint, polled(now), now));
             assert_eq!(chunk.pass, Pass::CatchUp);
             assert!(chunk.from <= read_to, "a hole before {}", chunk.from);
             assert!(clock::since(chunk.from, chunk.to) <= CHUNK);
@@ -76,10 +85,12 @@ fn after_downtime_chunks_follow_each_other_without_holes_until_now() {
 fn what_the_api_has_forgotten_is_a_gap_and_nothing_else_is() {
     let now = at("12:00:00");
     let old = clock::minus(now, 8 * DAY);
-    let Plan::Gap { from, to, checkpoint } = POLLING.plan(&settled(old), None, now) else { panic!("no gap") };
+    let Plan::Gap { from, to, checkpoint } = POLLING.plan(&settled(old), Polled::default(), now) else {
+        panic!("no gap")
+    };
     assert_eq!((from, to), (old, checkpoint.watermark));
     assert_eq!(clock::since(to, now), RETENTION - FOOTHOLD);
-    let next = window(POLLING.plan(&checkpoint, None, now));
+    let next = window(POLLING.plan(&checkpoint, Polled::default(), now));
     assert_eq!(next.pass, Pass::CatchUp);
     assert!(next.from >= clock::minus(now, RETENTION) && next.from <= to);
 }
@@ -89,15 +100,15 @@ fn a_first_start_never_reads_what_was_before_it() {
     let start = at("12:00:00");
     let beginning = clock::minus(start, POLLING.overlap + Duration::from_secs(3));
     let mut checkpoint = POLLING.start(start);
-    let (mut now, mut polled) = (start, None);
+    let (mut now, mut last) = (start, Polled::default());
     let mut passes = std::collections::BTreeMap::new();
     while clock::since(start, now) < 8 * DAY {
-        match POLLING.plan(&checkpoint, polled, now) {
+        match POLLING.plan(&checkpoint, last, now) {
             Plan::Read(window) => {
                 assert!(window.from >= beginning, "{window:?}");
                 *passes.entry(format!("{:?}", window.pass)).or_insert(0) += 1;
                 checkpoint = POLLING.advance(&checkpoint, &window, now);
-                polled = if window.pass == Pass::Hot { Some(now) } else { polled };
+                last = if window.pass == Pass::Hot { polled(now) } else { last };
             }
             Plan::Wait { until } => now = until,
             Plan::Gap { .. } => panic!("a gap in a source that is read all the time"),
@@ -144,4 +155,22 @@ fn the_parts_of_a_split_window_move_the_watermark_one_after_the_other() {
         advanced = POLLING.advance(&advanced, &window, now);
     }
     assert_eq!(advanced.watermark, at("11:59:55"));
+}
+
+#[test]
+fn where_nothing_happens_it_is_asked_less_often_up_to_a_limit() {
+    let adaptive = Polling { poll_quiet_every: Duration::from_secs(120), ..POLLING };
+    let at = at("12:00:00");
+    let pause = |polling: &Polling, quiet_seconds: u64| {
+        let found = Some(clock::minus(at, Duration::from_secs(quiet_seconds)));
+        clock::since(at, polling.due(Polled { at: Some(at), found }, at)).as_secs()
+    };
+    for (quiet, expected) in [(0, 30), (60, 30), (300, 30), (600, 60), (900, 90), (1200, 120), (86_400, 120)] {
+        assert_eq!(pause(&adaptive, quiet), expected, "quiet for {quiet} s");
+        assert_eq!(pause(&POLLING, quiet), 30, "who asks for one interval gets it");
+    }
+    let seldom = Polling { poll_every: HOUR, poll_quiet_every: HOUR, ..POLLING };
+    let checkpoint = settled(clock::minus(at, HOUR));
+    let plan = seldom.plan(&checkpoint, polled(clock::minus(at, HOUR)), at);
+    assert_eq!(window(plan).pass, Pass::Hot, "polled once an hour it is never behind");
 }

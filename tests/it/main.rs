@@ -20,6 +20,7 @@ mod inbox;
 mod ingest;
 mod kill;
 mod lsp;
+mod moto;
 mod outage;
 mod pack;
 mod preview;

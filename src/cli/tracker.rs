@@ -7,16 +7,20 @@ use std::{
 
 use clap::{Subcommand, ValueEnum};
 
-use super::{OUTSIDE, Output, USAGE};
+use super::{BAD, OUTSIDE, Output, USAGE};
 use crate::{
     clock,
     cloud::{auth::Credentials, clouds},
     source::{
         SourceError,
         cts::Api,
-        tracker::{Change, NAME, Tracker, Trackers, Wish, problems},
+        tracker::{Change, DATA, Granted, NAME, Tracker, Trackers, Wish, problems, settings},
     },
 };
+
+mod wish;
+
+use wish::WishArgs;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -32,25 +36,15 @@ enum Command {
         #[command(flatten)]
         cloud: Cloud,
     },
+    /// List all trackers, and how many there may be
+    List {
+        #[command(flatten)]
+        cloud: Cloud,
+    },
     /// Create the tracker: traces are then kept in a bucket
-    Create {
-        /// The only name the cloud allows
-        #[arg(long, default_value = NAME)]
-        name: String,
-        #[command(flatten)]
-        wish: WishArgs,
-        #[command(flatten)]
-        cloud: Cloud,
-    },
+    Create(Box<CreateArgs>),
     /// Change what is named and keep the rest
-    Update {
-        #[arg(default_value = NAME)]
-        name_or_id: String,
-        #[command(flatten)]
-        wish: WishArgs,
-        #[command(flatten)]
-        cloud: Cloud,
-    },
+    Update(Box<UpdateArgs>),
     /// Delete the tracker; traces that were recorded stay
     Delete {
         #[arg(default_value = NAME)]
@@ -61,6 +55,30 @@ enum Command {
         #[command(flatten)]
         cloud: Cloud,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct CreateArgs {
+    /// The only name the cloud allows for the tracker of operations
+    #[arg(long, default_value = NAME)]
+    name: String,
+    /// `system` records operations, `data` what happens to objects in a bucket (not offered by every cloud)
+    #[arg(long = "type", value_name = "TYPE", default_value = NAME)]
+    kind: String,
+    #[command(flatten)]
+    wish: WishArgs,
+    #[command(flatten)]
+    cloud: Cloud,
+}
+
+#[derive(Debug, clap::Args)]
+struct UpdateArgs {
+    #[arg(default_value = NAME)]
+    name_or_id: String,
+    #[command(flatten)]
+    wish: WishArgs,
+    #[command(flatten)]
+    cloud: Cloud,
 }
 
 /// Which cloud is asked, how, and how the answer is shown.
@@ -82,48 +100,6 @@ pub(super) enum Version {
     V3,
 }
 
-#[derive(Debug, clap::Args)]
-struct WishArgs {
-    /// Bucket that receives the trace files
-    #[arg(long)]
-    bucket: Option<String>,
-    /// Beginning of the names of trace files
-    #[arg(long)]
-    prefix: Option<String>,
-    /// Let the cloud create the bucket
-    #[arg(long)]
-    create_bucket: bool,
-    /// Send traces to the Log Tank Service too
-    #[arg(long)]
-    lts: bool,
-    /// Do not send traces to the Log Tank Service
-    #[arg(long, conflicts_with_all = ["lts", "lts_group", "lts_topic"])]
-    no_lts: bool,
-    /// Log group (v1 only: v3 chooses it by itself)
-    #[arg(long, requires = "lts")]
-    lts_group: Option<String>,
-    /// Log topic (v1 only: v3 chooses it by itself)
-    #[arg(long, requires = "lts")]
-    lts_topic: Option<String>,
-    /// `enabled` or `disabled`
-    #[arg(long)]
-    status: Option<String>,
-}
-
-impl WishArgs {
-    fn wish(&self) -> Wish {
-        Wish {
-            bucket: self.bucket.clone(),
-            prefix: self.prefix.clone(),
-            create_bucket: self.create_bucket,
-            lts: if self.lts { Some(true) } else { self.no_lts.then_some(false) },
-            lts_group: self.lts_group.clone(),
-            lts_topic: self.lts_topic.clone(),
-            status: self.status.clone(),
-        }
-    }
-}
-
 impl Cloud {
     pub(super) fn credentials(&self) -> Result<Credentials, ExitCode> {
         clouds::credentials(self.cloud.as_deref()).map_err(|error| usage(&[error]))
@@ -137,8 +113,9 @@ impl Cloud {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(match args.command {
         Command::Show { name_or_id, cloud } => show(name_or_id.as_deref(), &cloud).await,
-        Command::Create { name, wish, cloud } => create(&name, &wish, &cloud).await,
-        Command::Update { name_or_id, wish, cloud } => update(&name_or_id, &wish, &cloud).await,
+        Command::List { cloud } => list(&cloud).await,
+        Command::Create(args) => create(&args).await,
+        Command::Update(args) => update(&args).await,
         Command::Delete { name_or_id, yes, cloud } => delete(&name_or_id, yes, &cloud).await,
     }
     .unwrap_or_else(|code| code))
@@ -146,6 +123,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// An `Err` is the exit code of something that was already said.
 type Said = Result<ExitCode, ExitCode>;
+
+const NO_TRACKER: &str = "no tracker in this project; create one: tracebell tracker create --bucket NAME\n";
 
 async fn show(name_or_id: Option<&str>, cloud: &Cloud) -> Said {
     let mut trackers = trackers(cloud, &Wish::default())?;
@@ -158,45 +137,106 @@ async fn show(name_or_id: Option<&str>, cloud: &Cloud) -> Said {
             let found = trackers.list(clock::now()).await.map_err(|error| failed(&error))?;
             match cloud.output {
                 Output::Json => print(&json(&found.iter().map(|tracker| &tracker.raw).collect::<Vec<_>>())),
-                Output::Table if found.is_empty() => {
-                    print("no tracker in this project; create one: tracebell tracker create --bucket NAME\n");
+                Output::Table if found.is_empty() => print(NO_TRACKER),
+                Output::Table => {
+                    for (at, tracker) in found.iter().enumerate() {
+                        print(if at == 0 { "" } else { "\n" });
+                        print_tracker(tracker, Output::Table);
+                    }
                 }
-                Output::Table => found.iter().for_each(|tracker| print_tracker(tracker, Output::Table)),
             }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn create(name: &str, args: &WishArgs, cloud: &Cloud) -> Said {
-    let wish = args.wish();
-    let mut wrong = problems(name, &wish);
-    if wish.bucket.is_none() {
-        wrong.push("a tracker needs a bucket: give `--bucket NAME`".to_owned());
+async fn list(cloud: &Cloud) -> Said {
+    let mut trackers = trackers(cloud, &Wish::default())?;
+    let now = clock::now();
+    let found = trackers.list(now).await.map_err(|error| failed(&error))?;
+    if cloud.output == Output::Json {
+        print(&json(&found.iter().map(|tracker| &tracker.raw).collect::<Vec<_>>()));
+        return Ok(ExitCode::SUCCESS);
     }
-    refuse(wrong)?;
-    let mut trackers = trackers(cloud, &wish)?;
-    let tracker = trackers.create(name, &wish, clock::now()).await.map_err(|error| failed(&error))?;
-    print_tracker(&tracker, cloud.output);
+    if found.is_empty() {
+        print(NO_TRACKER);
+    } else {
+        let header = ["NAME", "TYPE", "STATUS", "BUCKET", "PREFIX", "LTS", "ID"];
+        let or_none = |text: Option<&str>| visible(text.filter(|text| !text.is_empty()).unwrap_or("-"));
+        let rows = found.iter().map(|tracker| {
+            let words = |name| visible(&settings::words(name, tracker.get(name)));
+            vec![
+                visible(&tracker.name),
+                or_none(tracker.kind.as_deref()),
+                words(settings::STATUS),
+                words(settings::BUCKET),
+                words(settings::PREFIX),
+                words(settings::LTS),
+                or_none(tracker.id.as_deref()),
+            ]
+        });
+        print(&table(Some(&header), rows));
+    }
+    // Quotas are a courtesy: a cloud without v3 has none to tell.
+    if let Ok(quotas) = trackers.quotas(now).await {
+        let told = quotas.iter().map(|quota| {
+            let of = visible(&quota.of.replace('_', " "));
+            format!("{of}: {} of {}", quota.used, quota.quota)
+        });
+        let told: Vec<String> = told.collect();
+        if !told.is_empty() {
+            anstream::eprintln!("quotas: {}", told.join(", "));
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn update(name_or_id: &str, args: &WishArgs, cloud: &Cloud) -> Said {
-    let wish = args.wish();
-    let mut wrong = problems(NAME, &wish);
-    let asked = wish.bucket.is_some() || wish.prefix.is_some() || wish.lts.is_some() || wish.status.is_some();
-    if !asked {
-        wrong.push("nothing to change: give `--bucket`, `--prefix`, `--lts`, `--no-lts` or `--status`".to_owned());
+async fn create(args: &CreateArgs) -> Said {
+    let wish = args.wish.wish(Some(&args.kind));
+    let mut wrong = problems(&args.name, &wish, version(&args.cloud, &wish));
+    if !wish.values.contains_key(settings::BUCKET) && args.kind != DATA {
+        wrong.push("a tracker needs a bucket: give `--bucket NAME`".to_owned());
     }
     refuse(wrong)?;
-    let mut trackers = trackers(cloud, &wish)?;
-    let (tracker, changes) = trackers.update(name_or_id, &wish, clock::now()).await.map_err(|error| failed(&error))?;
-    match cloud.output {
-        Output::Json => print_tracker(&tracker, Output::Json),
-        Output::Table if changes.is_empty() => print("nothing changed: the tracker is like this already\n"),
-        Output::Table => print_changes(&changes),
+    let mut trackers = trackers(&args.cloud, &wish)?;
+    let granted = trackers.create(&args.name, &wish, clock::now()).await.map_err(|error| failed(&error))?;
+    print_tracker(&granted.tracker, args.cloud.output);
+    Ok(tell_ignored(&granted))
+}
+
+async fn update(args: &UpdateArgs) -> Said {
+    let wish = args.wish.wish(None);
+    let mut wrong = problems(NAME, &wish, version(&args.cloud, &wish));
+    if wish.values.is_empty() {
+        wrong.push("nothing to change: give `--bucket`, `--prefix`, `--lts`, `--status` or another setting".to_owned());
     }
-    Ok(ExitCode::SUCCESS)
+    refuse(wrong)?;
+    let mut trackers = trackers(&args.cloud, &wish)?;
+    let granted = trackers.update(&args.name_or_id, &wish, clock::now()).await.map_err(|error| failed(&error))?;
+    match args.cloud.output {
+        Output::Json => print_tracker(&granted.tracker, Output::Json),
+        Output::Table if granted.changes.is_empty() && granted.ignored.is_empty() => {
+            print("nothing changed: the tracker is like this already\n");
+        }
+        Output::Table => print_changes(&granted.changes),
+    }
+    Ok(tell_ignored(&granted))
+}
+
+/// The cloud may answer well and do nothing, so what was asked for is held against what is.
+fn tell_ignored(granted: &Granted) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for Change { setting, before: is, after: asked } in &granted.ignored {
+        let (is, asked) = (visible(is), visible(asked));
+        if matches!(*setting, settings::LTS_GROUP | settings::LTS_TOPIC) {
+            // Known: the names are required and then chosen by the cloud.
+            anstream::eprintln!("note: `{setting}` is `{is}`: the cloud chooses it by itself");
+            continue;
+        }
+        anstream::eprintln!("warning: `{setting}` is still `{is}`: the cloud accepted `{asked}` without doing it");
+        code = ExitCode::from(BAD);
+    }
+    code
 }
 
 async fn delete(name_or_id: &str, yes: bool, cloud: &Cloud) -> Said {
@@ -224,26 +264,21 @@ async fn delete(name_or_id: &str, yes: bool, cloud: &Cloud) -> Said {
 }
 
 /// Only v1 can name the log group and topic.
+fn version(cloud: &Cloud, wish: &Wish) -> Option<Api> {
+    let named = [settings::LTS_GROUP, settings::LTS_TOPIC].iter().any(|name| wish.values.contains_key(name));
+    cloud.version().or(named.then_some(Api::V1))
+}
+
 fn trackers(cloud: &Cloud, wish: &Wish) -> Result<Trackers, ExitCode> {
-    let named = wish.lts_group.is_some() || wish.lts_topic.is_some();
-    let api = match (cloud.version(), named) {
-        (Some(Api::V3), true) => {
-            let problem = "v3 chooses log group and topic by itself: leave `--lts-group` and `--lts-topic` out, or use `--api v1`";
-            return Err(usage(&[problem.to_owned()]));
-        }
-        (None, true) => Some(Api::V1),
-        (version, _) => version,
-    };
-    Trackers::new(&cloud.credentials()?, api).map_err(|error| failed(&error))
+    Trackers::new(&cloud.credentials()?, version(cloud, wish)).map_err(|error| failed(&error))
 }
 
 fn print_tracker(tracker: &Tracker, output: Output) {
     match output {
         Output::Json => print(&json(&tracker.raw)),
         Output::Table => {
-            let settings = tracker.settings();
-            let told = settings.iter().filter(|(name, value)| *name != "detail" || value != "-");
-            print(&table(None, told.map(|(name, value)| vec![(*name).to_owned(), visible(value)])));
+            let rows = tracker.settings().into_iter().map(|(name, value)| vec![name.to_owned(), visible(&value)]);
+            print(&table(None, rows));
         }
     }
 }

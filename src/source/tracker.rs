@@ -4,7 +4,7 @@
 //! is asked. Reads every shape of a tracker that either version answers with.
 
 use reqwest::{Client, RequestBuilder, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::{
     SourceError,
@@ -16,11 +16,17 @@ use crate::{
     cloud::{auth::Credentials, http::Answer},
 };
 
-/// The only name, and the only type, that the cloud allows.
+mod body;
+mod limits;
+pub mod settings;
+
+pub use limits::problems;
+use settings::{ALL, Values, words};
+
+/// The only name that the cloud allows for the tracker of operations, and its type.
 pub const NAME: &str = "system";
-/// Names that v1 wants beside `is_lts_enabled`, and that the cloud chooses by itself.
-const LTS_GROUP: &str = "CTS";
-const LTS_TOPIC: &str = "system-trace";
+/// The type of trackers of what happens to objects in a bucket.
+pub const DATA: &str = "data";
 const TO: &str = "the tracker service";
 
 /// A tracker, read from either version's shape.
@@ -28,28 +34,22 @@ const TO: &str = "the tracker service";
 pub struct Tracker {
     pub id: Option<String>,
     pub name: String,
-    pub status: Option<String>,
+    /// Its type.
+    pub kind: Option<String>,
     /// Why the status is `error`.
     pub detail: Option<String>,
-    pub bucket: Option<String>,
-    pub prefix: Option<String>,
-    pub lts: Option<bool>,
-    pub lts_group: Option<String>,
-    pub lts_topic: Option<String>,
+    pub values: Values,
     /// The cloud's own object.
     pub raw: Value,
 }
 
-/// What a person asks for; what is `None` stays as it is.
+/// What a person asks for; what is not named stays as it is.
 #[derive(Debug, Clone, Default)]
 pub struct Wish {
-    pub bucket: Option<String>,
-    pub prefix: Option<String>,
+    /// The type, at creation.
+    pub kind: Option<String>,
     pub create_bucket: bool,
-    pub lts: Option<bool>,
-    pub lts_group: Option<String>,
-    pub lts_topic: Option<String>,
-    pub status: Option<String>,
+    pub values: Values,
 }
 
 /// One changed setting: its name, before, after.
@@ -58,6 +58,23 @@ pub struct Change {
     pub setting: &'static str,
     pub before: String,
     pub after: String,
+}
+
+/// What came of a wish.
+#[derive(Debug)]
+pub struct Granted {
+    pub tracker: Tracker,
+    pub changes: Vec<Change>,
+    /// What the cloud accepted without doing it: as it is, and as it should be.
+    pub ignored: Vec<Change>,
+}
+
+/// One row of the quotas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    pub of: String,
+    pub used: u64,
+    pub quota: u64,
 }
 
 pub struct Trackers {
@@ -114,44 +131,49 @@ impl Trackers {
         })
     }
 
-    pub async fn create(&mut self, name: &str, wish: &Wish, now: Timestamp) -> Result<Tracker, SourceError> {
+    pub async fn create(&mut self, name: &str, wish: &Wish, now: Timestamp) -> Result<Granted, SourceError> {
+        self.stay_where_it_can_be_said(wish);
         let answer = self
             .call(now, |client, endpoints, api| match api {
-                Api::V3 => client.post(format!("{}/tracker", endpoints.v3)).json(&creation(api, name, wish)),
-                _ => client.post(format!("{}/tracker", endpoints.v1)).json(&creation(api, name, wish)),
+                Api::V3 => client.post(format!("{}/tracker", endpoints.v3)).json(&body::creation(api, name, wish)),
+                _ => client.post(format!("{}/tracker", endpoints.v1)).json(&body::creation(api, name, wish)),
             })
             .await?;
         succeeded(&answer, now)?;
         let mut tracker = self.get(name, now).await?;
         // v3 knows no status at creation; in v1 it is not documented to work.
-        if wish.status.is_some() && wish.status != tracker.status {
-            let status = Wish { status: wish.status.clone(), ..Wish::default() };
-            tracker = self.update(name, &status, now).await?.0;
+        if let Some(status) = wish.values.get(settings::STATUS)
+            && tracker.get(settings::STATUS) != Some(status)
+        {
+            let status = Values::from([(settings::STATUS, status.clone())]);
+            tracker = self.update(name, &Wish { values: status, ..Wish::default() }, now).await?.tracker;
         }
-        Ok(tracker)
+        let ignored = tracker.ignored(wish);
+        Ok(Granted { tracker, changes: Vec::new(), ignored })
     }
 
     /// Reads, merges and writes the whole object, since a part of one may wipe the rest.
-    pub async fn update(
-        &mut self,
-        name_or_id: &str,
-        wish: &Wish,
-        now: Timestamp,
-    ) -> Result<(Tracker, Vec<Change>), SourceError> {
+    pub async fn update(&mut self, name_or_id: &str, wish: &Wish, now: Timestamp) -> Result<Granted, SourceError> {
+        self.stay_where_it_can_be_said(wish);
         let before = self.get(name_or_id, now).await?;
         if changes(&before, &before.merged(wish)).is_empty() {
-            return Ok((before, Vec::new()));
+            return Ok(Granted { tracker: before, changes: Vec::new(), ignored: Vec::new() });
+        }
+        if let Some(refused) = before.locked(wish) {
+            return Err(refused);
         }
         let answer = self
-            .call(now, |client, endpoints, api| match api {
-                Api::V3 => client.put(format!("{}/tracker", endpoints.v3)).json(&update(api, &before, wish)),
-                _ => client.put(format!("{}/tracker/{}", endpoints.v1, before.name)).json(&update(api, &before, wish)),
+            .call(now, |client, endpoints, api| {
+                let body = body::update(api, &before, wish);
+                match api {
+                    Api::V3 => client.put(format!("{}/tracker", endpoints.v3)).json(&body),
+                    _ => client.put(format!("{}/tracker/{}", endpoints.v1, before.name)).json(&body),
+                }
             })
             .await?;
         succeeded(&answer, now)?;
-        let after = self.get(&before.name, now).await?;
-        let changes = changes(&before, &after);
-        Ok((after, changes))
+        let tracker = self.get(&before.name, now).await?;
+        Ok(Granted { changes: changes(&before, &tracker), ignored: tracker.ignored(wish), tracker })
     }
 
     /// Deletes the tracker of that name or id. Its traces stay.
@@ -167,6 +189,30 @@ impl Trackers {
             .await?;
         succeeded(&answer, now)?;
         Ok(tracker)
+    }
+
+    /// How many trackers and notifications there may be. v3 alone tells.
+    pub async fn quotas(&mut self, now: Timestamp) -> Result<Vec<Quota>, SourceError> {
+        let answer = self.session.call(now, TO, |client, at| client.get(format!("{}/quotas", at.v3))).await?;
+        if no_path(&answer) {
+            return Err(no_such_api(&answer));
+        }
+        succeeded(&answer, now)?;
+        let listed = answer.json().ok_or_else(|| unreadable(&answer))?;
+        let number = |row: &Value, key: &str| row.get(key).and_then(Value::as_u64).unwrap_or_default();
+        let rows = listed.get("resources").and_then(Value::as_array).into_iter().flatten();
+        let row = |row: &Value| {
+            let of = row.get("type").and_then(Value::as_str)?.to_owned();
+            Some(Quota { of, used: number(row, "used"), quota: number(row, "quota") })
+        };
+        Ok(rows.filter_map(row).collect())
+    }
+
+    /// A wish that v1 has no words for must not reach it without them.
+    fn stay_where_it_can_be_said(&mut self, wish: &Wish) {
+        let sayable = |name: &&str| settings::Setting::of(name).place(Api::V1).is_some();
+        let kind = wish.kind.as_deref().is_none_or(|kind| kind == NAME);
+        self.may_fall_back &= kind && wish.values.keys().all(|name| sayable(&name));
     }
 
     async fn call(
@@ -198,6 +244,16 @@ fn succeeded(answer: &Answer, now: Timestamp) -> Result<(), SourceError> {
     let fix = match answer.error_code().as_deref() {
         Some("CTS.0200" | "CTS.0201" | "CTS.0208") => "it exists already: `tracebell tracker update` changes it",
         Some("CTS.0214") => "create it: `tracebell tracker create --bucket NAME`",
+        Some("CTS.0202" | "CTS.0206") => "this cloud has no data trackers: it keeps one tracker, of type `system`",
+        Some("CTS.0209" | "CTS.0210" | "CTS.0211" | "CTS.0212" | "CTS.0213") => {
+            "check the bucket: it must exist, be watched by no other tracker, and not receive the trace files itself"
+        }
+        Some("CTS.0220") => "this region has no Key Management Service: leave `--kms-key` out",
+        Some("CTS.0221" | "CTS.0222") => {
+            "check that the key exists in this project, is enabled, and that CTS may use it"
+        }
+        Some("CTS.0228") => "make CTS a trusted service of the organization first",
+        Some("CTS.0056") => "enable the tracker first: `--status enabled`",
         Some("CTS.0215") => "the bucket exists already: leave `--create-bucket` out",
         Some("CTS.0216" | "CTS.0217") => "check that the user may create buckets, and that the name is not taken",
         _ if answer.status == StatusCode::NOT_FOUND => "check that the bucket exists, or add `--create-bucket`",
@@ -214,185 +270,79 @@ fn unreadable(answer: &Answer) -> SourceError {
 impl Tracker {
     /// `None` for an object without a name: some clouds answer `{}` for no tracker.
     fn read(raw: Value) -> Option<Self> {
-        let obs = raw.get("obs_info");
-        let lts = raw.get("lts");
-        let text = |value: Option<&Value>| value.and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
-        // Flat in v1, nested in v3, both in some answers.
-        let either = |name: &str| text(raw.get(name)).or_else(|| text(obs.and_then(|obs| obs.get(name))));
+        let text = |key: &str| raw.get(key).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
         Some(Self {
-            id: text(raw.get("id")),
-            name: text(raw.get("tracker_name"))?,
-            status: text(raw.get("status")),
-            detail: text(raw.get("detail")),
-            bucket: either("bucket_name"),
-            prefix: either("file_prefix_name"),
-            lts: lts
-                .and_then(|lts| lts.get("is_lts_enabled"))
-                .or_else(|| raw.get("is_lts_enabled"))
-                .and_then(Value::as_bool),
-            lts_group: text(lts.and_then(|lts| lts.get("log_group_name"))),
-            lts_topic: text(lts.and_then(|lts| lts.get("log_topic_name"))),
+            id: text("id"),
+            name: text("tracker_name")?,
+            kind: text("tracker_type"),
+            detail: text("detail"),
+            values: settings::read(&raw),
             raw,
         })
     }
 
-    /// This tracker as it should be.
-    fn merged(&self, wish: &Wish) -> Self {
-        let or = |wished: &Option<String>, is: &Option<String>| {
-            wished.clone().or_else(|| is.clone()).filter(|text| !text.is_empty())
-        };
-        Self {
-            status: or(&wish.status, &self.status),
-            bucket: or(&wish.bucket, &self.bucket),
-            prefix: or(&wish.prefix, &self.prefix),
-            lts: wish.lts.or(self.lts),
-            lts_group: or(&wish.lts_group, &self.lts_group),
-            lts_topic: or(&wish.lts_topic, &self.lts_topic),
-            ..self.clone()
-        }
+    /// What the cloud said of a setting.
+    pub fn get(&self, setting: &str) -> Option<&Value> {
+        self.values.get(setting)
     }
 
-    /// The settings as a person reads them, by the names of the flags.
+    pub fn status(&self) -> Option<&str> {
+        self.get(settings::STATUS).and_then(Value::as_str).filter(|status| !status.is_empty())
+    }
+
+    /// This tracker as it should be.
+    fn merged(&self, wish: &Wish) -> Self {
+        let mut after = self.clone();
+        after.values.extend(wish.values.clone());
+        after
+    }
+
+    /// The log service cannot be switched while the tracker is disabled: said here, since the cloud may say nothing.
+    fn locked(&self, wish: &Wish) -> Option<SourceError> {
+        let switched = wish.values.get(settings::LTS).filter(|on| self.get(settings::LTS) != Some(on))?;
+        let enables = wish.values.get(settings::STATUS).and_then(Value::as_str) == Some("enabled");
+        let word = if *switched == Value::Bool(true) { "on" } else { "off" };
+        (self.status() == Some("disabled") && !enables).then(|| SourceError::Refused {
+            reason: format!("the tracker is disabled; `lts` cannot be switched {word} while it is"),
+            fix: "enable it in the same update: add `--status enabled`".to_owned(),
+        })
+    }
+
+    /// What was wished for and is not so, of what the cloud speaks of.
+    fn ignored(&self, wish: &Wish) -> Vec<Change> {
+        let wished = wish.values.iter().filter_map(|(name, asked)| {
+            let is = self.get(name)?;
+            let same = is == asked || settings::is_empty(is) && settings::is_empty(asked);
+            (!same).then(|| Change { setting: name, before: words(name, Some(is)), after: words(name, Some(asked)) })
+        });
+        wished.collect()
+    }
+
+    /// The settings as a person reads them, by the names of the flags. What the cloud does not speak of is left out.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
         let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-        vec![
-            ("name", self.name.clone()),
-            ("status", or_none(&self.status)),
-            ("detail", or_none(&self.detail)),
-            ("bucket", or_none(&self.bucket)),
-            ("prefix", or_none(&self.prefix)),
-            ("lts", self.lts.map_or("-", |on| if on { "on" } else { "off" }).to_owned()),
-            ("lts-group", or_none(&self.lts_group)),
-            ("lts-topic", or_none(&self.lts_topic)),
-            ("id", or_none(&self.id)),
-        ]
+        let mut shown = vec![("name", self.name.clone())];
+        shown.extend(self.kind.clone().map(|kind| ("type", kind)));
+        for setting in ALL {
+            if let Some(value) = self.get(setting.name) {
+                shown.push((setting.name, words(setting.name, Some(value))));
+            }
+            if setting.name == settings::STATUS {
+                shown.extend(self.detail.clone().map(|detail| ("detail", detail)));
+            }
+        }
+        shown.push(("id", or_none(&self.id)));
+        shown
     }
 }
 
 fn changes(before: &Tracker, after: &Tracker) -> Vec<Change> {
-    let pairs = before.settings().into_iter().zip(after.settings());
-    let changed = pairs.filter(|((_, before), (_, after))| before != after);
-    changed.map(|((setting, before), (_, after))| Change { setting, before, after }).collect()
-}
-
-fn creation(api: Api, name: &str, wish: &Wish) -> Value {
-    let mut bucket = Map::new();
-    if let Some(name) = &wish.bucket {
-        bucket.insert("bucket_name".to_owned(), json!(name));
-    }
-    if let Some(prefix) = &wish.prefix {
-        bucket.insert("file_prefix_name".to_owned(), json!(prefix));
-    }
-    if wish.create_bucket {
-        bucket.insert("is_obs_created".to_owned(), json!(true));
-    }
-    if api == Api::V3 {
-        let mut body = json!({ "tracker_type": NAME, "tracker_name": name, "obs_info": bucket });
-        if let Some(on) = wish.lts {
-            body["is_lts_enabled"] = json!(on);
-        }
-        return body;
-    }
-    bucket.insert("tracker_name".to_owned(), json!(name));
-    if let Some(status) = &wish.status {
-        bucket.insert("status".to_owned(), json!(status));
-    }
-    if let Some(on) = wish.lts {
-        bucket.insert("lts".to_owned(), lts(on, wish.lts_group.as_deref(), wish.lts_topic.as_deref()));
-    }
-    Value::Object(bucket)
-}
-
-/// The whole object, since an update with one field was seen to wipe the others.
-fn update(api: Api, before: &Tracker, wish: &Wish) -> Value {
-    let after = before.merged(wish);
-    let mut bucket = Map::new();
-    if let Some(name) = &after.bucket {
-        bucket.insert("bucket_name".to_owned(), json!(name));
-        // Always sent: an empty prefix is a wish too.
-        bucket.insert("file_prefix_name".to_owned(), json!(after.prefix.as_deref().unwrap_or("")));
-    }
-    // True asks for a new bucket, so the stored value must not be sent back.
-    if wish.create_bucket {
-        bucket.insert("is_obs_created".to_owned(), json!(true));
-    }
-    // `error` is something that the cloud says and nobody may ask for.
-    let status = after.status.as_deref().filter(|status| matches!(*status, "enabled" | "disabled"));
-    if api == Api::V3 {
-        let obs = before.raw.get("obs_info");
-        for kept in ["compress_type", "is_sort_by_service"] {
-            if let Some(value) = obs.and_then(|obs| obs.get(kept)).filter(|value| !value.is_null() && *value != "") {
-                bucket.insert(kept.to_owned(), value.clone());
-            }
-        }
-        let mut body = json!({ "tracker_type": NAME, "tracker_name": before.name, "obs_info": bucket });
-        if let Some(status) = status {
-            body["status"] = json!(status);
-        }
-        if let Some(on) = after.lts {
-            body["is_lts_enabled"] = json!(on);
-        }
-        if let Some(validate) = before.raw.get("is_support_validate").filter(|value| value.is_boolean()) {
-            body["is_support_validate"] = validate.clone();
-        }
-        return body;
-    }
-    if let Some(status) = status {
-        bucket.insert("status".to_owned(), json!(status));
-    }
-    if let Some(on) = after.lts {
-        bucket.insert("lts".to_owned(), lts(on, after.lts_group.as_deref(), after.lts_topic.as_deref()));
-    }
-    Value::Object(bucket)
-}
-
-fn lts(on: bool, group: Option<&str>, topic: Option<&str>) -> Value {
-    json!({
-        "is_lts_enabled": on,
-        "log_group_name": group.unwrap_or(LTS_GROUP),
-        "log_topic_name": topic.unwrap_or(LTS_TOPIC),
-    })
-}
-
-/// Every documented limit that a wish breaks, before anything is sent.
-pub fn problems(name: &str, wish: &Wish) -> Vec<String> {
-    let mut problems = Vec::new();
-    if name != NAME {
-        problems.push(format!("the name is `{name}`; the cloud allows only `{NAME}`"));
-    }
-    if let Some(bucket) = &wish.bucket
-        && let Some(problem) = bucket_problem(bucket)
-    {
-        problems.push(format!("the bucket name `{bucket}` {problem}"));
-    }
-    if let Some(prefix) = &wish.prefix {
-        if prefix.len() > 64 {
-            problems.push(format!("the prefix has {} characters; expected at most 64", prefix.chars().count()));
-        } else if let Some(odd) = prefix.chars().find(|c| !c.is_ascii_alphanumeric() && !"-_.".contains(*c)) {
-            problems.push(format!("the prefix holds `{odd}`; expected letters, digits, `-`, `_` and `.`"));
-        }
-    }
-    if let Some(status) = wish.status.as_deref().filter(|status| !matches!(*status, "enabled" | "disabled")) {
-        problems.push(format!("the status is `{status}`; expected `enabled` or `disabled`"));
-    }
-    problems
-}
-
-fn bucket_problem(bucket: &str) -> Option<String> {
-    let length = bucket.chars().count();
-    if !(3..=63).contains(&length) {
-        return Some(format!("has {length} characters; expected 3 to 63"));
-    }
-    if let Some(odd) = bucket.chars().find(|c| !c.is_ascii_lowercase() && !c.is_ascii_digit() && !"-.".contains(*c)) {
-        return Some(format!("holds `{odd}`; expected lowercase letters, digits, `-` and `.`"));
-    }
-    if bucket.starts_with(['-', '.']) {
-        return Some("does not begin with a lowercase letter or a digit".to_owned());
-    }
-    if let Some(pair) = ["..", ".-", "-."].into_iter().find(|pair| bucket.contains(pair)) {
-        return Some(format!("holds `{pair}`, which is not allowed"));
-    }
-    bucket.parse::<std::net::Ipv4Addr>().is_ok().then(|| "is an IP address, which is not allowed".to_owned())
+    let change = |setting: &settings::Setting| {
+        let name = setting.name;
+        let (before, after) = (words(name, before.get(name)), words(name, after.get(name)));
+        (before != after).then_some(Change { setting: name, before, after })
+    };
+    ALL.iter().filter_map(change).collect()
 }
 
 #[cfg(test)]

@@ -54,7 +54,9 @@ async fn a_tracker_is_created_with_everything_asked_for() {
         tracebell(&cloud, "tracker create --bucket audit-bucket --prefix p- --lts --status enabled --create-bucket")
             .await;
     assert_eq!(code, 0, "{errors}");
-    for line in ["name       system", "status     enabled", "bucket     audit-bucket", "lts        on"] {
+    for line in
+        ["name       system", "status     enabled", "bucket     audit-bucket", "lts        on", "compress   gzip"]
+    {
         assert!(out.contains(line), "{out}");
     }
     assert!(cloud.requests()[0].starts_with("POST /v3/p0/tracker token-1"), "{:?}", cloud.requests());

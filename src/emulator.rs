@@ -4,8 +4,7 @@
 //! Where the cloud's documentation is silent or contradicts itself, the choice
 //! is written where it is made: newest first by record time and then trace id,
 //! an exclusive `next`, exclusive `from` and `to`, a `null` marker on the last
-//! page, `limit` above 200 refused. SMN keeps what is published and sends nothing;
-//! OBS is named in trackers but not served.
+//! page, `limit` above 200 refused. OBS is named in trackers but not served.
 //!
 //! # Control
 //!
@@ -22,6 +21,8 @@
 //! | `POST /emulator/tokens/expire` | every token issued so far is expired |
 //! | `GET /emulator/stats` | requests by method, path and status; the latest ones in full; counts of traces and tokens |
 //! | `GET /emulator/publications` | what was published through SMN, oldest first |
+//! | `GET /emulator/smn/deliveries` | what was sent to whom, with every attempt, oldest first |
+//! | `POST /emulator/smn/confirm` | `{"subscription_urn": "..."}`: its owner opened the invitation, as people do in mails |
 //!
 //! In a fault `times` is how many requests it hits (absent: until deleted),
 //! `skip` how many it lets pass first, `path` a part of the path it is limited
@@ -80,6 +81,7 @@ pub struct Settings {
     /// Access keys of the user.
     pub keys: Vec<Key>,
     pub clock: TraceClock,
+    pub smn: smn::Settings,
     /// Traffic that plays by itself from the start; none: an empty trace list.
     pub scenario: Option<scenario::Settings>,
 }
@@ -99,6 +101,7 @@ impl Default for Settings {
             token_lifetime: Duration::from_secs(24 * 60 * 60),
             keys: vec![Key { access: "AKEMULATOR".to_owned(), secret: "SKEMULATOR".to_owned(), security_token: None }],
             clock: TraceClock::RecordTime,
+            smn: smn::Settings::default(),
             scenario: None,
         }
     }
@@ -121,6 +124,7 @@ pub struct Incident {
 pub struct Emulator {
     world: Arc<world::World>,
     server: JoinHandle<()>,
+    courier: JoinHandle<()>,
     player: Option<JoinHandle<()>>,
 }
 
@@ -135,7 +139,8 @@ impl Emulator {
             tokio::spawn(scenario::play(world, scenario::Scenario::new(seed, script)))
         });
         let server = tokio::spawn(server::serve(listener, Arc::clone(&world)));
-        Ok(Self { world, server, player })
+        let courier = tokio::spawn(smn::courier::carry(Arc::clone(&world)));
+        Ok(Self { world, server, courier, player })
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -170,6 +175,8 @@ impl Emulator {
         if tokio::time::timeout(PATIENCE, &mut self.server).await.is_err() {
             self.server.abort();
         }
+        // Deliveries underway are cut: whoever waits for an emulator that stops waits in vain.
+        let _ = (&mut self.courier).await;
         if let Some(player) = self.player.take() {
             // An error would be a panic inside the task, which the log already shows.
             let _ = player.await;
@@ -229,6 +236,21 @@ impl Handle {
     /// Names and ids of all projects, the first one first.
     pub fn projects(&self) -> Vec<(String, String)> {
         self.world.projects.iter().map(|project| (project.name.clone(), project.id.clone())).collect()
+    }
+
+    /// What was sent to SMN's subscribers, with every attempt, oldest first.
+    pub fn deliveries(&self) -> Vec<smn::Delivery> {
+        self.world.state().smn.deliveries()
+    }
+
+    /// PEM of the certificate that SMN signs with, as it is served.
+    pub fn smn_certificate(&self) -> &'static str {
+        smn::CERTIFICATE
+    }
+
+    /// Where it is served; every message says so.
+    pub fn smn_certificate_url(&self) -> String {
+        self.world.smn_certificate_url()
     }
 
     /// How many traces are stored, whether a query would show them or not.

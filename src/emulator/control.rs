@@ -31,6 +31,8 @@ pub fn routes() -> Router<Arc<World>> {
         .route("/emulator/tokens/expire", post(expire_tokens))
         .route("/emulator/stats", get(show_stats))
         .route("/emulator/publications", get(show_publications))
+        .route("/emulator/smn/deliveries", get(show_deliveries))
+        .route("/emulator/smn/confirm", post(confirm_subscription))
         .layer(DefaultBodyLimit::max(LIMIT))
 }
 
@@ -74,6 +76,23 @@ async fn show_stats(State(world): Shared) -> Response {
 async fn show_publications(State(world): Shared) -> Response {
     let publications = world.state().smn.publications.clone();
     json_value(StatusCode::OK, &json!(publications))
+}
+
+async fn show_deliveries(State(world): Shared) -> Response {
+    let deliveries = world.state().smn.deliveries();
+    json_value(StatusCode::OK, &json!(deliveries))
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmation {
+    subscription_urn: String,
+}
+
+async fn confirm_subscription(State(world): Shared, body: Bytes) -> Answer {
+    let confirmation: Confirmation = read(&body)?;
+    world.state().smn.confirm(&confirmation.subscription_urn)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 fn read<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {

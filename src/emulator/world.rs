@@ -19,7 +19,7 @@ use super::{
     fault::Faults,
     log::TraceLog,
     notification::Notification,
-    smn::Smn,
+    smn::{self, Smn},
     tracker::Tracker,
 };
 use crate::{
@@ -38,6 +38,7 @@ pub struct World {
     pub addr: SocketAddr,
     pub stop: CancellationToken,
     pub incidents: broadcast::Sender<Incident>,
+    pub signer: smn::Signer,
     state: Mutex<State>,
 }
 
@@ -117,7 +118,7 @@ impl World {
             recent: VecDeque::new(),
         };
         let (incidents, _) = broadcast::channel(64);
-        Self { settings, projects, by_id, addr, stop, incidents, state: Mutex::new(state) }
+        Self { settings, projects, by_id, addr, stop, incidents, signer: smn::Signer::new(), state: Mutex::new(state) }
     }
 
     /// Of a project among the others.

@@ -14,6 +14,8 @@ use tracebell::{
     },
 };
 
+mod smn;
+
 const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 
 /// An emulator, a client, and a token that the one gave the other.

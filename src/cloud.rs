@@ -9,10 +9,13 @@ pub mod auth;
 pub mod catalogue;
 pub mod clouds;
 pub mod http;
+mod login;
+mod logins;
+mod metadata;
 pub mod sign;
 
 /// Split by what the caller does next.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum CloudError {
     /// Try the same later.
     #[error("{reason}")]

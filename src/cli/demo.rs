@@ -160,6 +160,9 @@ fn config(cloud: &emulator::Settings, place: &Place<'_>, inbox: &Inbox) -> Confi
         cts_endpoint_override: None,
         smn_endpoint_override: None,
         ca: None,
+        proxy: None,
+        temporary_key: false,
+        place: String::new(),
     };
     let polling = Polling { poll_every: POLL, poll_quiet_every: POLL, ..Polling::default() };
     let source = source::Settings { name: "demo".to_owned(), credentials, tracker: "system".to_owned(), polling };

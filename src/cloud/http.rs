@@ -1,16 +1,22 @@
 //! Speaking HTTP to the cloud: one client, bounded answers, faults by what the caller does next.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use jiff::SignedDuration;
 use reqwest::{
-    Client, Request, RequestBuilder, StatusCode,
+    Client, Request, RequestBuilder, StatusCode, Url,
     header::{DATE, HeaderMap, RETRY_AFTER},
 };
 use serde_json::Value;
 
 use super::CloudError;
-use crate::clock::{self, Timestamp};
+use crate::{
+    clock::{self, Timestamp},
+    secret::Secret,
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -20,20 +26,22 @@ const BODY_LIMIT: usize = 64 << 20;
 const RETRY_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// The only place where a client of this room is built.
-pub fn client(ca: Option<&Path>) -> Result<Client, CloudError> {
+pub fn client(ca: Option<&Pem>, proxy: Option<&Secret>) -> Result<Client, CloudError> {
     // A second installation is refused and harmless: the first one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let proxy = proxy.map(through).transpose()?;
     let builder = || {
-        Client::builder()
+        let builder = Client::builder()
             .user_agent(concat!("tracebell/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .pool_idle_timeout(Duration::from_secs(60))
             .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
+            .no_proxy();
+        proxy.iter().fold(builder, |builder, proxy| builder.proxy(proxy.clone()))
     };
     let built = match ca {
-        Some(path) => builder().tls_certs_merge(certificates(path)?).build(),
+        Some(pem) => builder().tls_certs_merge(pem.certificates()?).build(),
         // A machine without any CA certificates can still speak plain HTTP to itself.
         None => builder().build().or_else(|_| builder().tls_backend_preconfigured(trust_nobody()).build()),
     };
@@ -43,16 +51,60 @@ pub fn client(ca: Option<&Path>) -> Result<Client, CloudError> {
     })
 }
 
-fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, CloudError> {
-    let refused = |reason: String| CloudError::Refused {
+/// For addresses that only this machine knows: never through a proxy, and quick to give up.
+pub fn near(patience: Duration) -> Result<Client, CloudError> {
+    let built = Client::builder()
+        .user_agent(concat!("tracebell/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(patience)
+        .timeout(patience)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tls_backend_preconfigured(trust_nobody())
+        .build();
+    built.map_err(|error| CloudError::Refused {
+        reason: format!("no HTTP client can be made: {}", chain(&error)),
+        fix: "this is a fault of Tracebell".to_owned(),
+    })
+}
+
+fn through(proxy: &Secret) -> Result<reqwest::Proxy, CloudError> {
+    let wrong = || CloudError::Refused {
+        reason: "the `proxy` is not an address".to_owned(),
+        fix: "write `http://proxy.example.org:3128`".to_owned(),
+    };
+    let url = Url::parse(proxy.expose()).map_err(|_| wrong())?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(wrong());
+    }
+    reqwest::Proxy::all(url).map_err(|_| wrong())
+}
+
+/// The file of a private CA, as it is now.
+#[derive(Debug)]
+pub struct Pem {
+    path: PathBuf,
+    pub text: Vec<u8>,
+}
+
+impl Pem {
+    pub fn read(path: &Path) -> Result<Self, CloudError> {
+        let text = std::fs::read(path).map_err(|error| refused(path, &format!("cannot be read: {error}")))?;
+        Ok(Self { path: path.to_owned(), text })
+    }
+
+    fn certificates(&self) -> Result<Vec<reqwest::Certificate>, CloudError> {
+        match reqwest::Certificate::from_pem_bundle(&self.text) {
+            Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+            Ok(_) => Err(refused(&self.path, "holds no certificate")),
+            Err(error) => Err(refused(&self.path, &format!("holds no certificate: {}", chain(&error)))),
+        }
+    }
+}
+
+fn refused(path: &Path, reason: &str) -> CloudError {
+    CloudError::Refused {
         reason: format!("the CA file `{}` {reason}", path.display()),
         fix: "give a PEM file with at least one certificate in `cacert`".to_owned(),
-    };
-    let pem = std::fs::read(path).map_err(|error| refused(format!("cannot be read: {error}")))?;
-    match reqwest::Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(refused("holds no certificate".to_owned())),
-        Err(error) => Err(refused(format!("holds no certificate: {}", chain(&error)))),
     }
 }
 

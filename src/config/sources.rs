@@ -6,7 +6,7 @@ use super::named;
 use crate::{
     clock,
     cloud::{
-        auth::{Credentials, Method, NameOrId},
+        auth::{Credentials, NameOrId},
         clouds,
     },
     document::Walk,
@@ -46,14 +46,7 @@ pub fn fingerprint(settings: &source::Settings) -> String {
 
 /// For hashing only.
 pub fn secret(credentials: &Credentials) -> String {
-    match &credentials.method {
-        Method::Password { password, .. } => password.expose().to_owned(),
-        Method::Token(token) => token.expose().to_owned(),
-        Method::Key(key) => {
-            let token = key.security_token.as_ref().map_or("", |token| token.expose());
-            format!("{} {token}", key.secret.expose())
-        }
-    }
+    credentials.secrets()
 }
 
 /// One entry gives a source for each of its projects.

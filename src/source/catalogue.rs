@@ -109,6 +109,9 @@ mod tests {
             cts_endpoint_override: override_url.map(str::to_owned),
             smn_endpoint_override: None,
             ca: None,
+            proxy: None,
+            temporary_key: false,
+            place: String::new(),
         }
     }
 

@@ -184,6 +184,9 @@ fn source(
         cts_endpoint_override: None,
         smn_endpoint_override: None,
         ca: None,
+        proxy: None,
+        temporary_key: false,
+        place: String::new(),
     };
     let settings = Settings {
         name: "prod".into(),

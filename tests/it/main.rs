@@ -19,6 +19,7 @@ mod http;
 mod inbox;
 mod ingest;
 mod kill;
+mod login;
 mod lsp;
 mod moto;
 mod outage;

@@ -109,6 +109,9 @@ impl Cloud {
             cts_endpoint_override: None,
             smn_endpoint_override: None,
             ca: None,
+            proxy: None,
+            temporary_key: false,
+            place: String::new(),
         }
     }
 

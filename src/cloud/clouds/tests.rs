@@ -1,6 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::{
+    cloud::auth::{Method, NameOrId},
+    secret::Secret,
+};
 
 fn look(cloud: Option<&str>, variables: &[(&str, &str)], files: &[(&str, &str)]) -> Result<Credentials, String> {
     let variables: BTreeMap<_, _> = variables.iter().copied().collect();
@@ -105,6 +109,57 @@ fn an_access_key_does_instead_of_a_password() {
 }
 
 #[test]
+fn an_agency_is_taken_on_by_a_user_or_a_key_and_lends_a_project() {
+    let agency = "auth_type: agency, target_agency_name: audit, target_domain_name: OTC2, target_project_name: eu-de_x";
+    let by_user = format!(
+        "clouds: {{ c: {{ profile: otc, auth: {{ username: u, password: p, user_domain_name: d, project_name: own }}, {agency} }} }}"
+    );
+    let found = look(Some("c"), &[], &[("clouds.yaml", &by_user)]).unwrap();
+    assert_eq!(found.project, Some(NameOrId::Name("eu-de_x".to_owned())));
+    let Method::Agency(taken) = found.method else { panic!() };
+    assert_eq!((taken.name.as_str(), &taken.domain), ("audit", &NameOrId::Name("OTC2".to_owned())));
+    assert!(matches!(taken.by, Method::Password { .. }));
+    let variables = [
+        ("OS_AUTH_TYPE", "agency"),
+        ("OS_AUTH_URL", "http://h/v3"),
+        ("OS_ACCESS_KEY", "AK"),
+        ("OS_SECRET_KEY", "SK"),
+        ("OS_TARGET_AGENCY_NAME", "audit"),
+        ("OS_TARGET_DOMAIN_ID", "d2"),
+        ("OS_TARGET_PROJECT_ID", "p2"),
+    ];
+    let found = look(None, &variables, &[]).unwrap();
+    assert_eq!(found.project, Some(NameOrId::Id("p2".to_owned())));
+    let Method::Agency(taken) = found.method else { panic!() };
+    assert!(matches!(taken.by, Method::Key(_)) && taken.domain == NameOrId::Id("d2".to_owned()));
+}
+
+#[test]
+fn the_metadata_service_is_named_or_not_asked() {
+    let found = look(None, &[("OS_AUTH_TYPE", "ecs_agency"), ("OS_PROFILE", "otc")], &[]).unwrap();
+    assert!(matches!(found.method, Method::EcsAgency { metadata } if metadata == "http://169.254.169.254"));
+    assert_eq!(found.auth_url, "https://iam.eu-de.otc.t-systems.com/v3");
+    let own = "clouds: { c: { profile: otc-swiss, auth_type: ecs_agency, metadata_url: 'http://127.0.0.1:1' } }";
+    let found = look(None, &[], &[("clouds.yaml", own)]).unwrap();
+    assert!(matches!(found.method, Method::EcsAgency { metadata } if metadata == "http://127.0.0.1:1"));
+    assert_eq!(found.auth_url, "https://iam-pub.eu-ch2.sc.otc.t-systems.com/v3");
+    // Nothing said, nothing guessed.
+    assert!(look(None, &[], &[]).is_err());
+}
+
+#[test]
+fn a_proxy_and_temporary_keys_are_asked_for_in_the_entry() {
+    let entry =
+        "clouds: { c: { profile: otc, auth: { token: t }, proxy: 'http://u:hunter2@p:3128', autocreate_aksk: true } }";
+    let found = look(None, &[], &[("clouds.yaml", entry)]).unwrap();
+    assert_eq!(found.proxy.as_ref().map(Secret::expose), Some("http://u:hunter2@p:3128"));
+    assert!(found.temporary_key && !format!("{found:?}").contains("hunter2"));
+    let plain = "clouds: { c: { profile: otc, auth: { token: t } } }";
+    let found = look(None, &[("https_proxy", "http://p:1"), ("http_proxy", "http://p:1")], &[("clouds.yaml", plain)]);
+    assert!(found.unwrap().proxy.is_none());
+}
+
+#[test]
 fn what_is_missing_is_said_with_the_place() {
     let entry = |entry: &str| format!("clouds: {{ c: {entry} }}");
     let cases = [
@@ -115,7 +170,16 @@ fn what_is_missing_is_said_with_the_place() {
         ("{ profile: otc, secret_key: x }", "has a secret key (`sk`) and no access key (`ak`)"),
         ("{ profile: otc, auth: { username: u } }", "has no `password`"),
         ("{ profile: otc, auth: { username: u, password: p } }", "has no `user_domain_name`"),
-        ("{ profile: otc, auth_type: agency }", "`auth_type` in cloud `c` in `clouds.yaml` is `agency`"),
+        ("{ profile: otc, auth_type: kerberos }", "`auth_type` in cloud `c` in `clouds.yaml` is `kerberos`"),
+        ("{ profile: otc, auth_type: agency }", "has no `target_agency_name`"),
+        ("{ profile: otc, auth_type: agency, target_agency_name: a }", "has no `target_domain_name`"),
+        (
+            "{ profile: otc, auth_type: agency, target_agency_name: a, target_domain_id: d, ak: A, sk: S, security_token: T }",
+            "a permanent one",
+        ),
+        ("{ profile: otc, auth_type: ecs_agency, metadata_url: x }", "`metadata_url` in cloud `c`"),
+        ("{ profile: otc, auth: { token: t }, proxy: 'proxy.example.org:3128' }", "`http://host:port`"),
+        ("{ profile: otc, insecure: true }", "`cacert`"),
         ("{ profile: otc, verify: false }", "`cacert`"),
         ("{ auth: { auth_url: 'iam.example.org' } }", "expected `https://"),
         ("{ auth: { auth_url: 'http://h/v2.0' } }", "version 2.0"),

@@ -43,6 +43,9 @@ fn topic(cloud: &Emulator, style: Style, url: Option<String>) -> smn::Settings {
         cts_endpoint_override: None,
         smn_endpoint_override: None,
         ca: None,
+        proxy: None,
+        temporary_key: false,
+        place: String::new(),
     };
     smn::Settings { credentials, topic_urn: TOPIC.into(), style, url }
 }

@@ -33,6 +33,9 @@ async fn read_with(key: AccessKey, project: Option<NameOrId>) -> Result<Vec<Stri
         cts_endpoint_override: None,
         smn_endpoint_override: None,
         ca: None,
+        proxy: None,
+        temporary_key: false,
+        place: String::new(),
     };
     let mut walk = Walk::new(Window { from: clock::minus(now, Duration::from_secs(3600)), to: now, pass: Pass::Hot });
     let page = cts(credentials).page(&mut walk, now).await?;

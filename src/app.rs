@@ -14,6 +14,7 @@ use tracing::{error, info};
 
 use crate::{
     clock::{self, Timestamp},
+    cloud::budget::Budget,
     config::{self, Config},
     deliver::Deliver,
     endpoint::Endpoint,
@@ -213,9 +214,10 @@ impl App {
     fn spawn_workers(&mut self) -> anyhow::Result<()> {
         let now = clock::now();
         self.stop_workers = CancellationToken::new();
+        let budget = Budget::new(self.config.allowance);
         for settings in &self.config.sources {
             let name = settings.name.clone();
-            let cts = Cts::new(settings).with_context(|| format!("source `{name}`"))?;
+            let cts = Cts::new(settings).with_context(|| format!("source `{name}`"))?.within(Arc::clone(&budget));
             self.board.expect(&Ingest::<Sqlite>::task(&name), BEAT_WITHIN, now);
             let ingest = Ingest::new(
                 name,

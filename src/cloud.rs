@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 pub mod auth;
+pub mod budget;
 pub mod catalogue;
 pub mod clouds;
 pub mod http;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    cloud::budget::Allowance,
     document::{self, File, Level, Problem, Problems, Walk},
     endpoint,
     rule::RuleSet,
@@ -23,6 +24,7 @@ mod files;
 mod http;
 mod inhibitions;
 mod keep;
+mod requests;
 mod root;
 mod secrets;
 pub mod shape;
@@ -48,6 +50,8 @@ pub struct Config {
     /// Files and folders of rules.
     pub rules: Vec<PathBuf>,
     pub sources: Vec<source::Settings>,
+    /// What each host of the cloud gives to all of them.
+    pub allowance: Allowance,
     pub endpoints: BTreeMap<String, endpoint::Settings>,
     pub topics: Topics,
     pub inhibitions: Vec<Inhibition>,
@@ -59,7 +63,7 @@ pub struct Config {
 
 /// The findings about what rules and configuration make together, and what each is about.
 pub fn codes() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    unheard::CODES.iter().chain(unknown::CODES)
+    unheard::CODES.iter().chain(unknown::CODES).chain(requests::CODES)
 }
 
 /// Everything `check` and `run` read, with every problem found in it.

@@ -35,6 +35,10 @@ use trouble::Trouble;
 const FAILURES_PER_WALK: u32 = 3;
 /// Longest wait between two tries of a source that fails.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// A wait that lasts longer than this is interrupted by a sign of life.
+const BEAT_EVERY: Duration = Duration::from_secs(10);
+/// A page that takes longer than this, its turn included, will not come.
+const LONGEST_TURN: Duration = Duration::from_secs(10 * 60);
 /// A page that another writer raced is decided anew this often before the window is.
 const CONFLICTS_PER_PAGE: u32 = 3;
 
@@ -139,7 +143,7 @@ impl<S: Store> Ingest<S> {
                 Step::Idle { until } | Step::Failed { until } => until,
             };
             // Beats while it waits: a long poll interval is not a dead task.
-            let wait = clock::since(now, until).min(Duration::from_secs(10));
+            let wait = clock::since(now, until).min(BEAT_EVERY);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = clock::sleep(wait.max(Duration::from_millis(5))) => {}
@@ -200,10 +204,23 @@ impl<S: Store> Ingest<S> {
         // A copy walks ahead: a page that is read but cannot be stored must be read again.
         let round = self.round.as_ref().expect("a round was planned above");
         let (mut walk, jumps) = (round.walk.clone(), round.jump.is_some());
-        let page = tokio::select! {
-            page = self.source.page(&mut walk, now) => page?,
-            // A cloud that takes its time holds up neither a stop nor a reload.
-            () = self.stop.cancelled() => return Ok(Step::Failed { until: now }),
+        let page = {
+            let begun = clock::now();
+            let mut reading = std::pin::pin!(self.source.page(&mut walk, now));
+            loop {
+                tokio::select! {
+                    page = &mut reading => break page?,
+                    // A cloud that takes its time holds up neither a stop nor a reload.
+                    () = self.stop.cancelled() => return Ok(Step::Failed { until: now }),
+                    // One of many that waits for its turn is not dead, for a while.
+                    () = clock::sleep(BEAT_EVERY) => {
+                        let now = clock::now();
+                        if !self.trouble.lasts() && clock::since(begun, now) < LONGEST_TURN {
+                            self.board.beat(&Self::task(&self.name), now);
+                        }
+                    }
+                }
+            }
         };
         self.clock_offset = page.clock_offset;
         let cloud_now = now.checked_add(self.clock_offset).unwrap_or(now);

@@ -20,7 +20,10 @@ use crate::{
     alert::Severity,
     app::{self, App},
     clock::{self, Timestamp},
-    cloud::auth::{Credentials, Method, NameOrId},
+    cloud::{
+        auth::{Credentials, Method, NameOrId},
+        budget::Allowance,
+    },
     config::Config,
     emulator::{
         self, Emulator,
@@ -220,6 +223,7 @@ fn config(cloud: &emulator::Settings, place: &Place<'_>, inbox: &Inbox) -> Confi
         http: access::Settings { public_url: Some(format!("http://{}", place.pages)), ..access::Settings::default() },
         rules: Vec::new(),
         sources: vec![source],
+        allowance: Allowance::default(),
         endpoints,
         topics,
         inhibitions: Vec::new(),

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 use super::{
-    Config, endpoints, http, inhibitions,
+    Config, endpoints, http, inhibitions, requests,
     secrets::{Reading, Secrets},
     sources, topics,
 };
@@ -26,7 +26,12 @@ pub fn read(walk: &Walk<'_>, folder: &Path, reading: Reading) -> Option<Config> 
     let state = fields.optional("state").and_then(|walk| state(&walk, folder));
     let http = fields.optional("http").and_then(|walk| http::read(&walk, &secrets));
     let rules = rule_paths(fields.list("rules"), folder);
-    let sources = fields.required("sources").map(|walk| sources::read(&walk));
+    let source_walk = fields.required("sources");
+    let sources = source_walk.as_ref().map(sources::read);
+    let allowance = fields.optional("cloud_requests").and_then(|walk| requests::read(&walk)).unwrap_or_default();
+    if let (Some(walk), Some(sources)) = (&source_walk, &sources) {
+        requests::look(walk, sources, allowance);
+    }
     let outbound = fields.optional("outbound").and_then(|walk| outbound(&walk, &secrets)).unwrap_or_default();
     let zone = fields.optional("timezone").and_then(|walk| endpoints::timezone(&walk)).unwrap_or(TimeZone::UTC);
     let endpoints = fields.required("endpoints");
@@ -57,6 +62,7 @@ pub fn read(walk: &Walk<'_>, folder: &Path, reading: Reading) -> Option<Config> 
         http,
         rules,
         sources,
+        allowance,
         topics,
         inhibitions,
         endpoints,

@@ -40,6 +40,8 @@ pub struct Config {
     /// Where traces come from. The checkpoint is kept under the name, so a renamed source begins anew.
     #[schemars(extend("minProperties" = 1))]
     pub sources: BTreeMap<String, Source>,
+    /// What all sources together ask of one host of the cloud.
+    pub cloud_requests: Option<CloudRequests>,
     /// Which destinations endpoints may be at. Default: public addresses, ports 443 and 80.
     pub outbound: Option<Outbound>,
     /// IANA name of the time zone in which people are told times, beside UTC. Default: UTC alone.
@@ -97,6 +99,18 @@ pub struct Cts {
     pub poll_quiet_every: Option<Duration>,
     /// How much of the past each poll reads again, because traces are recorded late; at most 7d. Default: 30m.
     pub overlap: Option<Duration>,
+}
+
+/// What all sources together ask of one host of the cloud; each takes its turn.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct CloudRequests {
+    /// Requests a second. Default: 50.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub per_second: Option<u32>,
+    /// Requests under way at the same time. Default: 16.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub at_once: Option<u32>,
 }
 
 /// Which destinations endpoints may be at.

@@ -1,5 +1,7 @@
 //! The trace list of CTS: v3, falling back to v2 where v3 is not offered.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use reqwest::StatusCode;
 
@@ -9,8 +11,11 @@ use super::{
     walk::{PAGE_LIMIT, Seen},
 };
 use crate::{
-    clock::Timestamp,
-    cloud::http::Answer,
+    clock::{self, Timestamp},
+    cloud::{
+        budget::{Allowance, Budget},
+        http::Answer,
+    },
     trace::decode::{self, BODY_LIMIT, Context},
 };
 
@@ -41,6 +46,7 @@ pub struct Cts {
     session: Session,
     tracker: String,
     api: Api,
+    budget: Arc<Budget>,
 }
 
 impl Cts {
@@ -49,10 +55,29 @@ impl Cts {
             session: catalogue::session(&settings.credentials)?,
             tracker: settings.tracker.clone(),
             api: Api::V3,
+            budget: Budget::new(Allowance::default()),
         })
     }
 
+    /// Shares what its host gives with others.
+    pub fn within(self, budget: Arc<Budget>) -> Self {
+        Self { budget, ..self }
+    }
+
     pub async fn page(&mut self, walk: &mut Walk, now: Timestamp) -> Result<Page, SourceError> {
+        let host = self.budget.host(&self.session.endpoints(now).await?.v3);
+        let begun = clock::now();
+        let turn = host.turn().await;
+        let now = clock::plus(now, clock::since(begun, clock::now()));
+        let page = self.ask(walk, now).await;
+        drop(turn);
+        if let Err(SourceError::Transient { retry_after: Some(patience), .. }) = &page {
+            host.pause(*patience).await;
+        }
+        page
+    }
+
+    async fn ask(&mut self, walk: &mut Walk, now: Timestamp) -> Result<Page, SourceError> {
         // Both ends of the API's window are exclusive.
         let mut parameters = vec![
             ("limit", PAGE_LIMIT.to_string()),
@@ -161,7 +186,7 @@ fn read(answer: &Answer, walk: &mut Walk, context: &Context, now: Timestamp) -> 
             Ok(trace) => {
                 seen.ids.push(trace.id.clone());
                 seen.times.push((trace.time, trace.record_time));
-                records.push(Record::Trace(std::sync::Arc::new(trace)));
+                records.push(Record::Trace(Arc::new(trace)));
             }
             Err(error) => {
                 seen.ids.push(error.id.clone());

@@ -81,6 +81,7 @@ const CONFIG_MAPS: &[(&str, &str)] = &[
     ("Quiet", "endpoints: { b: {} }\ntopics: { a: [ { endpoint: b, schedule: { quiet: { @ } } } ] }"),
     ("Grouping", "endpoints: { b: {} }\ntopics: { a: [ { endpoint: b, group: { @ } } ] }"),
     ("Storm", "storm: { @ }"),
+    ("CloudRequests", "cloud_requests: { @ }"),
 ];
 
 #[test]

@@ -41,6 +41,23 @@ fn a_good_configuration_is_good() {
 }
 
 #[test]
+fn more_polls_than_the_cloud_is_asked_for_are_told() {
+    let projects: Vec<String> = (0..600).map(|number| format!("p{number}")).collect();
+    let many = format!("projects: [{}], poll_every: 5s", projects.join(", "));
+    let config = world::config("soar", URL).replace("poll_every: 1s", &many);
+    let (code, text) = check(&config, RULES);
+    assert_eq!(code, Some(0), "{text}");
+    let told = "600 sources behind `http://127.0.0.1:9/v3` need 120 requests a second while all is quiet, and 50 are \
+                allowed: each is polled every 12 s at best";
+    assert!(text.contains("warning[slow-polls]") && text.contains(told), "{text}");
+    let (_, text) = check(&config.replace("poll_every: 5s", "poll_every: 5s, poll_quiet_every: 1m"), RULES);
+    assert!(!text.contains("slow-polls"), "{text}");
+    let (_, text) = check(&format!("{config}cloud_requests: {{ per_second: 200 }}\n"), RULES);
+    assert!(!text.contains("slow-polls"), "{text}");
+    refused(&format!("{config}cloud_requests: {{ per_second: 0 }}\n"), RULES, &["cloud_requests.per_second"]);
+}
+
+#[test]
 fn an_unknown_key_is_named_with_its_place() {
     let bad = world::config("soar", URL).replace("poll_every", "poll_evry");
     refused(&bad, RULES, &["tracebell.yaml:2", "unknown key `poll_evry`", "did you mean `poll_every`?"]);

@@ -12,10 +12,7 @@ use super::{
 };
 use crate::{
     clock::{self, Timestamp},
-    cloud::{
-        budget::{Allowance, Budget},
-        http::Answer,
-    },
+    cloud::{budget::Budget, http::Answer},
     trace::decode::{self, BODY_LIMIT, Context},
 };
 
@@ -46,7 +43,8 @@ pub struct Cts {
     session: Session,
     tracker: String,
     api: Api,
-    budget: Arc<Budget>,
+    /// None: nobody else of this process asks.
+    budget: Option<Arc<Budget>>,
 }
 
 impl Cts {
@@ -55,17 +53,18 @@ impl Cts {
             session: catalogue::session(&settings.credentials)?,
             tracker: settings.tracker.clone(),
             api: Api::V3,
-            budget: Budget::new(Allowance::default()),
+            budget: None,
         })
     }
 
     /// Shares what its host gives with others.
     pub fn within(self, budget: Arc<Budget>) -> Self {
-        Self { budget, ..self }
+        Self { budget: Some(budget), ..self }
     }
 
     pub async fn page(&mut self, walk: &mut Walk, now: Timestamp) -> Result<Page, SourceError> {
-        let host = self.budget.host(&self.session.endpoints(now).await?.v3);
+        let Some(budget) = &self.budget else { return self.ask(walk, now).await };
+        let host = budget.host(&self.session.endpoints(now).await?.v3);
         let begun = clock::now();
         let turn = host.turn().await;
         let now = clock::plus(now, clock::since(begun, clock::now()));

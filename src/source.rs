@@ -11,6 +11,7 @@ use crate::{
     trace::Trace,
 };
 
+pub mod archive;
 mod catalogue;
 pub mod cts;
 pub mod file;

@@ -27,6 +27,19 @@ const RETRY_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// The only place where a client of this room is built.
 pub fn client(ca: Option<&Pem>, proxy: Option<&Secret>) -> Result<Client, CloudError> {
+    built(ca, proxy, |builder| builder)
+}
+
+/// One that hands out what is stored: nothing is unpacked on the way.
+pub fn client_as_stored(ca: Option<&Pem>, proxy: Option<&Secret>) -> Result<Client, CloudError> {
+    built(ca, proxy, reqwest::ClientBuilder::no_gzip)
+}
+
+fn built(
+    ca: Option<&Pem>,
+    proxy: Option<&Secret>,
+    adapt: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<Client, CloudError> {
     // A second installation is refused and harmless: the first one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let proxy = proxy.map(through).transpose()?;
@@ -38,7 +51,7 @@ pub fn client(ca: Option<&Pem>, proxy: Option<&Secret>) -> Result<Client, CloudE
             .pool_idle_timeout(Duration::from_secs(60))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy();
-        proxy.iter().fold(builder, |builder, proxy| builder.proxy(proxy.clone()))
+        adapt(proxy.iter().fold(builder, |builder, proxy| builder.proxy(proxy.clone())))
     };
     let built = match ca {
         Some(pem) => builder().tls_certs_merge(pem.certificates()?).build(),

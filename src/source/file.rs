@@ -28,8 +28,13 @@ const BUFFER: usize = 256 * 1024;
 pub fn open(path: &Path, progress: impl Fn(u64) + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
     let raw: Box<dyn Read + Send> =
         if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(fs::File::open(path)?) };
-    let mut raw = BufReader::with_capacity(BUFFER, Counted { inner: raw, read: 0, progress });
+    let raw = BufReader::with_capacity(BUFFER, Counted { inner: raw, read: 0, progress });
     // Told from the bytes, since standard input has no name.
+    unpacked(raw)
+}
+
+/// What is compressed with gzip, plain; anything else as it is.
+pub fn unpacked<'a>(mut raw: impl BufRead + Send + 'a) -> io::Result<Box<dyn BufRead + Send + 'a>> {
     if raw.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
         return Ok(Box::new(BufReader::with_capacity(BUFFER, flate2::bufread::MultiGzDecoder::new(raw))));
     }

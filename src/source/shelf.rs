@@ -12,7 +12,7 @@ use std::{
 
 use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
 
-use super::file;
+use super::{Record, file};
 use crate::{
     clock::Timestamp,
     trace::{
@@ -54,8 +54,13 @@ impl Shelf {
     }
 
     pub fn put(&mut self, raw: &str) {
+        self.put_at(raw, decode::time_of(raw));
+    }
+
+    /// Of a record whose time is known, or known to be nowhere.
+    pub fn put_at(&mut self, raw: &str, time: Option<Timestamp>) {
         // Without a time there is no right place; the decoder gets to say so.
-        let second = decode::time_of(raw).map_or(i64::MAX, Timestamp::as_second);
+        let second = time.map_or(i64::MAX, Timestamp::as_second);
         let drawer = self.drawers.entry(second.div_euclid(DRAWER_SECONDS)).or_default();
         drawer.loose.extend_from_slice(raw.as_bytes());
         drawer.loose.push(b'\n');
@@ -63,6 +68,35 @@ impl Shelf {
             drawer.pack();
         }
         self.records += 1;
+    }
+
+    /// True if a drawer holds nothing but what is older than that.
+    pub fn has_before(&self, before: Timestamp) -> bool {
+        self.drawers.keys().next().is_some_and(|drawer| ends(*drawer) <= before.as_second())
+    }
+
+    /// Empties the oldest drawer if it holds nothing but what is older than `before`; at [`Timestamp::MAX`] any.
+    /// Nothing is left out: what came twice comes out twice.
+    pub fn draw(&mut self, before: Timestamp, context: &Context, now: Timestamp) -> Option<Vec<Record>> {
+        if before != Timestamp::MAX && !self.has_before(before) {
+            return None;
+        }
+        let (_, drawer) = self.drawers.pop_first()?;
+        let mut records: Vec<Record> = drawer
+            .text()
+            .split('\n')
+            .filter(|raw| !raw.is_empty())
+            .map(|raw| match file::decode(raw, context, now) {
+                Ok(trace) => Record::Trace(Arc::new(trace)),
+                Err(error) => Record::Undecodable { id: error.id, raw: raw.to_owned(), reason: error.reason },
+            })
+            .collect();
+        let place = |record: &Record| match record {
+            Record::Trace(trace) => (trace.time, trace.id.clone()),
+            Record::Undecodable { id, .. } => (Timestamp::MAX, id.clone()),
+        };
+        records.sort_by_cached_key(place);
+        Some(records)
     }
 
     /// Empties drawer after drawer. `now` stands in for a time that is nowhere in a record.
@@ -81,6 +115,11 @@ impl Shelf {
             batch
         })
     }
+}
+
+/// The first second after a drawer.
+fn ends(drawer: i64) -> i64 {
+    drawer.saturating_add(1).saturating_mul(DRAWER_SECONDS)
 }
 
 impl Drawer {

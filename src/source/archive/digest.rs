@@ -1,0 +1,148 @@
+//! Digests: what the tracker signed, each hour, of the files that it delivered.
+//!
+//! Pure: reads and checks what it is given. The chain and the files are looked at in `audit`.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use md5::{Digest as _, Md5};
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use serde::Deserialize;
+
+use crate::{clock::Timestamp, source::file};
+
+use super::key;
+
+/// The key that the trace service documents, for all regions.
+const DOCUMENTED: &str = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAsjQDkl8COPRhOCvm7ZI8sYZ20ojl+ay/gwRSk9q0gkY3pP0RrAhSsEzgYdYjaMCqixkmbpt4AH9AROJU4drnoCAZSMqRxgv0bGC9kVd4q95l4zibswAsksjuNQo/XoJjBl+rRAqCa+1uetgVU4k4Yx8RryYxYx/tImvMe/O4mGAIaTf+rsqt3VXR1QIj5lYR/nx41BEgC/Kb1elYAfDaaab8WS5INRprj7qdu6oAo4Ug47WqbecvEtG3JRpj5+oqLyW41Fvse3osC0h5DQdxTt4x00/rVZ+gH7Kua00y7gC8YOxFVpYbfn/oW61PUDeHG/N9hUjOrIgDDJpD2YbCIQIDAQAB";
+
+/// A digest as far as it is needed; what is missing is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Digest {
+    pub digest_start_time: String,
+    pub digest_end_time: String,
+    pub digest_object: String,
+    pub previous_digest_object: Option<String>,
+    pub previous_digest_hash_value: Option<String>,
+    pub previous_digest_signature: Option<String>,
+    pub log_files: Vec<LogFile>,
+}
+
+/// A file that was delivered in the digest's hour.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct LogFile {
+    pub bucket: String,
+    pub object: String,
+    pub log_hash_value: String,
+    pub log_hash_algorithm: String,
+}
+
+impl Digest {
+    /// Of the file as it is stored, compressed or not.
+    pub fn parse(stored: &[u8]) -> Result<Self, String> {
+        let text = file::unpacked(stored).map_err(|error| error.to_string())?;
+        serde_json::from_reader(text).map_err(|error| format!("it is no digest: {error}"))
+    }
+
+    /// What was signed, given the MD5 of the file as it is stored.
+    pub fn signed_text(&self, md5: &str) -> String {
+        let previous = self.previous_digest_signature.as_deref().unwrap_or_default();
+        format!("{}{}{md5}{previous}", self.digest_end_time, self.digest_object)
+    }
+
+    pub fn start(&self) -> Option<Timestamp> {
+        key::time(&self.digest_start_time)
+    }
+
+    pub fn end(&self) -> Option<Timestamp> {
+        key::time(&self.digest_end_time)
+    }
+
+    /// The first one of a chain names none before it.
+    pub fn previous(&self) -> Option<&str> {
+        self.previous_digest_object.as_deref().filter(|object| !object.is_empty())
+    }
+}
+
+/// In small hexadecimal digits.
+pub fn md5(bytes: &[u8]) -> String {
+    hex::encode(Md5::digest(bytes))
+}
+
+/// Whose signature counts.
+#[derive(Debug, Clone)]
+pub struct PublicKey(Vec<u8>);
+
+impl PublicKey {
+    pub fn documented() -> Self {
+        Self::parse(DOCUMENTED).expect("it is written above")
+    }
+
+    /// PEM, or the base64 of it alone.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let base64: String =
+            text.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect::<Vec<_>>().concat();
+        let der = STANDARD.decode(base64).map_err(|error| format!("it is no base64: {error}"))?;
+        let inner = of_spki(&der).ok_or("it is no RSA public key (`BEGIN PUBLIC KEY`)")?;
+        Ok(Self(inner.to_vec()))
+    }
+
+    /// Whether `signature`, in hexadecimal digits, is this key's of the text.
+    pub fn signed(&self, text: &str, signature: &str) -> bool {
+        let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.0);
+        hex::decode(signature.trim()).is_ok_and(|signature| key.verify(text.as_bytes(), &signature).is_ok())
+    }
+}
+
+/// The RSA key inside of a key that says what it is: SEQUENCE { SEQUENCE { what }, BIT STRING { key } }.
+fn of_spki(der: &[u8]) -> Option<&[u8]> {
+    let (body, []) = element(der, 0x30)? else { return None };
+    let (_, rest) = element(body, 0x30)?;
+    let (bits, []) = element(rest, 0x03)? else { return None };
+    let key = bits.strip_prefix(&[0])?;
+    element(key, 0x30).map(|_| key)
+}
+
+/// The content of the first element if it has that tag, and what follows it.
+fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let [found, length, rest @ ..] = der else { return None };
+    if *found != tag {
+        return None;
+    }
+    let (length, rest) = match *length {
+        short @ ..0x80 => (usize::from(short), rest),
+        long => {
+            let (bytes, rest) = rest.split_at_checked(usize::from(long & 0x7f)).filter(|(bytes, _)| bytes.len() <= 4)?;
+            (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
+        }
+    };
+    rest.split_at_checked(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_key_is_one_and_nonsense_is_none() {
+        assert_eq!(PublicKey::documented().0.len(), 270);
+        assert!(!PublicKey::documented().signed("text", "00ff"));
+        for text in ["", "hello!", "aGVsbG8=", "MAA=", &DOCUMENTED[..40]] {
+            assert!(PublicKey::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_signed_has_no_separators() {
+        let digest = Digest::parse(
+            br#"{"digest_end_time":"2026-01-15T09-00-00Z","digest_object":"CloudTraces/x.json.gz","project_id":"p",
+            "digest_end":true,"previous_digest_object":"","previous_digest_signature":"abcd","log_files":[{"object":"o"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(digest.signed_text("00ff"), "2026-01-15T09-00-00ZCloudTraces/x.json.gz00ffabcd");
+        assert_eq!(digest.previous(), None);
+        assert_eq!(digest.end().unwrap().to_string(), "2026-01-15T09:00:00Z");
+        assert!(Digest::parse(b"[]").is_ok_and(|digest| digest == Digest::default()) || Digest::parse(b"[]").is_err());
+        assert!(Digest::parse(b"hello").is_err());
+    }
+}

@@ -1,0 +1,207 @@
+//! A stretch of the past out of the archive: file by file in the order of upload, handed out by time.
+//!
+//! A file is uploaded minutes after its traces. So what lies in files up to an hour back is sorted before it
+//! is handed out, and only that is in memory; what came later than that still comes, out of its turn.
+
+use std::{collections::VecDeque, time::Duration};
+
+use jiff::{civil::Date, tz::TimeZone};
+
+use super::{
+    Bucket, Key,
+    bucket::Object,
+    key::{self, Kind},
+};
+use crate::{
+    clock::{self, Timestamp},
+    source::{Record, SourceError, file, shelf::Shelf},
+    trace::decode::{self, Context},
+};
+
+/// Cycles of delivery take minutes; this long after a trace its file is looked for.
+const SLACK: Duration = Duration::from_secs(3 * 3600);
+/// Traces wait so long for others that belong before them.
+const SORTED: Duration = Duration::from_secs(3600);
+/// Folders are named by day, maybe by the day of Berlin.
+const ZONES: Duration = Duration::from_secs(2 * 3600);
+/// A file is held whole while it is unpacked.
+const FILE_LIMIT: u64 = 64 << 20;
+
+/// A stretch on its way out of the archive.
+pub struct Reading {
+    bucket: Bucket,
+    from: Timestamp,
+    to: Timestamp,
+    regions: Option<Vec<String>>,
+    days: VecDeque<Date>,
+    files: VecDeque<(Timestamp, Object)>,
+    shelf: Shelf,
+    /// Up to where everything was uploaded; `None` before the first file.
+    reached: Option<Timestamp>,
+    context: Context,
+    pub progress: Progress,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    pub days: u64,
+    pub days_listed: u64,
+    /// Of the days listed so far.
+    pub files: u64,
+    pub files_read: u64,
+    pub bytes: u64,
+    pub records: u64,
+}
+
+/// What one step came to.
+#[derive(Debug)]
+pub enum Step {
+    /// A day was listed, or a file was read.
+    On,
+    /// What happened in one quarter of an hour, oldest first.
+    Records(Vec<Record>),
+    /// A file that cannot be read; the others go on.
+    Unreadable { key: String, reason: String },
+    End,
+}
+
+impl Reading {
+    /// Traces from then to then, both included.
+    pub fn new(bucket: Bucket, from: Timestamp, to: Timestamp, now: Timestamp) -> Self {
+        let days = days(from, clock::plus(to, SLACK + ZONES).min(clock::plus(now, ZONES)));
+        let context = Context { region: Some(bucket.settings().region.clone()), ..Context::default() };
+        let progress = Progress { days: days.len() as u64, ..Progress::default() };
+        let (regions, files, reached) = (None, VecDeque::new(), None);
+        Self { bucket, from, to, regions, days, files, shelf: Shelf::default(), reached, context, progress }
+    }
+
+    /// Reads at most one file, or hands out what is complete.
+    pub async fn next(&mut self, now: Timestamp) -> Result<Step, SourceError> {
+        let over = self.days.is_empty() && self.files.is_empty();
+        let before = if over { Some(Timestamp::MAX) } else { self.reached.map(|at| clock::minus(at, SORTED)) };
+        if let Some(before) = before.filter(|before| over || self.shelf.has_before(*before)) {
+            let context = self.context.clone();
+            let drawn = self.with_shelf(move |shelf| shelf.draw(before, &context, now)).await;
+            return Ok(drawn.map_or(Step::End, Step::Records));
+        }
+        let Some((uploaded, object)) = self.files.pop_front() else {
+            let day = self.days.pop_front().expect("it is not over");
+            self.list(day).await?;
+            return Ok(Step::On);
+        };
+        let step = self.file(&object).await?;
+        self.reached = Some(uploaded);
+        Ok(step)
+    }
+
+    async fn list(&mut self, day: Date) -> Result<(), SourceError> {
+        if self.regions.is_none() {
+            self.regions = Some(regions(&self.bucket).await?);
+        }
+        let (first, last) = (self.from, clock::plus(self.to, SLACK));
+        let mut found = Vec::new();
+        for folder in self.regions.iter().flatten().flat_map(|region| key::folders(region, day)) {
+            for object in self.bucket.list(&folder).await? {
+                let Some(key) = Key::parse(&object.key) else { continue };
+                let ours = key.kind == Kind::Traces && self.bucket.settings().owns(&key);
+                if ours && first <= key.uploaded && key.uploaded <= last {
+                    found.push((key.uploaded, object));
+                }
+            }
+        }
+        found.sort_by(|(time_a, a), (time_b, b)| (time_a, &a.key).cmp(&(time_b, &b.key)));
+        self.progress.days_listed += 1;
+        self.progress.files += found.len() as u64;
+        self.files = found.into();
+        Ok(())
+    }
+
+    async fn file(&mut self, object: &Object) -> Result<Step, SourceError> {
+        self.progress.files_read += 1;
+        self.progress.bytes += object.size;
+        let unreadable = |reason: String| Ok(Step::Unreadable { key: object.key.clone(), reason });
+        if object.size > FILE_LIMIT {
+            return unreadable(format!("it is longer than {} MB", FILE_LIMIT >> 20));
+        }
+        let Some(stored) = self.bucket.get(&object.key).await? else {
+            return unreadable("it was deleted meanwhile".to_owned());
+        };
+        let (from, to) = (self.from, self.to);
+        let read = self
+            .with_shelf(move |shelf| {
+                let mut records = 0;
+                let outcome = file::unpacked(&stored.body[..]).and_then(|text| {
+                    file::records(text, &mut |raw| {
+                        let time = decode::time_of(raw);
+                        if time.is_none_or(|time| from <= time && time <= to) {
+                            records += 1;
+                            shelf.put_at(raw, time);
+                        }
+                    })
+                });
+                (records, outcome)
+            })
+            .await;
+        self.progress.records += read.0;
+        match read.1 {
+            Ok(()) => Ok(Step::On),
+            Err(error) => unreadable(error.to_string()),
+        }
+    }
+
+    /// Off the async threads: unpacking and decoding take their time.
+    async fn with_shelf<T: Send + 'static>(&mut self, work: impl FnOnce(&mut Shelf) -> T + Send + 'static) -> T {
+        let mut shelf = std::mem::take(&mut self.shelf);
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&mut shelf);
+            (shelf, done)
+        });
+        let (shelf, done) = done.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        self.shelf = shelf;
+        done
+    }
+}
+
+/// The region's folders: its own, and those that name a project beside it.
+pub async fn regions(bucket: &Bucket) -> Result<Vec<String>, SourceError> {
+    let wanted = bucket.settings().region.as_str();
+    let folders = bucket.folders(key::ROOT).await?;
+    let names: Vec<&str> =
+        folders.iter().filter_map(|folder| folder.strip_prefix(key::ROOT)).map(|name| name.trim_end_matches('/')).collect();
+    let of_region = |name: &&&str| {
+        name.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-']))
+    };
+    let found: Vec<String> = names.iter().filter(of_region).map(|name| (*name).to_owned()).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let name = &bucket.settings().bucket;
+    let (reason, fix) = match names.as_slice() {
+        [] => (
+            format!("bucket `{name}` holds no trace files: it has no folder `{}`", key::ROOT.trim_end_matches('/')),
+            "correct `bucket`, or let the tracker deliver there; `tracebell tracker show` tells where it does".to_owned(),
+        ),
+        names => (
+            format!("bucket `{name}` holds no trace files of region `{wanted}`"),
+            format!("set `region` to what it has: {}", names.join(", ")),
+        ),
+    };
+    Err(SourceError::Refused { reason, fix })
+}
+
+/// Every day that has a part of the stretch.
+pub fn days(from: Timestamp, to: Timestamp) -> VecDeque<Date> {
+    let date = |time: Timestamp| time.to_zoned(TimeZone::UTC).date();
+    let last = date(to);
+    let mut days = VecDeque::new();
+    let mut day = date(from);
+    while day <= last {
+        days.push_back(day);
+        match day.tomorrow() {
+            Ok(next) => day = next,
+            Err(_) => break,
+        }
+    }
+    days
+}

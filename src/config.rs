@@ -19,6 +19,7 @@ use crate::{
     topic::Topics,
 };
 
+mod archive;
 mod endpoints;
 mod files;
 mod http;
@@ -52,6 +53,8 @@ pub struct Config {
     pub sources: Vec<source::Settings>,
     /// What each host of the cloud gives to all of them.
     pub allowance: Allowance,
+    /// Where trace files of sources are, by the source's name.
+    pub archives: BTreeMap<String, source::archive::Settings>,
     pub endpoints: BTreeMap<String, endpoint::Settings>,
     pub topics: Topics,
     pub inhibitions: Vec<Inhibition>,

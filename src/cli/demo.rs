@@ -225,6 +225,7 @@ fn config(cloud: &emulator::Settings, place: &Place<'_>, inbox: &Inbox) -> Confi
         sources: vec![source],
         allowance: Allowance::default(),
         endpoints,
+        archives: BTreeMap::new(),
         topics,
         inhibitions: Vec::new(),
         rule_files: Vec::new(),

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::auth::Credentials;
+use super::{auth::Credentials, sign::AccessKey};
 
 mod entry;
 mod files;
@@ -39,13 +39,27 @@ pub fn credentials(cloud: Option<&str>) -> Result<Credentials, String> {
     )
 }
 
+/// The access key beside the login of the same cloud, if there is one: some services take no token.
+pub fn access_key(cloud: Option<&str>) -> Result<Option<AccessKey>, String> {
+    let around =
+        Surroundings { variable: &|name| std::env::var(name).ok(), read: &|path| std::fs::read_to_string(path) };
+    let (entry, place) = entry(cloud, &around)?;
+    method::key(&entry::Entry::new(entry, &place, &|name| files::vendor_profile(&around, name))?)
+}
+
 pub fn find(cloud: Option<&str>, around: &Surroundings) -> Result<Credentials, String> {
+    let (entry, place) = entry(cloud, around)?;
+    read(entry, &place, around)
+}
+
+/// The entry that is meant, and where it stands.
+fn entry(cloud: Option<&str>, around: &Surroundings) -> Result<(Tree, String), String> {
     let variable = |name: &str| (around.variable)(name).filter(|value| !value.is_empty());
     let named = cloud.map(str::to_owned).or_else(|| variable("OS_CLOUD"));
     let of_variables = variable("OS_CLOUD_NAME").unwrap_or_else(|| VARIABLES.to_owned());
     let telling = TELLING.iter().any(|name| variable(name).is_some());
     if telling && named.as_ref().is_none_or(|name| *name == of_variables) {
-        return read(entry::from_variables(&variable), "the `OS_*` variables", around);
+        return Ok((entry::from_variables(&variable), "the `OS_*` variables".to_owned()));
     }
     let found = files::clouds(around)?;
     let (mut clouds, place, looked) = (found.clouds, found.place, found.looked);
@@ -69,7 +83,7 @@ pub fn find(cloud: Option<&str>, around: &Surroundings) -> Result<Credentials, S
         });
     };
     let Value::Object(entry) = entry else { return Err(format!("cloud `{name}` in {place} is not a map of settings")) };
-    read(entry, &format!("cloud `{name}` in {place}"), around)
+    Ok((entry, format!("cloud `{name}` in {place}")))
 }
 
 fn read(entry: Tree, place: &str, around: &Surroundings) -> Result<Credentials, String> {

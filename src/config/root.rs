@@ -27,10 +27,10 @@ pub fn read(walk: &Walk<'_>, folder: &Path, reading: Reading) -> Option<Config> 
     let http = fields.optional("http").and_then(|walk| http::read(&walk, &secrets));
     let rules = rule_paths(fields.list("rules"), folder);
     let source_walk = fields.required("sources");
-    let sources = source_walk.as_ref().map(sources::read);
+    let sources = source_walk.as_ref().map(|walk| sources::read(walk, &secrets));
     let allowance = fields.optional("cloud_requests").and_then(|walk| requests::read(&walk)).unwrap_or_default();
     if let (Some(walk), Some(sources)) = (&source_walk, &sources) {
-        requests::look(walk, sources, allowance);
+        requests::look(walk, &sources.list, allowance);
     }
     let outbound = fields.optional("outbound").and_then(|walk| outbound(&walk, &secrets)).unwrap_or_default();
     let zone = fields.optional("timezone").and_then(|walk| endpoints::timezone(&walk)).unwrap_or(TimeZone::UTC);
@@ -48,7 +48,7 @@ pub fn read(walk: &Walk<'_>, folder: &Path, reading: Reading) -> Option<Config> 
     fields.finish();
 
     let seen = secrets.seen();
-    let sources = sources.unwrap_or_default();
+    let sources::Sources { list: sources, archives } = sources.unwrap_or_default();
     // The credentials of a source stand in another file.
     let logins: Vec<String> = sources.iter().map(sources::fingerprint).collect();
     let others: Vec<String> = endpoints.values().filter_map(endpoints::fingerprint).collect();
@@ -63,6 +63,7 @@ pub fn read(walk: &Walk<'_>, folder: &Path, reading: Reading) -> Option<Config> 
         rules,
         sources,
         allowance,
+        archives,
         topics,
         inhibitions,
         endpoints,

@@ -81,6 +81,8 @@ pub struct Sqlite {
 pub struct Source {
     /// The trace list of Cloud Trace Service.
     pub cts: Cts,
+    /// The bucket to which the tracker delivers trace files: for backtests beyond seven days, and to fill gaps.
+    pub archive: Option<Archive>,
 }
 
 /// The trace list of Cloud Trace Service.
@@ -111,6 +113,28 @@ pub struct CloudRequests {
     /// Requests under way at the same time. Default: 16.
     #[schemars(range(min = 1, max = 10_000))]
     pub at_once: Option<u32>,
+}
+
+/// A bucket with the tracker's trace files.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Archive {
+    /// The bucket's name, 3 to 63 characters.
+    pub bucket: String,
+    /// What the names of trace files begin with. Default: all are read.
+    pub prefix: Option<String>,
+    /// The bucket's region. Default: the region of the login.
+    pub region: Option<String>,
+    /// Address of the S3 server. Default: `https://obs.{region}.otc.t-systems.com`.
+    pub endpoint: Option<String>,
+    /// Whether the bucket stands in the path and not in the host. Default: in the host at the cloud's own addresses.
+    pub path_style: Option<bool>,
+    /// The access key. Default: `ak` of the clouds.yaml entry.
+    pub access_key: Option<Secret>,
+    /// Its secret. Default: `sk` of the clouds.yaml entry.
+    pub secret_key: Option<Secret>,
+    /// Of a key for a while.
+    pub security_token: Option<Secret>,
 }
 
 /// Which destinations endpoints may be at.

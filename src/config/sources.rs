@@ -1,8 +1,8 @@
 //! `sources`: whose audit log is watched.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
-use super::named;
+use super::{archive, named, secrets::Secrets};
 use crate::{
     clock,
     cloud::{
@@ -22,18 +22,27 @@ const LONGEST_QUIET: Duration = Duration::from_secs(10 * 60);
 /// The cloud keeps no more of the past, and trace ids are remembered for only two days longer.
 const LONGEST_OVERLAP: Duration = Duration::from_secs(7 * 24 * 3600);
 
-pub fn read(walk: &Walk<'_>) -> Vec<source::Settings> {
+/// What the entries of `sources` come to.
+#[derive(Debug, Default)]
+pub struct Sources {
+    pub list: Vec<source::Settings>,
+    /// By the name of the source.
+    pub archives: BTreeMap<String, source::archive::Settings>,
+}
+
+pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Sources {
     let entries = walk.entries().unwrap_or_default();
     if entries.is_empty() {
         walk.fail_hint("expected at least one source", "write `prod: { cts: { cloud: otc } }`");
     }
-    let mut sources: Vec<source::Settings> = Vec::new();
+    let mut sources = Sources::default();
     for (name, _, walk) in entries.into_iter().filter(|(name, _, walk)| named(name, walk)) {
-        for settings in source(name, &walk).unwrap_or_default() {
-            if sources.iter().any(|other| other.name == settings.name) {
+        for (settings, archive) in source(name, &walk, secrets).unwrap_or_default() {
+            if sources.list.iter().any(|other| other.name == settings.name) {
                 walk.fail(format!("the source `{}` is there twice; each needs a checkpoint of its own", settings.name));
             }
-            sources.push(settings);
+            sources.archives.extend(archive.map(|archive| (settings.name.clone(), archive)));
+            sources.list.push(settings);
         }
     }
     sources
@@ -50,11 +59,17 @@ pub fn secret(credentials: &Credentials) -> String {
 }
 
 /// One entry gives a source for each of its projects.
-fn source(name: &str, walk: &Walk<'_>) -> Option<Vec<source::Settings>> {
+fn source(
+    name: &str,
+    walk: &Walk<'_>,
+    secrets: &Secrets<'_>,
+) -> Option<Vec<(source::Settings, Option<source::archive::Settings>)>> {
     let mut fields = walk.fields()?;
     fields.later("smn", "this version pulls; write `cts: { cloud: ... }`");
     let cts = fields.required("cts");
+    let archive = fields.optional("archive");
     fields.finish();
+    let archive = archive.and_then(|walk| archive::read(walk, secrets));
     let cts = cts?;
     let mut fields = cts.fields()?;
     let cloud = fields.optional("cloud");
@@ -95,16 +110,21 @@ fn source(name: &str, walk: &Walk<'_>) -> Option<Vec<source::Settings>> {
         cts.fail_hint(error.to_string(), hint);
         return None;
     }
+    let archive =
+        archive.and_then(|draft| draft.complete(&whole.credentials, cloud_name, &whole.tracker, secrets.are_read()));
     if projects.is_empty() {
-        return Some(vec![whole]);
+        return Some(vec![(whole, archive)]);
     }
     let settings = names.iter().map(|project| {
-        let mut settings = whole.clone();
+        let (mut settings, mut archive) = (whole.clone(), archive.clone());
         settings.credentials.project = Some(NameOrId::Name((*project).to_owned()));
         if names.len() > 1 {
             settings.name = format!("{name}/{project}");
+            if let Some(archive) = &mut archive {
+                archive.project = Some((*project).to_owned());
+            }
         }
-        settings
+        (settings, archive)
     });
     Some(settings.collect())
 }

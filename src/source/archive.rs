@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::cloud::sign::AccessKey;
+use crate::{cloud::sign::AccessKey, secret::Secret};
 
 pub mod bucket;
 pub mod digest;
@@ -31,6 +31,7 @@ pub struct Settings {
     pub key: AccessKey,
     /// PEM file of a private CA.
     pub ca: Option<PathBuf>,
+    pub proxy: Option<Secret>,
     /// The tracker whose files they are.
     pub tracker: String,
     /// The one project whose files they are, where several share the bucket.

@@ -52,6 +52,7 @@ const CONFIG_MAPS: &[(&str, &str)] = &[
     ("Token", "http: { tokens: [ { @ } ] }"),
     ("Source", "sources: { a: { @ } }"),
     ("Cts", "sources: { a: { cts: { @ } } }"),
+    ("Archive", "sources: { a: { archive: { @ } } }"),
     ("Outbound", "outbound: { @ }"),
     ("Endpoint", "endpoints: { a: { @ } }"),
     ("Slack", "endpoints: { a: { slack: { @ } } }"),

@@ -98,7 +98,8 @@ fn token(entry: &Entry) -> Result<Method, String> {
 }
 
 /// An access key, by either of the names that python-otcextensions reads.
-fn key(entry: &Entry) -> Result<Option<AccessKey>, String> {
+/// The access key beside whatever else logs in.
+pub fn key(entry: &Entry) -> Result<Option<AccessKey>, String> {
     let text = |name: &str, short: &str| entry.text(name).or_else(|| entry.text(short));
     let place = &entry.place;
     match (text("access_key", "ak"), text("secret_key", "sk")) {

@@ -79,7 +79,9 @@ impl Bucket {
             Some(token) => Credentials::new_with_token(access, secret, token.expose()),
             None => Credentials::new(access, secret),
         };
-        Ok(Self { client: http::client_as_stored(settings.ca.as_deref())?, settings, place, credentials })
+        let ca = settings.ca.as_deref().map(http::Pem::read).transpose()?;
+        let client = http::client_as_stored(ca.as_ref(), settings.proxy.as_ref())?;
+        Ok(Self { client, settings, place, credentials })
     }
 
     pub fn settings(&self) -> &Settings {
@@ -119,8 +121,9 @@ impl Bucket {
         let mut action = GetObject::new(&self.place, Some(&self.credentials), key);
         let Some(answer) = self.ask(&mut action, Doing::Get).await? else { return Ok(None) };
         let text = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let signature =
-            ["x-amz-meta-meta-signature", "x-obs-meta-meta-signature", "x-amz-meta-signature"].iter().find_map(|name| text(name));
+        let signature = ["x-amz-meta-meta-signature", "x-obs-meta-meta-signature", "x-amz-meta-signature"]
+            .iter()
+            .find_map(|name| text(name));
         Ok(Some(Stored { body: answer.body, signature }))
     }
 
@@ -142,11 +145,7 @@ impl Bucket {
     }
 
     /// Asks until there is an answer that says something; `None` says that there is no such object.
-    async fn ask<'a>(
-        &self,
-        action: &mut impl S3Action<'a>,
-        doing: Doing,
-    ) -> Result<Option<Answer>, SourceError> {
+    async fn ask<'a>(&self, action: &mut impl S3Action<'a>, doing: Doing) -> Result<Option<Answer>, SourceError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -164,8 +163,12 @@ impl Bucket {
             if attempt == ATTEMPTS {
                 return Err(error);
             }
-            let spread =
-                backoff::full_jitter(Duration::from_secs(1), LONGEST_PAUSE, attempt, &[&self.settings.bucket, &now.to_string()]);
+            let spread = backoff::full_jitter(
+                Duration::from_secs(1),
+                LONGEST_PAUSE,
+                attempt,
+                &[&self.settings.bucket, &now.to_string()],
+            );
             let pause = (Duration::from_millis(300) + spread).max(retry_after.unwrap_or_default());
             clock::sleep(pause.min(LONGEST_PAUSE)).await;
         }
@@ -185,6 +188,15 @@ impl Bucket {
                 "correct `bucket`, or `region` if it is in another; `tracebell tracker show` names the tracker's bucket"
                     .to_owned(),
             ),
+            // A signature that is over, or of tomorrow, may be called no more than forbidden.
+            code if matches!(code, Some("RequestTimeTooSkewed" | "RequestExpired"))
+                || answer.status.as_u16() == 403
+                    && answer.clock_offset(now).is_some_and(|offset| offset.unsigned_abs() >= SIGNED_FOR) =>
+            {
+                let offset = answer.clock_offset(now).map(|offset| offset.unsigned_abs());
+                let by = offset.map(|by| format!(" by {}", clock::in_words(by))).unwrap_or_default();
+                (format!("{host} says that this machine's clock is wrong{by}"), "set the clock (NTP)".to_owned())
+            }
             Some("AccessDenied" | "AllAccessDisabled") | None if answer.status.as_u16() == 403 => {
                 let (may, permission) = match doing {
                     Doing::List => ("list the bucket", "obs:bucket:ListBucket"),
@@ -207,11 +219,6 @@ impl Bucket {
                 format!("{host} does not take the security token of access key `{access}`"),
                 "give a new `access_key`, `secret_key` and `security_token` together: such keys end with their token".to_owned(),
             ),
-            Some("RequestTimeTooSkewed" | "RequestExpired") => {
-                let offset = answer.clock_offset(now).map(|offset| offset.unsigned_abs());
-                let by = offset.map(|by| format!(" by {}", clock::in_words(by))).unwrap_or_default();
-                (format!("{host} says that this machine's clock is wrong{by}"), "set the clock (NTP)".to_owned())
-            }
             Some(
                 "PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException"
                 | "AuthorizationQueryParametersError",
@@ -245,7 +252,9 @@ fn code(answer: &Answer) -> Option<String> {
 }
 
 fn words(answer: &Answer) -> String {
-    let part = |name| element(&answer.body, name).map(|text| text.chars().filter(|c| !c.is_control()).take(WORDS).collect::<String>());
+    let part = |name| {
+        element(&answer.body, name).map(|text| text.chars().filter(|c| !c.is_control()).take(WORDS).collect::<String>())
+    };
     match (part("Code"), part("Message")) {
         (Some(code), Some(message)) => format!(" {code}: {message}"),
         (one, other) => one.or(other).map(|text| format!(" {text}")).unwrap_or_default(),

@@ -108,7 +108,10 @@ mod tests {
         let key = format!("{folder}/{file}");
         let found = Key::parse(&key).map(|key| {
             let tracker = key.tracker.unwrap_or("-");
-            format!("{:?} {} {} {tracker} [{}] {} {}", key.kind, key.region, key.day, key.prefix, key.place, key.uploaded)
+            format!(
+                "{:?} {} {} {tracker} [{}] {} {}",
+                key.kind, key.region, key.day, key.prefix, key.place, key.uploaded
+            )
         });
         assert_eq!(found.as_deref().unwrap_or("none"), expected, "{key}");
     }

@@ -62,7 +62,10 @@ pub enum Step {
     /// What happened in one quarter of an hour, oldest first.
     Records(Vec<Record>),
     /// A file that cannot be read; the others go on.
-    Unreadable { key: String, reason: String },
+    Unreadable {
+        key: String,
+        reason: String,
+    },
     End,
 }
 
@@ -167,11 +170,13 @@ impl Reading {
 pub async fn regions(bucket: &Bucket) -> Result<Vec<String>, SourceError> {
     let wanted = bucket.settings().region.as_str();
     let folders = bucket.folders(key::ROOT).await?;
-    let names: Vec<&str> =
-        folders.iter().filter_map(|folder| folder.strip_prefix(key::ROOT)).map(|name| name.trim_end_matches('/')).collect();
-    let of_region = |name: &&&str| {
-        name.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-']))
-    };
+    let names: Vec<&str> = folders
+        .iter()
+        .filter_map(|folder| folder.strip_prefix(key::ROOT))
+        .map(|name| name.trim_end_matches('/'))
+        .collect();
+    let of_region =
+        |name: &&&str| name.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-']));
     let found: Vec<String> = names.iter().filter(of_region).map(|name| (*name).to_owned()).collect();
     if !found.is_empty() {
         return Ok(found);
@@ -180,7 +185,8 @@ pub async fn regions(bucket: &Bucket) -> Result<Vec<String>, SourceError> {
     let (reason, fix) = match names.as_slice() {
         [] => (
             format!("bucket `{name}` holds no trace files: it has no folder `{}`", key::ROOT.trim_end_matches('/')),
-            "correct `bucket`, or let the tracker deliver there; `tracebell tracker show` tells where it does".to_owned(),
+            "correct `bucket`, or let the tracker deliver there; `tracebell tracker show` tells where it does"
+                .to_owned(),
         ),
         names => (
             format!("bucket `{name}` holds no trace files of region `{wanted}`"),

@@ -21,11 +21,11 @@ use crate::{
     generation::Generation,
     health::Board,
     http::{self, access::Access, site::Site},
-    ingest::Ingest,
+    ingest::{Ingest, tracker::TrackerWatch},
     metrics::Metrics,
     rule::RuleSet,
     secret::Secret,
-    source::{Source, cts::Cts},
+    source::{self, Source, cts::Cts, tracker::Trackers},
     store::{Sqlite, Store},
     sweep::{self, Sweep},
 };
@@ -230,6 +230,10 @@ impl App {
                 self.board.clone(),
             );
             self.workers.spawn(ingest.run(self.stop_workers.clone()));
+            if let Some(every) = settings.polling.watch_tracker {
+                let watch = self.tracker_watch(settings, every)?;
+                self.workers.spawn(watch.run(self.stop_workers.clone()));
+            }
         }
         let mut publishers = Vec::new();
         for settings in self.config.endpoints.values() {
@@ -253,6 +257,23 @@ impl App {
             Sweep::new(self.store.clone(), self.generation.subscribe(), self.committed.clone(), self.board.clone());
         self.workers.spawn(sweep.run(self.stop_workers.clone()));
         Ok(())
+    }
+
+    fn tracker_watch(&self, settings: &source::Settings, every: Duration) -> anyhow::Result<TrackerWatch<Sqlite>> {
+        let name = settings.name.clone();
+        let trackers = Trackers::new(&settings.credentials, None).with_context(|| format!("source `{name}`"))?;
+        self.board.expect(&TrackerWatch::<Sqlite>::task(&name), BEAT_WITHIN, clock::now());
+        Ok(TrackerWatch::new(
+            name,
+            settings.tracker.clone(),
+            every,
+            trackers,
+            self.store.clone(),
+            self.generation.subscribe(),
+            self.committed.clone(),
+            self.metrics.clone(),
+            self.board.clone(),
+        ))
     }
 
     /// Stops all workers between steps; those that outlive the grace are cut.

@@ -25,6 +25,7 @@ use crate::{
 
 mod effects;
 pub(crate) mod pacing;
+pub mod tracker;
 mod trouble;
 
 pub use effects::by_itself;

@@ -61,6 +61,7 @@ pub struct Metrics {
     pub unaccounted: Gauge,
     pub source_lag_seconds: Family<SourceLabel, F64Gauge>,
     pub source_up: Family<SourceLabel, Gauge>,
+    pub tracker_enabled: Family<SourceLabel, Gauge>,
     pub source_failures: Family<SourceLabel, Counter>,
     pub source_gaps: Family<SourceLabel, Gauge>,
     pub alerts: Family<RuleLabel, Counter>,
@@ -105,6 +106,7 @@ impl Metrics {
             unaccounted: Gauge::default(),
             source_lag_seconds: Family::default(),
             source_up: Family::default(),
+            tracker_enabled: Family::default(),
             source_failures: Family::default(),
             source_gaps: Family::default(),
             alerts: Family::default(),
@@ -139,6 +141,11 @@ impl Metrics {
             "Time from the watermark to now",
             Unit::Seconds,
             metrics.source_lag_seconds.clone(),
+        );
+        r.register(
+            "tracker_enabled",
+            "1 if the tracker of the source is enabled; missing if it cannot be looked at",
+            metrics.tracker_enabled.clone(),
         );
         r.register("source_up", "1 if the last poll of the source succeeded", metrics.source_up.clone());
         r.register("source_failures", "Polls of the source that failed", metrics.source_failures.clone());

@@ -30,6 +30,7 @@ mod pick;
 mod push;
 mod silence;
 pub mod sqlite;
+mod tracker;
 
 pub use account::{Accounting, SourceAccount, SubscriptionAccount, WindowAccount};
 pub use alert::{AlertFilter, AlertRow, History, LedgerLine};
@@ -41,6 +42,7 @@ pub use pick::Pick;
 pub use push::{Heard, PushRow, Standing};
 pub use silence::{Muted, MutedFilter, Mutes, SilenceFilter, SilenceRow, mutes};
 pub use sqlite::Sqlite;
+pub use tracker::{TrackerBatch, TrackerRow};
 
 /// T1, whole or not at all: one page's effects and, if it was the last page of
 /// a complete window, the checkpoint.
@@ -542,6 +544,10 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn checked(&self, endpoint: &str, checked: Checked) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// What SMN said to sources, one row for each topic.
     fn pushes(&self) -> impl Future<Output = Result<Vec<PushRow>, StoreError>> + Send;
+    /// How the tracker of a source was seen last.
+    fn tracker(&self, source: &str) -> impl Future<Output = Result<Option<TrackerRow>, StoreError>> + Send;
+    /// Notes how a tracker stands, with what is told of it.
+    fn watch_tracker(&self, batch: TrackerBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// How long new traces took since then, by source and way.
     fn delays(&self, since: Timestamp) -> impl Future<Output = Result<Vec<DelayRow>, StoreError>> + Send;
     fn gaps(&self, source: &str) -> impl Future<Output = Result<Vec<Gap>, StoreError>> + Send;

@@ -18,6 +18,7 @@ use crate::{
     },
 };
 
+mod watch;
 mod wish;
 
 use wish::WishArgs;
@@ -45,6 +46,13 @@ enum Command {
     Create(Box<CreateArgs>),
     /// Change what is named and keep the rest
     Update(Box<UpdateArgs>),
+    /// Say whether the tracker records, as `run` watches it; exit code 1 if it does not
+    Watch {
+        #[arg(default_value = NAME)]
+        name_or_id: String,
+        #[command(flatten)]
+        cloud: Cloud,
+    },
     /// Delete the tracker; traces that were recorded stay
     Delete {
         #[arg(default_value = NAME)]
@@ -116,6 +124,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::List { cloud } => list(&cloud).await,
         Command::Create(args) => create(&args).await,
         Command::Update(args) => update(&args).await,
+        Command::Watch { name_or_id, cloud } => watch::watch(&name_or_id, &cloud).await,
         Command::Delete { name_or_id, yes, cloud } => delete(&name_or_id, yes, &cloud).await,
     }
     .unwrap_or_else(|code| code))

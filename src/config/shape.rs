@@ -99,6 +99,8 @@ pub struct Cts {
     pub poll_every: Option<Duration>,
     /// Time between two polls of a project where nothing happens for long, up to 10m. Default: `poll_every`.
     pub poll_quiet_every: Option<Duration>,
+    /// How often the tracker is looked at, 1s to 1h, or `off`. Default: 5m.
+    pub watch_tracker: Option<TrackerWatch>,
     /// How much of the past each poll reads again, because traces are recorded late; at most 7d. Default: 30m.
     pub overlap: Option<Duration>,
 }
@@ -135,6 +137,14 @@ pub struct Archive {
     pub secret_key: Option<Secret>,
     /// Of a key for a while.
     pub security_token: Option<Secret>,
+}
+
+/// A time, or `off`.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum TrackerWatch {
+    Off(#[schemars(regex(pattern = "^off$"))] String),
+    Every(Duration),
 }
 
 /// Which destinations endpoints may be at.

@@ -9,13 +9,15 @@ use crate::{
         auth::{Credentials, NameOrId},
         clouds,
     },
-    document::Walk,
+    document::{Value, Walk},
     source::{self, SourceError, cts::Cts, plan::Polling},
 };
 
 /// The cloud shows traces after about a minute; asking more often than this finds nothing new.
 const SHORTEST_POLL: Duration = Duration::from_millis(500);
 const SHORTEST_OVERLAP: Duration = Duration::from_secs(1);
+const SHORTEST_WATCH: Duration = Duration::from_secs(1);
+const LONGEST_WATCH: Duration = Duration::from_secs(3600);
 const LONGEST_POLL: Duration = Duration::from_secs(3600);
 /// Longer, and a quiet source would seem to be behind.
 const LONGEST_QUIET: Duration = Duration::from_secs(10 * 60);
@@ -81,6 +83,7 @@ fn source(
         bounded(fields.optional("poll_every"), SHORTEST_POLL..=LONGEST_POLL).unwrap_or(defaults.poll_every);
     let poll_quiet_every = fields.optional("poll_quiet_every");
     let overlap = bounded(fields.optional("overlap"), SHORTEST_OVERLAP..=LONGEST_OVERLAP).unwrap_or(defaults.overlap);
+    let watch_tracker = fields.optional("watch_tracker").map_or(defaults.watch_tracker, |walk| watched(&walk));
     fields.finish();
     let credentials = match clouds::credentials(cloud_name) {
         Ok(credentials) => credentials,
@@ -90,7 +93,7 @@ fn source(
         }
     };
     let poll_quiet_every = bounded(poll_quiet_every, poll_every..=LONGEST_QUIET.max(poll_every)).unwrap_or(poll_every);
-    let polling = Polling { poll_every, poll_quiet_every, overlap };
+    let polling = Polling { poll_every, poll_quiet_every, overlap, watch_tracker };
     let mut names: Vec<&str> = Vec::new();
     for project in &projects {
         let Some(name) = project.words() else { continue };
@@ -127,6 +130,15 @@ fn source(
         (settings, archive)
     });
     Some(settings.collect())
+}
+
+/// `None` for `off`.
+fn watched(walk: &Walk<'_>) -> Option<Duration> {
+    match &walk.node.value {
+        Value::Bool(false) => None,
+        Value::Text(text) if text == "off" => None,
+        _ => bounded(Some(walk.clone()), SHORTEST_WATCH..=LONGEST_WATCH),
+    }
 }
 
 fn bounded(walk: Option<Walk<'_>>, range: RangeInclusive<Duration>) -> Option<Duration> {

@@ -26,6 +26,9 @@ const GUARD: Duration = Duration::from_secs(5);
 /// A jump over a gap lands this far inside of what can still be read.
 const FOOTHOLD: Duration = Duration::from_secs(10 * 60);
 
+/// A tracker that was switched off is told of about this much later.
+const WATCH: Duration = Duration::from_secs(5 * 60);
+
 /// The wider passes: how far back, and how often.
 const WIDE: [(Pass, Duration, Duration); 3] = [
     (Pass::Warm, Duration::from_secs(2 * 3600), Duration::from_secs(10 * 60)),
@@ -65,6 +68,8 @@ pub struct Polling {
     /// Where nothing has happened for long; no shorter than `poll_every`.
     pub poll_quiet_every: Duration,
     pub overlap: Duration,
+    /// How often the tracker is looked at; `None`: never.
+    pub watch_tracker: Option<Duration>,
 }
 
 /// When a source was polled, by the cloud's clock.
@@ -80,7 +85,12 @@ impl Default for Polling {
     /// Every 30 s; traces are recorded minutes late, so half an hour is read again each time.
     fn default() -> Self {
         let poll_every = Duration::from_secs(30);
-        Self { poll_every, poll_quiet_every: poll_every, overlap: Duration::from_secs(30 * 60) }
+        Self {
+            poll_every,
+            poll_quiet_every: poll_every,
+            overlap: Duration::from_secs(30 * 60),
+            watch_tracker: Some(WATCH),
+        }
     }
 }
 

@@ -19,9 +19,11 @@ use crate::{
 mod body;
 mod limits;
 pub mod settings;
+pub mod standing;
 
 pub use limits::problems;
 use settings::{ALL, Values, words};
+use standing::Look;
 
 /// The only name that the cloud allows for the tracker of operations, and its type.
 pub const NAME: &str = "system";
@@ -92,37 +94,35 @@ impl Trackers {
     }
 
     pub async fn list(&mut self, now: Timestamp) -> Result<Vec<Tracker>, SourceError> {
-        let answer = self
-            .call(now, |client, endpoints, api| match api {
-                Api::V3 => client.get(format!("{}/trackers", endpoints.v3)),
-                _ => client.get(format!("{}/tracker", endpoints.v1)),
-            })
-            .await?;
-        if answer.status == StatusCode::NOT_FOUND {
-            return Ok(Vec::new());
+        let answer = self.ask(now).await?;
+        listed(&answer, now)
+    }
+
+    /// How the tracker of that name or id stands.
+    pub async fn look(&mut self, name_or_id: &str, now: Timestamp) -> Result<Look, SourceError> {
+        let answer = self.ask(now).await?;
+        if answer.status == StatusCode::FORBIDDEN
+            && let SourceError::Refused { reason, fix } = refusal(TO, &answer, now)
+        {
+            return Ok(Look::Forbidden { reason, fix });
         }
-        succeeded(&answer, now)?;
-        let listed = match answer.json() {
-            Some(Value::Object(mut object)) => match object.remove("trackers") {
-                Some(list) => list,
-                None => Value::Object(object),
-            },
-            Some(list @ Value::Array(_)) => list,
-            _ => return Err(unreadable(&answer)),
-        };
-        let objects = match listed {
-            Value::Array(list) => list,
-            object => vec![object],
-        };
-        Ok(objects.into_iter().filter_map(Tracker::read).collect())
+        let found = listed(&answer, now)?.into_iter().find(|tracker| tracker.is(name_or_id));
+        Ok(found.map_or(Look::Absent, |tracker| Look::Tracker(Box::new(tracker))))
+    }
+
+    async fn ask(&mut self, now: Timestamp) -> Result<Answer, SourceError> {
+        self.call(now, |client, endpoints, api| match api {
+            Api::V3 => client.get(format!("{}/trackers", endpoints.v3)),
+            _ => client.get(format!("{}/tracker", endpoints.v1)),
+        })
+        .await
     }
 
     /// The tracker of that name or id.
     pub async fn get(&mut self, name_or_id: &str, now: Timestamp) -> Result<Tracker, SourceError> {
         let trackers = self.list(now).await?;
         let known: Vec<String> = trackers.iter().map(|tracker| format!("`{}`", tracker.name)).collect();
-        let fits = |tracker: &Tracker| tracker.name == name_or_id || tracker.id.as_deref() == Some(name_or_id);
-        trackers.into_iter().find(fits).ok_or_else(|| SourceError::Refused {
+        trackers.into_iter().find(|tracker| tracker.is(name_or_id)).ok_or_else(|| SourceError::Refused {
             reason: format!("there is no tracker `{name_or_id}` in this project"),
             fix: match known.is_empty() {
                 true => "create it: `tracebell tracker create --bucket NAME`".to_owned(),
@@ -232,6 +232,27 @@ impl Trackers {
     }
 }
 
+/// The trackers in an answer of either version: an object, a list, or a list inside.
+fn listed(answer: &Answer, now: Timestamp) -> Result<Vec<Tracker>, SourceError> {
+    if answer.status == StatusCode::NOT_FOUND {
+        return Ok(Vec::new());
+    }
+    succeeded(answer, now)?;
+    let listed = match answer.json() {
+        Some(Value::Object(mut object)) => match object.remove("trackers") {
+            Some(list) => list,
+            None => Value::Object(object),
+        },
+        Some(list @ Value::Array(_)) => list,
+        _ => return Err(unreadable(answer)),
+    };
+    let objects = match listed {
+        Value::Array(list) => list,
+        object => vec![object],
+    };
+    Ok(objects.into_iter().filter_map(Tracker::read).collect())
+}
+
 /// A 404 that CTS itself did not speak: the path is not there.
 fn no_path(answer: &Answer) -> bool {
     answer.status == StatusCode::NOT_FOUND && !answer.error_code().is_some_and(|code| code.starts_with("CTS."))
@@ -284,6 +305,10 @@ impl Tracker {
     /// What the cloud said of a setting.
     pub fn get(&self, setting: &str) -> Option<&Value> {
         self.values.get(setting)
+    }
+
+    fn is(&self, name_or_id: &str) -> bool {
+        self.name == name_or_id || self.id.as_deref() == Some(name_or_id)
     }
 
     pub fn status(&self) -> Option<&str> {

@@ -16,7 +16,7 @@ use super::{
     Accounting, AttemptRecord, AttemptRow, Backlog, Checked, Claim, Claimed, Confirmation, Conversation, DelayRow,
     DeliveryFilter, DeliveryRow, EndpointState, Flush, Fold, Grown, HabitKey, Held, IngestBatch, Lane, Muted,
     MutedFilter, OpenAlert, Pick, PushRow, Recollection, Shown, SilenceFilter, SilenceRow, SilenceTold, Store,
-    StoreError, SweepBatch, Untold,
+    StoreError, SweepBatch, TrackerBatch, TrackerRow, Untold,
     alert::{AlertFilter, AlertRow, History},
 };
 use crate::{
@@ -60,6 +60,7 @@ mod push;
 mod row;
 mod silence;
 mod sweep;
+mod tracker;
 
 /// An open database; clones share its connections.
 #[derive(Clone)]
@@ -334,6 +335,14 @@ impl Store for Sqlite {
 
     async fn pushes(&self) -> Result<Vec<PushRow>, StoreError> {
         push::load(&self.read).await
+    }
+
+    async fn tracker(&self, source: &str) -> Result<Option<TrackerRow>, StoreError> {
+        tracker::load(&self.read, source).await
+    }
+
+    async fn watch_tracker(&self, batch: TrackerBatch) -> Result<(), StoreError> {
+        tracker::write(self.begin().await?, batch).await
     }
 
     async fn delays(&self, since: Timestamp) -> Result<Vec<DelayRow>, StoreError> {

@@ -34,6 +34,7 @@ mod muted;
 mod past;
 mod silenced;
 mod topic;
+mod tracker;
 mod windows;
 
 const RULES: &str = r#"
@@ -166,13 +167,8 @@ fn generation() -> Generation {
     Generation { rules, topics, ..Generation::default() }
 }
 
-fn source(
-    cloud: &Emulator,
-    store: &Sqlite,
-    generation: &watch::Sender<Arc<Generation>>,
-    password: &str,
-) -> Ingest<Sqlite> {
-    let credentials = Credentials {
+fn credentials(cloud: &Emulator, password: &str) -> Credentials {
+    Credentials {
         auth_url: format!("{}/v3", cloud.url()),
         method: Method::Password {
             user: NameOrId::Name("alice".into()),
@@ -187,7 +183,16 @@ fn source(
         proxy: None,
         temporary_key: false,
         place: String::new(),
-    };
+    }
+}
+
+fn source(
+    cloud: &Emulator,
+    store: &Sqlite,
+    generation: &watch::Sender<Arc<Generation>>,
+    password: &str,
+) -> Ingest<Sqlite> {
+    let credentials = credentials(cloud, password);
     let settings = Settings {
         name: "prod".into(),
         credentials,

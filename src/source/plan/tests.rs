@@ -4,6 +4,7 @@ const POLLING: Polling = Polling {
     poll_every: Duration::from_secs(30),
     poll_quiet_every: Duration::from_secs(30),
     overlap: Duration::from_secs(30 * 60),
+    watch_tracker: None,
 };
 
 fn at(text: &str) -> Timestamp {

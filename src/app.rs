@@ -4,7 +4,7 @@
 //! source, one for each endpoint, and the sweep. A task that ends by itself ends
 //! the process: a half-dead bridge is worse than a restarted one.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -21,11 +21,11 @@ use crate::{
     generation::Generation,
     health::Board,
     http::{self, access::Access, site::Site},
-    ingest::{Ingest, tracker::TrackerWatch},
+    ingest::{Ingest, Turn, push::Push, tracker::TrackerWatch},
     metrics::Metrics,
     rule::RuleSet,
     secret::Secret,
-    source::{self, Source, cts::Cts, tracker::Trackers},
+    source::{self, Source, cts::Cts, push::Gate, tracker::Trackers},
     store::{Sqlite, Store},
     sweep::{self, Sweep},
 };
@@ -62,6 +62,8 @@ pub struct App {
     broken: reload::Broken,
     /// Whom subscribers of webhooks in SMN's format know.
     publishers: watch::Sender<http::smn::Publishers>,
+    /// The sources that are pushed to.
+    pushes: watch::Sender<http::push::Pushes<Sqlite>>,
 }
 
 /// Why [`App::run`] returned.
@@ -114,6 +116,7 @@ impl App {
             addr,
             broken: reload::Broken::new(),
             publishers: watch::channel(http::smn::Publishers::default()).0,
+            pushes: watch::channel(http::push::Pushes::default()).0,
         };
         app.put_in_force(rules);
         app.spawn_workers()?;
@@ -122,7 +125,8 @@ impl App {
         let refresh = gauges::refresher(app.store.clone(), app.metrics.clone());
         let site = Site { store: app.store.clone(), access: app.access.subscribe() };
         let subscribers = http::smn::router(app.publishers.subscribe(), app.store.clone(), app.committed.clone());
-        let site = http::site::router(site).merge(subscribers);
+        let pushed = http::push::router(app.pushes.subscribe(), app.access.subscribe(), app.metrics.clone());
+        let site = http::site::router(site).merge(subscribers).merge(pushed);
         let router = http::router(app.board.clone(), Arc::new(registry), refresh, site);
         app.http = tokio::spawn(http::serve(listener, router, app.stop_http.clone()));
         info!(
@@ -215,6 +219,7 @@ impl App {
         let now = clock::now();
         self.stop_workers = CancellationToken::new();
         let budget = Budget::new(self.config.allowance);
+        let mut turns: BTreeMap<String, Turn> = BTreeMap::new();
         for settings in &self.config.sources {
             let name = settings.name.clone();
             let cts = Cts::new(settings).with_context(|| format!("source `{name}`"))?.within(Arc::clone(&budget));
@@ -229,12 +234,29 @@ impl App {
                 self.metrics.clone(),
                 self.board.clone(),
             );
+            let ingest = ingest.taking_turns(turns.entry(settings.name.clone()).or_default().clone());
             self.workers.spawn(ingest.run(self.stop_workers.clone()));
             if let Some(every) = settings.polling.watch_tracker {
                 let watch = self.tracker_watch(settings, every)?;
                 self.workers.spawn(watch.run(self.stop_workers.clone()));
             }
         }
+        let pushes = self.config.pushes.iter().map(|settings| {
+            let name = settings.source.clone();
+            let gate = Gate::new(settings, self.metrics.clone()).map_err(anyhow::Error::msg);
+            let push = Push::new(
+                &name,
+                gate.with_context(|| format!("source `{name}`: smn"))?,
+                self.store.clone(),
+                self.generation.subscribe(),
+                self.committed.clone(),
+                self.metrics.clone(),
+                turns.remove(&name).unwrap_or_default(),
+            );
+            Ok((name, Arc::new(push)))
+        });
+        let pushes = pushes.collect::<anyhow::Result<_>>()?;
+        self.pushes.send_replace(Arc::new(pushes));
         let mut publishers = Vec::new();
         for settings in self.config.endpoints.values() {
             let endpoint = Endpoint::new(settings)?;

@@ -55,6 +55,8 @@ pub struct Config {
     pub allowance: Allowance,
     /// Where trace files of sources are, by the source's name.
     pub archives: BTreeMap<String, source::archive::Settings>,
+    /// Those of them that are pushed to.
+    pub pushes: Vec<source::push::Settings>,
     pub endpoints: BTreeMap<String, endpoint::Settings>,
     pub topics: Topics,
     pub inhibitions: Vec<Inhibition>,

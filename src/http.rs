@@ -27,9 +27,11 @@ mod forwarded;
 mod guesses;
 mod origin;
 mod problem;
+pub mod push;
 mod session;
 pub mod site;
 pub mod smn;
+mod throttle;
 
 pub use accept::{Limits, serve, serve_within};
 
@@ -49,7 +51,7 @@ struct Shared {
     refresh: Refresh,
 }
 
-/// `site` is [`site::router`] and [`smn::router`], or empty.
+/// `site` is [`site::router`], [`smn::router`] and [`push::router`], or empty.
 pub fn router(board: Board, registry: Arc<Registry>, refresh: Refresh, site: Router) -> Router {
     Router::new()
         .route("/healthz", get(healthz))

@@ -20,17 +20,21 @@ use crate::{
         Page, PageNext, Pass, Source, SourceError, Walk, Window,
         plan::{Plan, Polled, Polling},
     },
-    store::{IngestBatch, Store, StoreError},
+    store::{self, IngestBatch, Store, StoreError, Way},
 };
 
+mod delay;
 mod effects;
 pub(crate) mod pacing;
+pub mod push;
 pub mod tracker;
 mod trouble;
+mod turn;
 
 pub use effects::by_itself;
 use effects::{Decided, Watermark};
 use trouble::Trouble;
+pub use turn::Turn;
 
 /// Pages that failed in a row before a walk is given up and planned anew.
 const FAILURES_PER_WALK: u32 = 3;
@@ -62,6 +66,9 @@ pub struct Ingest<S> {
     trouble: Trouble,
     clock_offset: jiff::SignedDuration,
     stop: CancellationToken,
+    turn: Turn,
+    /// When reading began.
+    since: Option<Timestamp>,
 }
 
 /// One planned window on its way: it may have been split because it was too full.
@@ -121,7 +128,14 @@ impl<S: Store> Ingest<S> {
             trouble,
             clock_offset,
             stop,
+            turn: Turn::default(),
+            since: None,
         }
+    }
+
+    /// The same, where others write for this source too.
+    pub fn taking_turns(self, turn: Turn) -> Self {
+        Self { turn, ..self }
     }
 
     /// The name under which this loop beats on the health board.
@@ -287,10 +301,13 @@ impl<S: Store> Ingest<S> {
             true => Some(self.polling.advance(checkpoint, &round.window, cloud_now)),
             false => round.jump.as_ref().map(|jump| jump.checkpoint.clone()),
         };
+        let since = *self.since.get_or_insert(now);
+        let since = since.checked_add(self.clock_offset).unwrap_or(since);
         let late = self.polling.overlap;
         let watermark =
             advanced.as_ref().filter(|_| complete).map(|advanced| Watermark { at: advanced.watermark, late });
         let mut conflicts = 0;
+        let turn = self.turn.wait().await;
         let fresh = loop {
             let Decided { mut batch, crowded_out } =
                 effects::decide(&self.name, &self.store, &generation, records.clone(), watermark, now).await?;
@@ -303,11 +320,14 @@ impl<S: Store> Ingest<S> {
                 batch.deliveries.extend(trouble::quarantine_notice(&generation, &batch, now));
             }
             batch.deliveries.extend(trouble::forgotten_notice(&generation, &batch, now));
+            let took = delay::of(&records, &batch, since, cloud_now);
+            batch.delays = store::delay(Way::Poll, &took);
             let (fresh, opened) = (batch.seen.len(), opened(&batch));
             let rings = !batch.deliveries.is_empty();
             match self.store.commit_ingest(batch).await {
                 Ok(()) => {
                     self.metrics.window_traces_crowded_out.inc_by(crowded_out);
+                    delay::observe(&self.metrics, Way::Poll, &took);
                     for label in opened {
                         self.metrics.alerts.get_or_create(&label).inc();
                     }
@@ -320,6 +340,7 @@ impl<S: Store> Ingest<S> {
                 Err(error) => return Err(error.into()),
             }
         };
+        drop(turn);
         for gap in &gaps {
             warn!(source = self.name, from = %gap.from, to = %gap.to, "a stretch of the audit log cannot be read");
         }
@@ -410,9 +431,8 @@ impl<S: Store> Ingest<S> {
 }
 
 fn opened(batch: &IngestBatch) -> Vec<crate::metrics::RuleLabel> {
-    let alert = |row: &crate::store::LedgerRow| {
-        batch.alerts.iter().find(|alert| alert.id == row.alert && alert.first.id == row.trace)
-    };
+    let alert =
+        |row: &store::LedgerRow| batch.alerts.iter().find(|alert| alert.id == row.alert && alert.first.id == row.trace);
     let opened = batch.ledger.iter().filter_map(alert);
     opened
         .map(|alert| crate::metrics::RuleLabel { rule: alert.rule.clone(), severity: alert.severity.as_str() })

@@ -49,6 +49,30 @@ pub struct SubscriptionStateLabel {
     pub state: &'static str,
 }
 
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct PushLabel {
+    pub source: String,
+    pub outcome: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct RefusalLabel {
+    /// Empty where no source is known by that name.
+    pub source: String,
+    pub reason: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct FetchLabel {
+    pub source: String,
+    pub outcome: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct PathLabel {
+    pub path: &'static str,
+}
+
 type F64Gauge = Gauge<f64, AtomicU64>;
 
 /// Cheap to clone: every family is shared.
@@ -77,6 +101,10 @@ pub struct Metrics {
     pub window_keys: Family<WindowLabel, Gauge>,
     pub window_keys_evicted: Family<WindowLabel, Counter>,
     pub window_traces_crowded_out: Counter,
+    pub pushed_traces: Family<PushLabel, Counter>,
+    pub push_refused: Family<RefusalLabel, Counter>,
+    pub push_certificate_fetches: Family<FetchLabel, Counter>,
+    pub trace_delay_seconds: Family<PathLabel, Histogram>,
 }
 
 /// What is measured of one endpoint, looked up once.
@@ -87,6 +115,8 @@ pub struct Durations {
 
 /// From 5 ms to about 5 min.
 const ATTEMPT_BUCKETS: [f64; 10] = [0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+/// A push takes moments, a poll its interval.
+const PATH_BUCKETS: [f64; 12] = [0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0];
 const DELAY_BUCKETS: [f64; 10] = [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 21600.0];
 
 impl Metrics {
@@ -122,6 +152,10 @@ impl Metrics {
             window_keys: Family::default(),
             window_keys_evicted: Family::default(),
             window_traces_crowded_out: Counter::default(),
+            pushed_traces: Family::default(),
+            push_refused: Family::default(),
+            push_certificate_fetches: Family::default(),
+            trace_delay_seconds: Family::new_with_constructor(|| Histogram::new(PATH_BUCKETS)),
         };
         let mut registry = Registry::with_prefix("tracebell");
         let r = &mut registry;
@@ -193,6 +227,23 @@ impl Metrics {
             "window_traces_crowded_out",
             "Traces that a rule forgot before their time since start, because too many shared their key",
             metrics.window_traces_crowded_out.clone(),
+        );
+        r.register(
+            "pushed_traces",
+            "Traces that were pushed since start: fresh, duplicate or undecodable",
+            metrics.pushed_traces.clone(),
+        );
+        r.register("push_refused", "Posts that were refused since start", metrics.push_refused.clone());
+        r.register(
+            "push_certificate_fetches",
+            "Times that a certificate of SMN was fetched since start",
+            metrics.push_certificate_fetches.clone(),
+        );
+        r.register_with_unit(
+            "trace_delay",
+            "From the record time of a trace that is new until it is stored, by the way it came",
+            Unit::Seconds,
+            metrics.trace_delay_seconds.clone(),
         );
         (metrics, registry)
     }

@@ -17,6 +17,7 @@ pub mod cts;
 pub mod file;
 pub mod listing;
 pub mod plan;
+pub mod push;
 pub mod shelf;
 pub mod tracker;
 pub mod walk;

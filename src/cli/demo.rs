@@ -224,6 +224,7 @@ fn config(cloud: &emulator::Settings, place: &Place<'_>, inbox: &Inbox) -> Confi
         rules: Vec::new(),
         sources: vec![source],
         allowance: Allowance::default(),
+        pushes: Vec::new(),
         endpoints,
         archives: BTreeMap::new(),
         topics,

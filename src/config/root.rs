@@ -32,6 +32,8 @@ pub fn read(walk: &Walk<'_>, folder: &Path, reading: Reading) -> Option<Config> 
     if let (Some(walk), Some(sources)) = (&source_walk, &sources) {
         requests::look(walk, &sources.list, allowance);
     }
+    let pushed = source_walk.as_ref().zip(sources.as_ref());
+    let pushes = pushed.map(|(walk, sources)| sources::push::read(walk, &sources.list, &secrets, folder));
     let outbound = fields.optional("outbound").and_then(|walk| outbound(&walk, &secrets)).unwrap_or_default();
     let zone = fields.optional("timezone").and_then(|walk| endpoints::timezone(&walk)).unwrap_or(TimeZone::UTC);
     let endpoints = fields.required("endpoints");
@@ -47,10 +49,11 @@ pub fn read(walk: &Walk<'_>, folder: &Path, reading: Reading) -> Option<Config> 
     let inhibitions = fields.optional("inhibitions").map(|walk| inhibitions::read(&walk)).unwrap_or_default();
     fields.finish();
 
-    let seen = secrets.seen();
+    let (seen, pushes) = (secrets.seen(), pushes.unwrap_or_default());
     let sources::Sources { list: sources, archives } = sources.unwrap_or_default();
     // The credentials of a source stand in another file.
-    let logins: Vec<String> = sources.iter().map(sources::fingerprint).collect();
+    let logins = sources.iter().map(sources::fingerprint);
+    let logins: Vec<String> = logins.chain(pushes.iter().map(sources::push::fingerprint)).collect();
     let others: Vec<String> = endpoints.values().filter_map(endpoints::fingerprint).collect();
     let mut parts: Vec<&str> = vec![&walk.file.text];
     parts.extend(seen.iter().chain(&logins).chain(&others).map(String::as_str));
@@ -64,6 +67,7 @@ pub fn read(walk: &Walk<'_>, folder: &Path, reading: Reading) -> Option<Config> 
         sources,
         allowance,
         archives,
+        pushes,
         topics,
         inhibitions,
         endpoints,

@@ -13,6 +13,7 @@ use crate::rule::shape::Duration;
 
 mod http;
 mod inhibitions;
+mod push;
 mod services;
 mod smn;
 pub mod topic;
@@ -83,6 +84,8 @@ pub struct Source {
     pub cts: Cts,
     /// The bucket to which the tracker delivers trace files: for backtests beyond seven days, and to fill gaps.
     pub archive: Option<Archive>,
+    /// What the cloud pushes.
+    pub smn: Option<push::Push>,
 }
 
 /// The trace list of Cloud Trace Service.

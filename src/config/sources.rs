@@ -13,6 +13,8 @@ use crate::{
     source::{self, SourceError, cts::Cts, plan::Polling},
 };
 
+pub mod push;
+
 /// The cloud shows traces after about a minute; asking more often than this finds nothing new.
 const SHORTEST_POLL: Duration = Duration::from_millis(500);
 const SHORTEST_OVERLAP: Duration = Duration::from_secs(1);
@@ -67,7 +69,12 @@ fn source(
     secrets: &Secrets<'_>,
 ) -> Option<Vec<(source::Settings, Option<source::archive::Settings>)>> {
     let mut fields = walk.fields()?;
-    fields.later("smn", "this version pulls; write `cts: { cloud: ... }`");
+    let smn = fields.optional("smn");
+    if let Some(smn) = smn.filter(|_| fields.entry("cts").is_none()) {
+        let hint = "write `cts: { cloud: ... }` beside it: a push may be lost, the trace list is not";
+        smn.fail_hint("`smn` alone is no source", hint);
+        return None;
+    }
     let cts = fields.required("cts");
     let archive = fields.optional("archive");
     fields.finish();

@@ -51,7 +51,7 @@ impl Guesses {
 }
 
 /// A network of IPv6 belongs to one party as a rule.
-fn place(peer: Option<IpAddr>) -> Option<IpAddr> {
+pub(super) fn place(peer: Option<IpAddr>) -> Option<IpAddr> {
     peer.map(|peer| match peer.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,

@@ -53,6 +53,7 @@ const CONFIG_MAPS: &[(&str, &str)] = &[
     ("Source", "sources: { a: { @ } }"),
     ("Cts", "sources: { a: { cts: { @ } } }"),
     ("Archive", "sources: { a: { archive: { @ } } }"),
+    ("Push", "sources: { a: { cts: { cloud: x }, smn: { @ } } }"),
     ("Outbound", "outbound: { @ }"),
     ("Endpoint", "endpoints: { a: { @ } }"),
     ("Slack", "endpoints: { a: { slack: { @ } } }"),

@@ -1,0 +1,207 @@
+//! SMN's certificates: fetched from its own host alone, and seldom.
+//!
+//! The address comes from a message that nobody has verified yet, so it is held against a grammar first. Nothing
+//! is followed, no proxy asked, and what was fetched, or could not be, is remembered: forged messages cause no
+//! traffic.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use reqwest::{Client, StatusCode};
+use rustls::pki_types::{CertificateDer, TrustAnchor, pem::PemObject};
+use tokio::sync::watch;
+
+use super::certificate::Certificate;
+use crate::{
+    clock::{self, Timestamp},
+    cloud::http,
+    metrics::{FetchLabel, Metrics},
+};
+
+/// A certificate that was good is used so long before it is asked for again.
+const GOOD_FOR: Duration = Duration::from_secs(24 * 3600);
+/// What could not be fetched, or is no good, is not asked for again within this time.
+const BAD_FOR: Duration = Duration::from_secs(3600);
+/// Addresses that are tried within [`BAD_FOR`]. SMN has one certificate at a time.
+const TRIES: usize = 4;
+const WITHIN: Duration = Duration::from_secs(5);
+const LONGEST: usize = 16 * 1024;
+
+type Found = Result<Arc<Certificate>, String>;
+
+pub struct Certificates {
+    source: String,
+    host: Option<String>,
+    name: Option<String>,
+    client: Client,
+    anchors: Arc<Vec<TrustAnchor<'static>>>,
+    known: Mutex<HashMap<String, Entry>>,
+    metrics: Metrics,
+}
+
+struct Entry {
+    /// When it was asked for.
+    at: Timestamp,
+    found: watch::Receiver<Option<Found>>,
+}
+
+impl Certificates {
+    pub fn new(
+        source: &str,
+        host: Option<String>,
+        name: Option<String>,
+        ca: Option<&Path>,
+        metrics: Metrics,
+    ) -> Result<Self, String> {
+        let pem = ca.map(http::Pem::read).transpose().map_err(|error| error.to_string())?;
+        let client = http::client(pem.as_ref(), None).map_err(|error| error.to_string())?;
+        let anchors = Arc::new(anchors(ca)?);
+        let (source, known) = (source.to_owned(), Mutex::default());
+        Ok(Self { source, host, name, client, anchors, known, metrics })
+    }
+
+    /// The certificate at an address that a message of that region's SMN names.
+    pub async fn get(&self, url: &str, region: &str, now: Timestamp) -> Found {
+        let host = self.host.clone().unwrap_or_else(|| super::host(region));
+        if !is_certificate(url, &host, region) {
+            return Err(format!("the certificate is not where SMN has it: `https://{host}/smn/SMN_{region}_...pem`"));
+        }
+        let mut found = self.entry(url, &host, now)?;
+        // Whoever asked for it may have gone; the fetch goes on by itself, so that it is not made twice.
+        let settled = found.wait_for(Option::is_some).await.map(|found| found.clone());
+        settled.ok().flatten().unwrap_or_else(|| Err("the certificate could not be fetched".to_owned()))
+    }
+
+    fn entry(&self, url: &str, host: &str, now: Timestamp) -> Result<watch::Receiver<Option<Found>>, String> {
+        let mut known = self.known.lock().expect("nothing panics while it is held");
+        known.retain(|_, entry| {
+            let good = entry.found.borrow().as_ref().is_some_and(Result::is_ok);
+            now < clock::plus(entry.at, if good { GOOD_FOR } else { BAD_FOR })
+        });
+        if let Some(entry) = known.get(url) {
+            return Ok(entry.found.clone());
+        }
+        if known.len() >= TRIES {
+            return Err("too many certificates were asked for within an hour".to_owned());
+        }
+        let (settle, found) = watch::channel(None);
+        known.insert(url.to_owned(), Entry { at: now, found: found.clone() });
+        drop(known);
+        let (client, url, anchors) = (self.client.clone(), url.to_owned(), Arc::clone(&self.anchors));
+        let name = self.name.clone().unwrap_or_else(|| without_port(host).to_owned());
+        let (metrics, source) = (self.metrics.clone(), self.source.clone());
+        tokio::spawn(async move {
+            let found = fetch(&client, &url, &anchors, &name, now).await;
+            let outcome = if found.is_ok() { "good" } else { "bad" };
+            metrics.push_certificate_fetches.get_or_create(&FetchLabel { source: source.clone(), outcome }).inc();
+            if let Err(reason) = &found {
+                tracing::warn!(source, "SMN's certificate cannot be used: {reason}");
+            }
+            settle.send_replace(Some(found.map(Arc::new)));
+        });
+        Ok(found)
+    }
+}
+
+async fn fetch(
+    client: &Client,
+    url: &str,
+    anchors: &[TrustAnchor<'static>],
+    name: &str,
+    now: Timestamp,
+) -> Result<Certificate, String> {
+    let failed = |error: reqwest::Error| format!("the certificate could not be fetched: {}", error.without_url());
+    let mut answer = client.get(url).timeout(WITHIN).send().await.map_err(failed)?;
+    if answer.status() != StatusCode::OK {
+        return Err(format!("the certificate could not be fetched: {}", answer.status()));
+    }
+    let mut pem = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+        pem.extend_from_slice(&chunk);
+        if pem.len() > LONGEST {
+            return Err(format!("the certificate is longer than {} KiB", LONGEST / 1024));
+        }
+    }
+    Certificate::vouched(&pem, anchors, name, now).map_err(|found| format!("the certificate {found}"))
+}
+
+/// Those of the file, or those that this machine trusts.
+pub fn anchors(ca: Option<&Path>) -> Result<Vec<TrustAnchor<'static>>, String> {
+    let certificates: Vec<CertificateDer<'static>> = match ca {
+        Some(path) => {
+            let file = path.display();
+            let pem = std::fs::read(path).map_err(|error| format!("cannot read `{file}`: {error}"))?;
+            let read: Result<_, _> = CertificateDer::pem_slice_iter(&pem).collect();
+            read.map_err(|_| format!("`{file}` holds no certificate in PEM (`BEGIN CERTIFICATE`)"))?
+        }
+        None => rustls_native_certs::load_native_certs().certs,
+    };
+    let anchors = certificates.iter().filter_map(|der| webpki::anchor_from_trusted_cert(der).ok());
+    let anchors: Vec<_> = anchors.map(|anchor| anchor.to_owned()).collect();
+    match ca {
+        Some(path) if anchors.is_empty() => Err(format!("`{}` holds no certificate of an authority", path.display())),
+        // A machine without any can still be told which one to pin.
+        _ => Ok(anchors),
+    }
+}
+
+/// `https://{host}/smn/SMN_{region}_{32 hex}.pem`, letter by letter: nothing is parsed that another parser could
+/// read otherwise.
+fn is_certificate(url: &str, host: &str, region: &str) -> bool {
+    let rest = url.strip_prefix("https://").and_then(|rest| rest.strip_prefix(host));
+    let rest = rest.and_then(|rest| rest.strip_prefix("/smn/SMN_")?.strip_prefix(region)?.strip_prefix('_'));
+    let name = rest.and_then(|rest| rest.strip_suffix(".pem"));
+    name.is_some_and(|name| name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty() => name,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_are_in_one_place() {
+        let hex = "0123456789abcdef0123456789abcdef";
+        let check = |url: &str, expected: bool| {
+            let found = is_certificate(&url.replace("HEX", hex), "smn.eu-de.otc.t-systems.com", "eu-de");
+            assert_eq!(found, expected, "{url}");
+        };
+        check("https://smn.eu-de.otc.t-systems.com/smn/SMN_eu-de_HEX.pem", true);
+        for url in [
+            "http://smn.eu-de.otc.t-systems.com/smn/SMN_eu-de_HEX.pem",
+            "HTTPS://smn.eu-de.otc.t-systems.com/smn/SMN_eu-de_HEX.pem",
+            "https://smn.eu-de.otc.t-systems.com:443/smn/SMN_eu-de_HEX.pem",
+            "https://smn.eu-de.otc.t-systems.com:8443/smn/SMN_eu-de_HEX.pem",
+            "https://smn.eu-de.otc.t-systems.com.evil.example/smn/SMN_eu-de_HEX.pem",
+            "https://smn.eu-de.otc.t-systems.com@evil.example/smn/SMN_eu-de_HEX.pem",
+            "https://evil.example/smn/SMN_eu-de_HEX.pem",
+            "https://evil.example\\smn.eu-de.otc.t-systems.com/smn/SMN_eu-de_HEX.pem",
+            "https://u:p@smn.eu-de.otc.t-systems.com/smn/SMN_eu-de_HEX.pem",
+            "https://127.0.0.1/smn/SMN_eu-de_HEX.pem",
+            "https://smn.eu-nl.otc.t-systems.com/smn/SMN_eu-nl_HEX.pem",
+            "https://smn.eu-de.otc.t-systems.com/smn/SMN_eu-nl_HEX.pem",
+            "https://smn.eu-de.otc.t-systems.com/smn/SMN_eu-de_HEX.pem?x=1",
+            "https://smn.eu-de.otc.t-systems.com/smn/SMN_eu-de_HEX.pem#x.pem",
+            "https://smn.eu-de.otc.t-systems.com/smn/SMN_eu-de_HEX/../x.pem",
+            "https://smn.eu-de.otc.t-systems.com/smn/../smn/SMN_eu-de_HEX.pem",
+            "https://smn.eu-de.otc.t-systems.com/smn/SMN_eu-de_HEX0.pem",
+            "https://smn.eu-de.otc.t-systems.com/SMN_eu-de_HEX.pem",
+            "file:///smn/SMN_eu-de_HEX.pem",
+            "",
+        ] {
+            check(url, false);
+        }
+        assert_eq!(super::super::host("eu-ch2"), "smn.eu-ch2.sc.otc.t-systems.com");
+        assert_eq!([without_port("smn.example.org"), without_port("127.0.0.1:8443")], ["smn.example.org", "127.0.0.1"]);
+    }
+}

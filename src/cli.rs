@@ -29,6 +29,7 @@ pub mod init;
 pub mod lsp;
 mod past;
 pub mod preview;
+pub mod push;
 mod rules;
 pub mod run;
 pub mod schema;
@@ -91,6 +92,8 @@ pub enum Command {
     Healthcheck(healthcheck::Args),
     /// The cloud's tracker: show, create, update, delete
     Tracker(tracker::Args),
+    /// Key event notifications that the cloud pushes: enable, status, disable
+    Push(push::Args),
     /// The cloud's trace list
     Traces(traces::Args),
     /// CTS and IAM on loopback, with scenarios and faults
@@ -138,6 +141,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Silence(args) => silence::run(args).await,
         Command::Healthcheck(args) => healthcheck::run(args).await,
         Command::Tracker(args) => tracker::run(args).await,
+        Command::Push(args) => push::run(args).await,
         Command::Traces(args) => traces::run(args).await,
         Command::Emulate(args) => emulate::run(args).await,
         Command::Schema(args) => schema::run(args).await,

@@ -14,7 +14,7 @@ use crate::{
     document,
     endpoint::answer::in_words,
     render::facts,
-    store::{Accounting, EndpointState, Sqlite, Store, StoreError},
+    store::{Accounting, DelayRow, EndpointState, Sqlite, Store, StoreError},
 };
 
 #[derive(Debug, clap::Args)]
@@ -40,6 +40,9 @@ pub(super) const BOLD: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
 const ALARM: Style = AnsiColor::Red.on_default().bold();
 
+/// How far back delays are told.
+const WEEK: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
+
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let path = match args.state.path() {
         Ok(path) => path,
@@ -49,15 +52,27 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Ok(store) => store,
         Err(error) => return Ok(failed(&error)),
     };
-    let read = async { Ok::<_, StoreError>((store.accounting().await?, store.endpoints().await?)) }.await;
+    let now = clock::now();
+    let read = async {
+        let delays = store.delays(clock::minus(now, WEEK)).await?;
+        Ok::<_, StoreError>((store.accounting().await?, store.endpoints().await?, delays))
+    }
+    .await;
     store.close().await;
-    let (accounting, endpoints) = match read {
+    let (accounting, endpoints, delays) = match read {
         Ok(read) => read,
         Err(error) => return Ok(failed(&error)),
     };
     match args.output {
-        Output::Table => show(&accounting, &endpoints, clock::now()),
-        Output::Json => say!("{:#}", as_json(&accounting, &endpoints)),
+        Output::Table => {
+            show(&accounting, &endpoints, now);
+            show_delays(&delays);
+        }
+        Output::Json => {
+            let mut shown = as_json(&accounting, &endpoints);
+            shown["delays"] = delays.iter().map(delay_as_json).collect();
+            say!("{shown:#}");
+        }
     }
     Ok(if holds(&accounting) { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
 }
@@ -187,6 +202,36 @@ fn show_endpoints(endpoints: &[EndpointState], now: Timestamp) {
         ]
     });
     print_table("Endpoints", &["endpoint", "waiting", "dead", "oldest", "standing"], 1..3, rows);
+}
+
+/// By the way that traces came; one that nothing came by is left out.
+fn show_delays(delays: &[DelayRow]) {
+    if delays.is_empty() {
+        return;
+    }
+    let rows = delays.iter().map(|row| {
+        let part = |part| row.spread.quantile(part).map_or_else(|| "-".to_owned(), clock::in_words);
+        let count = row.spread.count().to_string();
+        vec![row.source.clone(), row.way.as_str().to_owned(), count, part(0.5), part(0.99)]
+    });
+    say!();
+    print_table(
+        "From record to store, this week",
+        &["source", "path", "traces", "half within", "99 % within"],
+        2..3,
+        rows,
+    );
+}
+
+fn delay_as_json(row: &DelayRow) -> serde_json::Value {
+    let seconds = |part| row.spread.quantile(part).map(|took| took.as_secs_f64());
+    json!({
+        "source": row.source,
+        "path": row.way.as_str(),
+        "traces": row.spread.count(),
+        "p50_seconds": seconds(0.5),
+        "p99_seconds": seconds(0.99),
+    })
 }
 
 fn standing(state: &EndpointState, now: Timestamp) -> String {

@@ -24,7 +24,7 @@ pub fn session(credentials: &Credentials) -> Result<Session, CloudError> {
     Session::new(credentials, endpoints)
 }
 
-fn endpoints(catalogue: &Catalogue, credentials: &Credentials) -> Result<Endpoints, Wrong> {
+pub fn endpoints(catalogue: &Catalogue, credentials: &Credentials) -> Result<Endpoints, Wrong> {
     let (project_id, project_name) = (catalogue.project_id.clone(), catalogue.project_name.clone());
     let regions = catalogue.regions("cts");
     let region = match (&credentials.region, regions.as_slice()) {

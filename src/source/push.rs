@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod certificate;
+pub mod cloud;
 mod der;
 mod envelope;
 mod fetch;

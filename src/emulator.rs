@@ -21,13 +21,15 @@
 //! | `POST /emulator/tokens/expire` | every token issued so far is expired |
 //! | `GET /emulator/stats` | requests by method, path and status; the latest ones in full; counts of traces and tokens |
 //! | `GET /emulator/publications` | what was published through SMN, oldest first |
+//! | `POST /emulator/tracker` | `{"detail": "noBucket"}`: the tracker's status is `error` (also `bucketPolicyError`, `arrears`); `{"detail": null}`: it is well again |
+//! | `POST /emulator/obs` | delivers trace files now, with digests if `{"digests": true}`; the keys |
 //! | `GET /emulator/smn/deliveries` | what was sent to whom, with every attempt, oldest first |
 //! | `POST /emulator/smn/confirm` | `{"subscription_urn": "..."}`: its owner opened the invitation, as people do in mails |
 //!
 //! In a fault `times` is how many requests it hits (absent: until deleted),
 //! `skip` how many it lets pass first, `path` a part of the path it is limited
 //! to. The faults themselves are the variants of [`fault::Fault`] in snake case:
-//! `{"latency_ms": 200}`, `{"throttle": {"retry_after": "2"}}`, `{"status": 503}`,
+//! `{"latency_ms": 200}`, `{"throttle": {"retry_after": "2"}}`, `{"status": 503}`, `{"code": "CTS.0004"}`,
 //! `"reset"`, `"truncate"`, `"html"`, `"expire_tokens"`, `"marker_loop"`,
 //! `"duplicates"`, `{"late_ms": 5000}`, `{"date_seconds": -300}`, `{"odd": "user_text"}`,
 //! `{"broken": "lone_surrogate"}`, `{"huge_trace": 20000000}`.
@@ -39,22 +41,26 @@ use tokio::{net::TcpListener, sync::broadcast, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 mod answer;
+mod code;
 mod control;
+mod cts;
 mod entry;
 pub mod fault;
 mod identity;
 pub mod inbox;
 mod log;
 mod notification;
+pub mod obs;
 mod query;
 pub mod scenario;
 mod server;
 mod sign;
 pub mod slack;
 pub mod smn;
-mod tracker;
+pub mod tracker;
 mod tracker_v1;
 mod tracker_v3;
+mod version;
 mod world;
 
 pub use sign::Key;
@@ -82,6 +88,10 @@ pub struct Settings {
     pub keys: Vec<Key>,
     pub clock: TraceClock,
     pub smn: smn::Settings,
+    /// Where the tracker delivers trace files; none: nowhere.
+    pub obs: Option<obs::Settings>,
+    /// An update of a tracker forgets what it does not name, as some saw it happen; else it is kept.
+    pub updates_replace: bool,
     /// Traffic that plays by itself from the start; none: an empty trace list.
     pub scenario: Option<scenario::Settings>,
 }
@@ -102,6 +112,8 @@ impl Default for Settings {
             keys: vec![Key { access: "AKEMULATOR".to_owned(), secret: "SKEMULATOR".to_owned(), security_token: None }],
             clock: TraceClock::RecordTime,
             smn: smn::Settings::default(),
+            obs: None,
+            updates_replace: false,
             scenario: None,
         }
     }
@@ -125,6 +137,7 @@ pub struct Emulator {
     world: Arc<world::World>,
     server: JoinHandle<()>,
     courier: JoinHandle<()>,
+    tracker: JoinHandle<()>,
     player: Option<JoinHandle<()>>,
 }
 
@@ -133,14 +146,16 @@ impl Emulator {
     pub async fn start(settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(settings.listen).await?;
         let addr = listener.local_addr()?;
-        let world = Arc::new(world::World::new(settings, addr, CancellationToken::new()));
+        let world = world::World::new(settings, addr, CancellationToken::new());
+        let world = Arc::new(world.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?);
         let player = world.settings.scenario.clone().map(|script| {
             let (world, seed) = (Arc::clone(&world), world.settings.seed);
             tokio::spawn(scenario::play(world, scenario::Scenario::new(seed, script)))
         });
         let server = tokio::spawn(server::serve(listener, Arc::clone(&world)));
         let courier = tokio::spawn(smn::courier::carry(Arc::clone(&world)));
-        Ok(Self { world, server, courier, player })
+        let tracker = tokio::spawn(obs::deliver(Arc::clone(&world)));
+        Ok(Self { world, server, courier, tracker, player })
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -177,6 +192,7 @@ impl Emulator {
         }
         // Deliveries underway are cut: whoever waits for an emulator that stops waits in vain.
         let _ = (&mut self.courier).await;
+        self.tracker.abort();
         if let Some(player) = self.player.take() {
             // An error would be a panic inside the task, which the log already shows.
             let _ = player.await;
@@ -241,6 +257,22 @@ impl Handle {
     /// What was sent to SMN's subscribers, with every attempt, oldest first.
     pub fn deliveries(&self) -> Vec<smn::Delivery> {
         self.world.state().smn.deliveries()
+    }
+
+    /// Delivers what waits to the S3 server now, and says under which keys.
+    pub async fn deliver_traces(&self, digests: obs::Digests) -> Vec<String> {
+        obs::round(&self.world, digests).await
+    }
+
+    /// PEM of the key that verifies digests of trace files.
+    pub fn public_key(&self) -> &'static str {
+        smn::PUBLIC_KEY
+    }
+
+    /// Something is wrong with the first project's tracker, or all is well again.
+    pub fn trouble(&self, trouble: Option<tracker::Trouble>) {
+        // Without a tracker there is nothing to be wrong with.
+        let _ = self.world.state().cts[0].trouble(trouble);
     }
 
     /// PEM of the certificate that SMN signs with, as it is served.

@@ -16,6 +16,8 @@ use super::{
     answer::{Answer, Refusal, json_value},
     entry::Raw,
     fault::Plan,
+    obs::{self, Digests},
+    tracker::Trouble,
     world::World,
 };
 
@@ -31,6 +33,8 @@ pub fn routes() -> Router<Arc<World>> {
         .route("/emulator/tokens/expire", post(expire_tokens))
         .route("/emulator/stats", get(show_stats))
         .route("/emulator/publications", get(show_publications))
+        .route("/emulator/tracker", post(set_trouble))
+        .route("/emulator/obs", post(deliver_traces))
         .route("/emulator/smn/deliveries", get(show_deliveries))
         .route("/emulator/smn/confirm", post(confirm_subscription))
         .layer(DefaultBodyLimit::max(LIMIT))
@@ -76,6 +80,40 @@ async fn show_stats(State(world): Shared) -> Response {
 async fn show_publications(State(world): Shared) -> Response {
     let publications = world.state().smn.publications.clone();
     json_value(StatusCode::OK, &json!(publications))
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Detail {
+    detail: Option<Trouble>,
+    #[serde(default)]
+    project_id: Option<String>,
+}
+
+async fn set_trouble(State(world): Shared, body: Bytes) -> Answer {
+    let Detail { detail, project_id } = read(&body)?;
+    let at = match project_id {
+        None => 0,
+        Some(id) => {
+            let at = world.place(&id);
+            at.ok_or_else(|| Refusal::bad_request("EMULATOR.0001", format!("there is no project `{id}`")))?
+        }
+    };
+    world.state().cts[at].trouble(detail)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Delivery {
+    digests: bool,
+}
+
+async fn deliver_traces(State(world): Shared, body: Bytes) -> Answer {
+    let Delivery { digests } = if body.is_empty() { Delivery::default() } else { read(&body)? };
+    let digests = if digests { Digests::Now } else { Digests::WhenDue };
+    let keys = obs::round(&world, digests).await;
+    Ok(json_value(StatusCode::OK, &json!({"written": keys})))
 }
 
 async fn show_deliveries(State(world): Shared) -> Response {

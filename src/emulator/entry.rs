@@ -126,6 +126,14 @@ impl Entry {
         self.facts[field as usize].as_deref()
     }
 
+    /// As v3 lists it; none for what is no object.
+    pub fn value(&self) -> Option<Value> {
+        let Text::Split { .. } = self.text else { return None };
+        let mut text = String::new();
+        self.write(Version::V3, &mut text);
+        serde_json::from_str(&text).ok()
+    }
+
     pub fn write(&self, version: Version, out: &mut String) {
         let (head, user) = match &self.text {
             Text::Verbatim(text) => return out.push_str(text),

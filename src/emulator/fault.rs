@@ -16,6 +16,8 @@ pub enum Fault {
     },
     /// Any other status, with the error body of CTS.
     Status(u16),
+    /// This documented error, such as `SMN.0016`, with its status and words.
+    Code(String),
     /// The connection is cut in the middle of the body.
     Reset,
     /// Status 200 and the first half of the JSON.
@@ -283,6 +285,7 @@ mod tests {
             r#"{"fault": {"latency_ms": 200}, "times": 3, "skip": 1, "path": "/traces"}"#,
             r#"{"fault": {"throttle": {"retry_after": "2"}}}"#,
             r#"{"fault": {"status": 503}}"#,
+            r#"{"fault": {"code": "CTS.0004"}}"#,
             r#"{"fault": "reset"}"#,
             r#"{"fault": "expire_tokens"}"#,
             r#"{"fault": {"late_ms": 5000}}"#,

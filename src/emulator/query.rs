@@ -82,7 +82,7 @@ fn list(
     let mut query = read(pairs, version, now)?;
     let faults = faults.map(|Extension(faults)| faults.0).unwrap_or_default();
     let mut state = world.state();
-    if tracker != "system" && state.tracker.as_ref().is_none_or(|known| known.id != tracker) {
+    if tracker != "system" && !state.cts[at].has(tracker) {
         return Err(Refusal::no_tracker(tracker));
     }
     let looping = faults.contains(&Fault::MarkerLoop);

@@ -135,7 +135,7 @@ pub(super) async fn play(world: Arc<World>, scenario: Scenario) {
         if world.stop.run_until_cancelled(pause).await.is_none() {
             return;
         }
-        if !world.state().recording {
+        if !world.state().cts[0].recording {
             continue;
         }
         if let Some(title) = scripted.incident {

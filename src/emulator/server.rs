@@ -22,9 +22,9 @@ use tokio::net::TcpListener;
 
 use super::{
     answer::Refusal,
-    control,
+    code, control,
     fault::{Fault, PageFaults},
-    identity, notification, query, sign, smn, tracker_v1, tracker_v3,
+    identity, notification, query, sign, smn, tracker_v1, tracker_v3, version,
     world::{Answered, World},
 };
 use crate::clock;
@@ -38,6 +38,7 @@ pub async fn serve(listener: TcpListener, world: Arc<World>) {
         .merge(tracker_v3::routes())
         .merge(notification::routes())
         .merge(smn::routes())
+        .merge(version::routes())
         .fallback(async || Refusal::coded(StatusCode::NOT_FOUND, "APIG.0101", "The API does not exist."))
         .layer(middleware::from_fn_with_state(Arc::clone(&world), sign::door))
         .layer(middleware::from_fn_with_state(Arc::clone(&world), door))
@@ -110,11 +111,27 @@ fn refusal(fault: &Fault) -> Option<Response> {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             Some(Refusal::coded(status, "CTS.0005", "The emulator was asked to fail.").into_response())
         }
+        Fault::Code(code) => Some(coded(code)),
         Fault::Html => {
             let page = "<!doctype html><html><head><title>Login</title></head><body>Please log in.</body></html>";
             Some(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response())
         }
         _ => None,
+    }
+}
+
+/// In the shape of the service that documents it.
+fn coded(code: &str) -> Response {
+    match code::find(code) {
+        Some((code, status, text)) => {
+            let status = StatusCode::from_u16(*status).expect("the table holds statuses");
+            match code.starts_with("SMN.") {
+                true => Refusal::smn(status, code, text).into_response(),
+                false => Refusal::coded(status, code, *text).into_response(),
+            }
+        }
+        // Planned by hand: no table knows it.
+        None => Refusal::bad_request(code, "The emulator was asked to fail so.").into_response(),
     }
 }
 

@@ -40,8 +40,8 @@ mod topic;
 mod version;
 
 pub use delivery::{Attempt, Delivery, Outcome};
-pub use letter::{CERTIFICATE, Signer};
-pub use publish::Publication;
+pub use letter::{CERTIFICATE, PUBLIC_KEY, Signer};
+pub use publish::{Content, Publication};
 
 /// How deliveries go; the defaults are SMN's where they are known.
 #[derive(Debug, Clone)]
@@ -60,6 +60,9 @@ pub struct Settings {
     /// How long an invitation can be confirmed.
     pub invitation: Duration,
     pub content_type: String,
+    /// Topics of a project, subscriptions of a topic.
+    pub most_topics: usize,
+    pub most_subscriptions: usize,
     /// PEM of authorities that subscribers over HTTPS may have their certificates from, beside the public ones.
     pub ca: Option<String>,
 }
@@ -74,6 +77,8 @@ impl Default for Settings {
             block_for: Duration::from_secs(5 * 60),
             invitation: Duration::from_secs(48 * 3600),
             content_type: "application/json;charset=utf-8".to_owned(),
+            most_topics: 3000,
+            most_subscriptions: 10_000,
             ca: None,
         }
     }

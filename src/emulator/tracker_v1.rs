@@ -14,7 +14,9 @@ use serde_json::Value;
 
 use super::{
     answer::{Answer, Refusal, json_value},
-    tracker::{Change, flag, text},
+    cts::refusal,
+    obs,
+    tracker::{Change, Kind, text},
     world::{Own, World},
 };
 
@@ -28,26 +30,34 @@ pub fn routes() -> Router<Arc<World>> {
 }
 
 async fn show(State(world): Shared, Path(project): Path<String>, headers: HeaderMap, Query(pairs): Pairs) -> Answer {
-    world.authorise(&headers, &project)?;
+    let at = world.authorise(&headers, &project)?;
     let state = world.state();
-    let tracker = state.find_tracker(named(&pairs).unwrap_or("system"))?;
-    Ok(json_value(StatusCode::OK, &tracker.v1(&world)))
+    let tracker = state.cts[at].find(named(&pairs).unwrap_or("system"))?;
+    Ok(json_value(StatusCode::OK, &tracker.v1(&world, at)))
 }
 
 async fn create(State(world): Shared, Path(project): Path<String>, headers: HeaderMap, body: Bytes) -> Answer {
-    world.authorise(&headers, &project)?;
-    let done = || {
+    let at = world.authorise(&headers, &project)?;
+    let done = async {
         let body = read_body(&body)?;
         if text(&body, "tracker_name")?.is_some_and(|name| name != "system") {
-            return Err(Refusal::bad_request("CTS.0204", "A management tracker must be named system."));
+            return Err(refusal("CTS.0204"));
         }
-        let change = read_change(&body)?;
+        let change = Change::v1(&body)?;
         if change.bucket_name.is_none() {
             return Err(Refusal::bad_request("CTS.0003", "bucket_name is missing."));
         }
-        Ok(world.state().create_tracker(change)?.v1(&world))
+        obs::prepare(&world, &change).await?;
+        Ok(world.state().create_tracker(at, Kind::System, "system", change)?.v1(&world, at))
     };
-    finish(&world, "createTracker", &body, StatusCode::CREATED, done())
+    let done = done.await;
+    leave_trace(
+        &world,
+        at,
+        &Operation { name: "createTracker", api_version: "v1.0", request: &body, good: 201 },
+        &done,
+    );
+    done.map(|tracker| json_value(StatusCode::CREATED, &tracker))
 }
 
 async fn update(
@@ -56,66 +66,94 @@ async fn update(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    world.authorise(&headers, &project)?;
-    let done = || {
-        let change = read_change(&read_body(&body)?)?;
-        Ok(world.state().update_tracker(&name, change)?.v1(&world))
+    let at = world.authorise(&headers, &project)?;
+    let done = async {
+        let change = Change::v1(&read_body(&body)?)?;
+        obs::prepare(&world, &change).await?;
+        let replaces = world.settings.updates_replace;
+        Ok(world.state().cts[at].update(&name, change, replaces)?.v1(&world, at))
     };
+    let done = done.await;
+    leave_trace(
+        &world,
+        at,
+        &Operation { name: "updateTracker", api_version: "v1.0", request: &body, good: 200 },
+        &done,
+    );
     // The documentation shows no body; clients that decode one fail without it.
-    finish(&world, "updateTracker", &body, StatusCode::OK, done())
+    done.map(|tracker| json_value(StatusCode::OK, &tracker))
 }
 
 async fn delete(State(world): Shared, Path(project): Path<String>, headers: HeaderMap, Query(pairs): Pairs) -> Answer {
-    world.authorise(&headers, &project)?;
-    let deleted = world.state().delete_tracker(named(&pairs));
-    record(&world, "deleteTracker", "v1.0", b"", 204, deleted.as_ref());
-    deleted.map(|_| StatusCode::NO_CONTENT.into_response())
+    let at = world.authorise(&headers, &project)?;
+    remove(&world, at, named(&pairs), "v1.0")
 }
 
-fn read_change(body: &Value) -> Result<Change, Refusal> {
-    let mut change = Change::read(body, body)?;
-    change.lts_enabled = flag(&body["lts"], "is_lts_enabled")?;
-    change.is_support_validate = flag(&body["log_file_validate"], "is_support_validate")?;
-    change.smn = Some(body["smn"].clone()).filter(Value::is_object);
-    Ok(change)
+/// As both versions do it.
+pub fn remove(world: &World, at: usize, name: Option<&str>, api_version: &str) -> Answer {
+    let operation = Operation { name: "deleteTracker", api_version, request: b"", good: 204 };
+    let gone = world.state().cts[at].delete(name);
+    match gone {
+        Ok(gone) => {
+            for (name, id) in gone {
+                operation.leave(world, at, &name, Ok(&id));
+            }
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        Err(refusal) => {
+            operation.leave(world, at, name.unwrap_or("system"), Err(&refusal));
+            Err(refusal)
+        }
+    }
 }
 
-fn named(pairs: &[(String, String)]) -> Option<&str> {
-    pairs.iter().find(|(key, _)| key == "tracker_name").map(|(_, name)| name.as_str())
+pub fn named(pairs: &[(String, String)]) -> Option<&str> {
+    pairs.iter().find(|(key, name)| key == "tracker_name" && !name.is_empty()).map(|(_, name)| name.as_str())
 }
 
 pub fn read_body(body: &[u8]) -> Result<Value, Refusal> {
     let value = serde_json::from_slice(body).ok().filter(Value::is_object);
-    value.ok_or_else(|| Refusal::bad_request("CTS.0003", "The message body is empty or invalid."))
+    value.ok_or_else(|| refusal("CTS.0003"))
 }
 
-fn finish(world: &World, name: &str, body: &[u8], good: StatusCode, done: Result<Value, Refusal>) -> Answer {
-    let id = done.as_ref().map(|tracker| tracker["id"].as_str().unwrap_or_default().to_owned());
-    record(world, name, "v1.0", body, good.as_u16(), id.as_ref().map_err(|refusal| *refusal));
-    done.map(|tracker| json_value(good, &tracker))
+/// What the trace of an operation on trackers says.
+pub struct Operation<'a> {
+    pub name: &'a str,
+    pub api_version: &'a str,
+    pub request: &'a [u8],
+    /// The status of success.
+    pub good: u16,
 }
 
-/// Leaves the operation's trace; `done` holds the tracker's id.
-pub fn record(
-    world: &World,
-    name: &str,
-    api_version: &str,
-    request: &[u8],
-    good: u16,
-    done: Result<&String, &Refusal>,
-) {
-    let (code, id, response) = match done {
-        Ok(id) => (good, id.as_str(), String::new()),
-        Err(refusal) => (refusal.status.as_u16(), "", refusal.text()),
-    };
-    world.record_own(&Own {
-        name,
-        resource_type: "tracker",
-        resource_name: "system",
-        resource_id: id,
-        api_version,
-        code,
-        request: &String::from_utf8_lossy(request),
-        response: &response,
-    });
+impl Operation<'_> {
+    /// `done` holds the tracker's id.
+    fn leave(&self, world: &World, at: usize, tracker: &str, done: Result<&str, &Refusal>) {
+        let (code, id, response) = match done {
+            Ok(id) => (self.good, id, String::new()),
+            Err(refusal) => (refusal.status.as_u16(), "", refusal.text()),
+        };
+        world.record_own(&Own {
+            at,
+            service: "CTS",
+            name: self.name,
+            resource_type: "tracker",
+            resource_name: tracker,
+            resource_id: id,
+            api_version: self.api_version,
+            code,
+            request: &String::from_utf8_lossy(self.request),
+            response: &response,
+        });
+    }
+}
+
+/// `done` holds the tracker.
+pub fn leave_trace(world: &World, at: usize, operation: &Operation<'_>, done: &Result<Value, Refusal>) {
+    match done {
+        Ok(tracker) => {
+            let word = |key: &str| tracker[key].as_str().unwrap_or_default();
+            operation.leave(world, at, word("tracker_name"), Ok(word("id")));
+        }
+        Err(refusal) => operation.leave(world, at, "system", Err(refusal)),
+    }
 }

@@ -1,7 +1,7 @@
 //! Everything the emulator remembers, behind one lock.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -15,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Incident, Settings,
     answer::Refusal,
+    cts::Cts,
     entry::{Entry, Raw},
     fault::Faults,
     log::TraceLog,
-    notification::Notification,
+    obs::{Outgoing, Store},
     smn::{self, Smn},
-    tracker::Tracker,
 };
 use crate::{
     clock::{self, Timestamp},
@@ -39,6 +39,10 @@ pub struct World {
     pub stop: CancellationToken,
     pub incidents: broadcast::Sender<Incident>,
     pub signer: smn::Signer,
+    /// Where trace files go.
+    pub store: Option<Store>,
+    /// One round of deliveries at a time.
+    pub delivering: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -52,12 +56,11 @@ pub struct State {
     /// One for each project.
     pub logs: Vec<TraceLog>,
     pub faults: Faults,
-    pub tracker: Option<Tracker>,
-    /// False while the tracker is disabled or after it was deleted: then the
-    /// scenario's traffic leaves no trace. An account that never had a tracker
-    /// records, so that nothing must be set up before the first query.
-    pub recording: bool,
-    pub notifications: Vec<Notification>,
+    /// One for each project.
+    pub cts: Vec<Cts>,
+    pub outgoing: Vec<Outgoing>,
+    /// That CTS made itself.
+    pub buckets: BTreeSet<String>,
     pub smn: Smn,
     pub rng: fastrand::Rng,
     tokens: HashMap<String, Token>,
@@ -102,15 +105,17 @@ pub struct Stats {
 }
 
 impl World {
-    pub fn new(settings: Settings, addr: SocketAddr, stop: CancellationToken) -> Self {
+    /// An error says what is wrong with the settings.
+    pub fn new(settings: Settings, addr: SocketAddr, stop: CancellationToken) -> Result<Self, String> {
+        let store = settings.obs.as_ref().map(|obs| Store::new(obs, &settings.region)).transpose()?;
         let projects = projects(&settings);
         let by_id = projects.iter().enumerate().map(|(at, project)| (project.id.clone(), at)).collect();
         let state = State {
             logs: projects.iter().map(|_| TraceLog::default()).collect(),
             faults: Faults::default(),
-            tracker: None,
-            recording: true,
-            notifications: Vec::new(),
+            cts: projects.iter().map(|_| Cts::default()).collect(),
+            outgoing: projects.iter().map(|_| Outgoing::default()).collect(),
+            buckets: BTreeSet::new(),
             smn: Smn::default(),
             rng: fastrand::Rng::with_seed(settings.seed),
             tokens: HashMap::new(),
@@ -118,7 +123,18 @@ impl World {
             recent: VecDeque::new(),
         };
         let (incidents, _) = broadcast::channel(64);
-        Self { settings, projects, by_id, addr, stop, incidents, signer: smn::Signer::new(), state: Mutex::new(state) }
+        Ok(Self {
+            settings,
+            projects,
+            by_id,
+            addr,
+            stop,
+            incidents,
+            signer: smn::Signer::new(),
+            store,
+            delivering: tokio::sync::Mutex::default(),
+            state: Mutex::new(state),
+        })
     }
 
     /// Of a project among the others.
@@ -147,11 +163,19 @@ impl World {
         let now = clock::now().as_millisecond();
         let mut state = self.state();
         for raw in traces {
-            let State { rng, faults, logs, .. } = &mut *state;
+            let State { rng, faults, .. } = &mut *state;
             let mut entry = Entry::new(raw, now, || uuid(rng));
             let at = entry.project().and_then(|id| self.place(id)).unwrap_or(0);
             entry.visible_from += faults.lateness().map_or(0, |late| now - entry.visible_from + late);
-            logs[at].add(entry);
+            let listener = state.is_heard(at) || self.store.is_some();
+            let trace = if listener { entry.value() } else { None };
+            state.logs[at].add(entry);
+            if let Some(trace) = trace {
+                if self.store.is_some() && state.cts[at].management().is_some_and(|tracker| tracker.delivers()) {
+                    state.outgoing[at].take(&trace);
+                }
+                state.notify(self, at, &trace);
+            }
         }
         for log in &mut state.logs {
             log.prune(now);
@@ -180,18 +204,18 @@ impl World {
         Ok(at)
     }
 
-    /// The trace that an operation on CTS itself leaves behind.
+    /// The trace that an operation on CTS or SMN itself leaves behind.
     pub fn record_own(&self, operation: &Own<'_>) {
         let now = clock::now().as_millisecond();
         let settings = &self.settings;
         self.add([Raw::Value(Box::new(json!({
             "time": now, "record_time": now,
             "trace_name": operation.name, "trace_rating": if operation.code < 400 { "normal" } else { "warning" },
-            "trace_type": "ApiCall", "service_type": "CTS", "resource_type": operation.resource_type,
+            "trace_type": "ApiCall", "service_type": operation.service, "resource_type": operation.resource_type,
             "resource_name": operation.resource_name, "resource_id": operation.resource_id,
             "source_ip": "127.0.0.1", "code": operation.code.to_string(), "api_version": operation.api_version,
             "request": operation.request, "response": operation.response, "message": "", "read_only": false,
-            "project_id": settings.project_id, "domain_id": self.domain_id(),
+            "project_id": self.projects[operation.at].id, "domain_id": self.domain_id(),
             "tracker_name": "system", "event_type": "system",
             "user": {"name": settings.user, "id": self.user_id(),
                      "domain": {"name": settings.domain, "id": self.domain_id()}},
@@ -199,8 +223,11 @@ impl World {
     }
 }
 
-/// An operation on trackers or notifications.
+/// An operation on what is emulated.
 pub struct Own<'a> {
+    /// The place of its project.
+    pub at: usize,
+    pub service: &'a str,
     pub name: &'a str,
     pub resource_type: &'a str,
     pub resource_name: &'a str,

@@ -14,7 +14,10 @@ use tracebell::{
     },
 };
 
+mod codes;
+mod key_event;
 mod smn;
+mod trace_file;
 
 const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 
@@ -297,7 +300,7 @@ async fn tracker_mistakes_have_their_codes() {
         ("POST", "/v1.0/{project}/tracker", json!([]), 400, "CTS.0003"),
         ("POST", "/v1.0/{project}/tracker", json!({"bucket_name": "no-such-one"}), 404, "CTS.0211"),
         ("POST", "/v1.0/{project}/tracker", json!({"bucket_name": "abc", "tracker_name": "x"}), 400, "CTS.0204"),
-        ("POST", "/v3/{project}/tracker", json!({"tracker_type": "data"}), 400, "CTS.0202"),
+        ("POST", "/v3/{project}/tracker", json!({"tracker_type": "other"}), 400, "CTS.0202"),
         ("POST", "/v3/{project}/tracker", json!({"tracker_type": "system"}), 400, "CTS.0203"),
         ("PUT", "/v3/{project}/tracker", v3("enabled"), 404, "CTS.0214"),
         ("POST", "/v3/{project}/tracker", v3("enabled"), 201, ""),

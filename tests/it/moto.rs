@@ -70,6 +70,20 @@ impl Moto {
         answer.bytes().await.expect("a body").to_vec()
     }
 
+    /// With its headers.
+    pub async fn get_with(&self, bucket: &str, key: &str) -> (Vec<u8>, std::collections::BTreeMap<String, String>) {
+        let answer = self.client.get(format!("{}/{bucket}/{key}", self.url)).send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{key}: {}", answer.status());
+        let headers = answer.headers().iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
+        let headers = headers.collect();
+        (answer.bytes().await.expect("a body").to_vec(), headers)
+    }
+
+    pub async fn delete_bucket(&self, bucket: &str) {
+        self.send(self.client.delete(format!("{}/{bucket}", self.url))).await;
+    }
+
     /// The first thousand keys.
     pub async fn keys(&self, bucket: &str) -> Vec<String> {
         let answer = self.client.get(format!("{}/{bucket}", self.url)).send().await.expect("an answer");

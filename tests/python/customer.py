@@ -141,11 +141,12 @@ assert conn.cts.get_tracker("system").bucket_name == "v3-bucket"
 quotas = {quota.type: (quota.used, quota.quota) for quota in conn.ctsv3.quotas()}
 assert quotas == {"system_tracker": (1, 1), "smn_notification": (0, 100)}, quotas
 
+alerts = conn.smn.create_topic(name="alerts")
 event = conn.ctsv3.create_key_event(
     notification_name="cts_guard",
     operation_type="customized",
     operations=[{"service_type": "CTS", "resource_type": "tracker", "trace_names": ["deleteTracker"]}],
-    topic_id="urn:smn:eu-de:0123456789abcdef0123456789abcdef:alerts",
+    topic_id=alerts.id,
 )
 assert event.notification_id and event.status == "enabled", event
 (listed,) = conn.ctsv3.key_events(notification_type="smn", notification_name="cts_guard")

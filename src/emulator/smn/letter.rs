@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 
 /// Of nobody's trust: everyone can read the key that belongs to it.
 pub const CERTIFICATE: &str = include_str!("certificate.pem");
+/// Of the same key, as digests of trace files are verified with it.
+pub const PUBLIC_KEY: &str = include_str!("public_key.pem");
 const KEY: &str = include_str!("key.pem");
 
 /// Signs as SMN does.

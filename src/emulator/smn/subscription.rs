@@ -20,7 +20,6 @@ use super::{
     Named, Pairs, Shared, Smn, authorise, bad, done, forbidden, hex, name, optional, page, read,
 };
 
-const MOST: usize = 10_000;
 const BATCH: usize = 50;
 const REMARK: usize = 128;
 
@@ -117,7 +116,9 @@ fn take(
     let subscription = match known {
         Some(known) => known,
         None => {
-            if state.smn.subscriptions.iter().filter(|known| known.topic_urn == topic_urn).count() >= MOST {
+            if state.smn.subscriptions.iter().filter(|known| known.topic_urn == topic_urn).count()
+                >= world.settings.smn.most_subscriptions
+            {
                 return Err(forbidden("SMN.0007", "The number of subscriptions has reached the limit."));
             }
             let subscription = Subscription {

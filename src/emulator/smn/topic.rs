@@ -19,7 +19,6 @@ use super::{
     Named, Pairs, Shared, Smn, authorise, bad, done, forbidden, hex, name, now_text, optional, page, read,
 };
 
-const MOST: usize = 3000;
 const DISPLAY_NAME: usize = 192;
 
 pub struct Topic {
@@ -84,7 +83,7 @@ async fn create(State(world): Shared, Path(project): Path<String>, headers: Head
     let known = state.smn.topics.iter().any(|topic| topic.urn == urn);
     let (id, request_id) = (hex(state.rng.u128(..)), hex(state.rng.u128(..)));
     if !known {
-        if state.smn.topics.iter().filter(|topic| topic.project == project).count() >= MOST {
+        if state.smn.topics.iter().filter(|topic| topic.project == project).count() >= world.settings.smn.most_topics {
             return Err(forbidden("SMN.0004", "The number of topics has reached the limit."));
         }
         let now = now_text();

@@ -200,19 +200,9 @@ impl App {
     fn put_in_force(&mut self, rules: RuleSet) {
         self.metrics.rules_loaded.set(i64::try_from(rules.rules.len()).unwrap_or(i64::MAX));
         let access = Arc::new(self.access.borrow().with(self.config.http.clone()));
-        let mut topics = self.config.topics.clone();
-        for (name, settings) in &self.config.endpoints {
-            topics.addresses.insert(name.clone(), settings.address(access.links()));
-        }
+        let generation = in_force(&self.config, rules, &access);
         self.access.send_replace(access);
-        let fallbacks = self.config.endpoints.iter();
-        let fallbacks = fallbacks.filter_map(|(name, settings)| Some((name.clone(), settings.fallback.clone()?)));
-        self.generation.send_replace(Arc::new(Generation {
-            fallbacks: fallbacks.collect(),
-            topics,
-            inhibitions: self.config.inhibitions.clone(),
-            rules,
-        }));
+        self.generation.send_replace(Arc::new(generation));
     }
 
     fn spawn_workers(&mut self) -> anyhow::Result<()> {
@@ -309,6 +299,22 @@ impl App {
         // Their leases run out and the deliveries are repeated with the same ids.
         self.workers.shutdown().await;
     }
+}
+
+/// What a running Tracebell with this configuration would judge by: for commands that write beside it.
+pub async fn generation(config: &Config, rules: RuleSet, store: &Sqlite) -> anyhow::Result<Generation> {
+    let access = Access::new(config.http.clone(), key(store).await?);
+    Ok(in_force(config, rules, &access))
+}
+
+fn in_force(config: &Config, rules: RuleSet, access: &Access) -> Generation {
+    let mut topics = config.topics.clone();
+    for (name, settings) in &config.endpoints {
+        topics.addresses.insert(name.clone(), settings.address(access.links()));
+    }
+    let fallbacks = config.endpoints.iter();
+    let fallbacks = fallbacks.filter_map(|(name, settings)| Some((name.clone(), settings.fallback.clone()?)));
+    Generation { fallbacks: fallbacks.collect(), topics, inhibitions: config.inhibitions.clone(), rules }
 }
 
 /// Listens where the configuration says.

@@ -24,6 +24,7 @@ pub mod demo;
 pub mod emulate;
 pub mod endpoint;
 pub mod explain;
+pub mod fill_gap;
 pub mod healthcheck;
 pub mod init;
 pub mod lsp;
@@ -74,6 +75,8 @@ pub enum Command {
     Explain(explain::Args),
     /// Try rules on the real past: alerts, noise, and the difference to other rules
     Backtest(backtest::Args),
+    /// Read stretches that could not be read from the archive, and ring what they hold
+    FillGap(fill_gap::Args),
     /// Services and operations: those known, and those really observed
     Catalog(catalog::Args),
     /// Show the accounting, the lag and the endpoints
@@ -132,6 +135,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Test(args) => test::run(args).await,
         Command::Explain(args) => explain::run(args).await,
         Command::Backtest(args) => backtest::run(args).await,
+        Command::FillGap(args) => fill_gap::run(args).await,
         Command::Catalog(args) => catalog::run(args).await,
         Command::Status(args) => status::run(args).await,
         Command::Alert(args) => alert::run(args).await,

@@ -53,10 +53,12 @@ pub enum HoldKind {
     Budget,
     /// More alerts at once than people can read.
     Storm,
+    /// A gap is being filled, and a person wants to hear of it in one.
+    Fill,
 }
 
 impl HoldKind {
-    pub const ALL: [Self; 5] = [Self::Digest, Self::Group, Self::Quiet, Self::Budget, Self::Storm];
+    pub const ALL: [Self; 6] = [Self::Digest, Self::Group, Self::Quiet, Self::Budget, Self::Storm, Self::Fill];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -65,6 +67,7 @@ impl HoldKind {
             Self::Quiet => "quiet",
             Self::Budget => "budget",
             Self::Storm => "storm",
+            Self::Fill => "fill",
         }
     }
 

@@ -25,6 +25,7 @@ use crate::{
 
 mod delay;
 mod effects;
+pub mod fill;
 pub(crate) mod pacing;
 pub mod push;
 pub mod tracker;

@@ -88,6 +88,7 @@ pub struct Metrics {
     pub tracker_enabled: Family<SourceLabel, Gauge>,
     pub source_failures: Family<SourceLabel, Counter>,
     pub source_gaps: Family<SourceLabel, Gauge>,
+    pub source_gaps_filled: Family<SourceLabel, Gauge>,
     pub alerts: Family<RuleLabel, Counter>,
     pub attempts: Family<AttemptLabel, Counter>,
     pub attempt_seconds: Family<EndpointLabel, Histogram>,
@@ -139,6 +140,7 @@ impl Metrics {
             tracker_enabled: Family::default(),
             source_failures: Family::default(),
             source_gaps: Family::default(),
+            source_gaps_filled: Family::default(),
             alerts: Family::default(),
             attempts: Family::default(),
             attempt_seconds: Family::new_with_constructor(|| Histogram::new(ATTEMPT_BUCKETS)),
@@ -183,7 +185,16 @@ impl Metrics {
         );
         r.register("source_up", "1 if the last poll of the source succeeded", metrics.source_up.clone());
         r.register("source_failures", "Polls of the source that failed", metrics.source_failures.clone());
-        r.register("source_gaps", "Stretches of the past that could not be read", metrics.source_gaps.clone());
+        r.register(
+            "source_gaps",
+            "Stretches of the past that could not be read and are not filled",
+            metrics.source_gaps.clone(),
+        );
+        r.register(
+            "source_gaps_filled",
+            "Stretches of the past that were filled from the archive",
+            metrics.source_gaps_filled.clone(),
+        );
         r.register("alerts", "Alerts opened since start", metrics.alerts.clone());
         r.register("attempts", "Delivery attempts since start", metrics.attempts.clone());
         r.register_with_unit(

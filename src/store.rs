@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     alert::{Alert, Severity},
-    checkpoint::{Checkpoint, Gap},
+    checkpoint::{Checkpoint, Fill, Gap},
     clock::Timestamp,
     delivery::{Delivery, HoldKind, Leased, Outcome, Rate, State, Trouble},
     ring::{Memory, Slot},
@@ -24,6 +24,7 @@ mod alert;
 mod checked;
 mod conversation;
 mod delay;
+mod fill;
 mod gcra;
 pub mod hold;
 mod pick;
@@ -37,6 +38,7 @@ pub use alert::{AlertFilter, AlertRow, History, LedgerLine};
 pub use checked::{Accepted, Checked};
 pub use conversation::{Conversation, SilenceTold, Turn, Untold};
 pub use delay::{Delay, DelayRow, Spread, Way, delay};
+pub use fill::FillMark;
 pub use hold::{Flush, Grown, Held, Shown};
 pub use pick::Pick;
 pub use push::{Heard, PushRow, Standing};
@@ -76,6 +78,8 @@ pub struct IngestBatch {
     /// With it go memories that expired before its watermark.
     pub checkpoint: Option<Checkpoint>,
     pub gaps: Vec<Gap>,
+    /// Set by who fills a gap.
+    pub fill: Option<FillMark>,
     /// How long traces that are new took.
     pub delays: Vec<Delay>,
     /// What SMN said to the source.
@@ -551,6 +555,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// How long new traces took since then, by source and way.
     fn delays(&self, since: Timestamp) -> impl Future<Output = Result<Vec<DelayRow>, StoreError>> + Send;
     fn gaps(&self, source: &str) -> impl Future<Output = Result<Vec<Gap>, StoreError>> + Send;
+    /// What was filled of the source's gaps, oldest first.
+    fn fills(&self, source: &str) -> impl Future<Output = Result<Vec<Fill>, StoreError>> + Send;
     /// Flushes and closes; the lock is given up.
     fn close(&self) -> impl Future<Output = ()> + Send;
 }

@@ -52,6 +52,7 @@ fn account(metrics: &Metrics, accounting: &Accounting) {
         }
         let label = SourceLabel { source: source.source.clone() };
         metrics.source_gaps.get_or_create(&label).set(number(source.gaps));
+        metrics.source_gaps_filled.get_or_create(&label).set(number(source.filled));
         if let Some(checkpoint) = &source.checkpoint {
             let lag = clock::since(checkpoint.watermark, clock::now());
             metrics.source_lag_seconds.get_or_create(&label).set(lag.as_secs_f64());

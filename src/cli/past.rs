@@ -1,6 +1,8 @@
 //! The past that commands look at: the cloud's trace list or a file, oldest first, with progress.
 
 use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, mpsc::sync_channel},
@@ -148,7 +150,7 @@ struct Reading<'b> {
     pages: u64,
     traces: u64,
     read: Read,
-    seen: std::collections::HashSet<String>,
+    seen: HashSet<String>,
 }
 
 impl Reading<'_> {
@@ -277,8 +279,31 @@ fn undecodable(read: &mut Read, reason: String) {
     }
 }
 
+/// Tells traces that come again, as long as they come soon: one that comes twice has the same time both times, and
+/// traces come by time.
+#[derive(Default)]
+pub(super) struct Once {
+    day: i64,
+    today: HashSet<u64>,
+    yesterday: HashSet<u64>,
+}
+
+impl Once {
+    pub(super) fn is_new(&mut self, trace: &Trace) -> bool {
+        let day = trace.time.as_second().div_euclid(86_400);
+        if day > self.day {
+            self.day = day;
+            self.yesterday = std::mem::take(&mut self.today);
+        }
+        let mut hasher = DefaultHasher::new();
+        trace.id.hash(&mut hasher);
+        let id = hasher.finish();
+        !self.yesterday.contains(&id) && self.today.insert(id)
+    }
+}
+
 /// Shows itself on a terminal only.
-fn bar(length: u64, template: &str) -> ProgressBar {
+pub(super) fn bar(length: u64, template: &str) -> ProgressBar {
     let bar = ProgressBar::new(length);
     let style = ProgressStyle::with_template(template).expect("the templates are written in this file");
     bar.set_style(style.progress_chars("━╸─"));

@@ -227,6 +227,6 @@ fn time(flag: &str, text: &str) -> Result<Timestamp, String> {
 }
 
 /// Who is logged in, as the shell says.
-fn login() -> Option<String> {
+pub(super) fn login() -> Option<String> {
     ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.trim().is_empty()))
 }

@@ -17,6 +17,8 @@ use crate::{
     store::{Accounting, DelayRow, EndpointState, Sqlite, Store, StoreError},
 };
 
+mod gaps;
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -55,22 +57,26 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let now = clock::now();
     let read = async {
         let delays = store.delays(clock::minus(now, WEEK)).await?;
-        Ok::<_, StoreError>((store.accounting().await?, store.endpoints().await?, delays))
+        let (accounting, endpoints) = (store.accounting().await?, store.endpoints().await?);
+        let gaps = gaps::load(&store, &accounting).await?;
+        Ok::<_, StoreError>((accounting, endpoints, delays, gaps))
     }
     .await;
     store.close().await;
-    let (accounting, endpoints, delays) = match read {
+    let (accounting, endpoints, delays, gaps) = match read {
         Ok(read) => read,
         Err(error) => return Ok(failed(&error)),
     };
     match args.output {
         Output::Table => {
+            gaps.show(now);
             show(&accounting, &endpoints, now);
             show_delays(&delays);
         }
         Output::Json => {
             let mut shown = as_json(&accounting, &endpoints);
             shown["delays"] = delays.iter().map(delay_as_json).collect();
+            shown["gaps"] = gaps.as_json();
             say!("{shown:#}");
         }
     }
@@ -157,9 +163,9 @@ fn sources(accounting: &Accounting, now: Timestamp) {
             }
             None => ("no complete read yet".to_owned(), "-".to_owned()),
         };
-        vec![source.source.clone(), read_to, lag, source.gaps.to_string()]
+        vec![source.source.clone(), read_to, lag, source.gaps.to_string(), source.filled.to_string()]
     });
-    print_table("Reading", &["source", "complete up to", "lag", "gaps"], 3..4, rows);
+    print_table("Reading", &["source", "complete up to", "lag", "open gaps", "filled gaps"], 3..5, rows);
     say!();
 }
 
@@ -349,6 +355,7 @@ fn as_json(accounting: &Accounting, endpoints: &[EndpointState]) -> serde_json::
                 "unmatched": counts.unmatched,
                 "matched": counts.matched,
                 "gaps": source.gaps,
+                "gaps_filled": source.filled,
                 "watermark": source.checkpoint.as_ref().map(|checkpoint| checkpoint.watermark),
                 "holds": source.balanced(),
             })

@@ -114,7 +114,7 @@ impl Pacing {
                     self.over_budget.insert(alert.rule.clone());
                 }
                 HoldKind::Storm => self.storm_held = true,
-                HoldKind::Digest | HoldKind::Group | HoldKind::Quiet => {}
+                HoldKind::Digest | HoldKind::Group | HoldKind::Quiet | HoldKind::Fill => {}
             }
         }
         pace

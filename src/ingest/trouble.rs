@@ -154,7 +154,9 @@ impl Found {
 pub fn gap_notice(generation: &Generation, gap: &Gap, now: Timestamp) -> Vec<Delivery> {
     let lines = vec![
         format!("From {} to {}: {}.", stamp(gap.from), stamp(gap.to), gap.reason),
-        "What to do: look at these hours in the tracker's bucket or the cloud's console.".into(),
+        "What to do: `tracebell fill-gap` reads these hours from the tracker's bucket and rings what they hold; \
+         without a bucket, look at them in the cloud's console as long as it keeps them."
+            .into(),
     ];
     let title = format!("Part of the audit log of source {} could not be read", gap.source);
     let notice = Notification::notice(Severity::High, title, lines, now);

@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::{cloud::sign::AccessKey, secret::Secret};
 
+pub mod audit;
 pub mod bucket;
 pub mod digest;
 pub mod key;

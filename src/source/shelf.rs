@@ -75,13 +75,14 @@ impl Shelf {
         self.drawers.keys().next().is_some_and(|drawer| ends(*drawer) <= before.as_second())
     }
 
-    /// Empties the oldest drawer if it holds nothing but what is older than `before`; at [`Timestamp::MAX`] any.
+    /// Empties the oldest drawer if it holds nothing but what is older than `before`, at [`Timestamp::MAX`] any;
+    /// says where it ends.
     /// Nothing is left out: what came twice comes out twice.
-    pub fn draw(&mut self, before: Timestamp, context: &Context, now: Timestamp) -> Option<Vec<Record>> {
+    pub fn draw(&mut self, before: Timestamp, context: &Context, now: Timestamp) -> Option<(Timestamp, Vec<Record>)> {
         if before != Timestamp::MAX && !self.has_before(before) {
             return None;
         }
-        let (_, drawer) = self.drawers.pop_first()?;
+        let (number, drawer) = self.drawers.pop_first()?;
         let mut records: Vec<Record> = drawer
             .text()
             .split('\n')
@@ -96,7 +97,7 @@ impl Shelf {
             Record::Undecodable { id, .. } => (Timestamp::MAX, id.clone()),
         };
         records.sort_by_cached_key(place);
-        Some(records)
+        Some((Timestamp::from_second(ends(number)).unwrap_or(Timestamp::MAX), records))
     }
 
     /// Empties drawer after drawer. `now` stands in for a time that is nowhere in a record.

@@ -27,7 +27,9 @@ pub struct SourceAccount {
     pub source: String,
     pub counts: IngestCounts,
     pub checkpoint: Option<Checkpoint>,
+    /// Stretches that could not be read and are not filled.
     pub gaps: u64,
+    pub filled: u64,
 }
 
 /// owed = delivered + summarised + suppressed + pending + dead

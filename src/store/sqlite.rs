@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     alert::Alert,
-    checkpoint::{Checkpoint, Gap},
+    checkpoint::{Checkpoint, Fill, Gap},
     clock::Timestamp,
     delivery::{Delivery, HoldKind},
     ring::Slot,
@@ -46,6 +46,7 @@ mod confirm;
 mod conversation;
 mod delay;
 mod fault;
+mod fill;
 mod fold;
 mod habit;
 mod hold;
@@ -351,6 +352,10 @@ impl Store for Sqlite {
 
     async fn gaps(&self, source: &str) -> Result<Vec<Gap>, StoreError> {
         list::gaps(&self.read, source).await
+    }
+
+    async fn fills(&self, source: &str) -> Result<Vec<Fill>, StoreError> {
+        fill::list(&self.read, source).await
     }
 
     async fn close(&self) {

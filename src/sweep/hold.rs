@@ -112,10 +112,23 @@ fn digest_title(subscription: Option<&Subscription>, held: &Held, zone: &TimeZon
         (HoldKind::Quiet, ..) => ("Quiet hours", held.since, zone),
         (HoldKind::Budget, ..) => ("Beyond the noise budget", held.since, zone),
         (HoldKind::Storm, ..) => ("Storm", held.since, zone),
+        (HoldKind::Fill, ..) => return filled_title(topic, held),
         (HoldKind::Digest | HoldKind::Group, ..) => ("Digest", held.since, zone),
     };
     let (alerts, ago) = (counted(held.gathered.total, "alert"), past(since, zone, now));
     format!("{what} of {topic}: {alerts} since {ago}, worst {}", held.worst)
+}
+
+/// `Gap filled for security: 37 alerts from 2026-11-02 08:00 UTC to 2026-11-12 09:30 UTC, worst critical`
+fn filled_title(topic: &str, held: &Held) -> String {
+    let alerts = counted(held.gathered.total, "alert");
+    let when = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M UTC").to_string();
+    let span = match (held.gathered.first, held.gathered.last) {
+        (Some(first), Some(last)) if first < last => format!(" from {} to {}", when(first), when(last)),
+        (Some(at), _) => format!(" of {}", when(at)),
+        _ => String::new(),
+    };
+    format!("Gap filled for {topic}: {alerts}{span}, worst {}", held.worst)
 }
 
 fn lines(held: &Held) -> Vec<String> {
@@ -123,6 +136,9 @@ fn lines(held: &Held) -> Vec<String> {
         HoldKind::Digest | HoldKind::Group => None,
         HoldKind::Quiet => Some("They came in quiet hours."),
         HoldKind::Budget => Some("Their rules rang more often in a day than their authors expect."),
+        HoldKind::Fill => {
+            Some("They come late: a gap in the audit log was filled from the archive, and all of them are told here.")
+        }
         HoldKind::Storm => Some("More alerts came at once than people can read."),
     };
     let kept = "Each of them is kept: `tracebell delivery list` shows it.";

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy knows only test functions as tests, not what they share")]
 
+mod archive;
 mod backtest;
 mod case;
 mod check;

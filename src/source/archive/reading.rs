@@ -32,6 +32,8 @@ pub struct Reading {
     bucket: Bucket,
     from: Timestamp,
     to: Timestamp,
+    /// Files of before are left out.
+    uploaded_since: Timestamp,
     regions: Option<Vec<String>>,
     days: VecDeque<Date>,
     files: VecDeque<(Timestamp, Object)>,
@@ -47,9 +49,9 @@ pub struct Reading {
 pub struct Progress {
     pub days: u64,
     pub days_listed: u64,
-    /// Of the days listed so far.
     pub files: u64,
-    pub files_read: u64,
+    pub files_of_day: u64,
+    pub files_read_of_day: u64,
     pub bytes: u64,
     pub records: u64,
 }
@@ -59,8 +61,11 @@ pub struct Progress {
 pub enum Step {
     /// A day was listed, or a file was read.
     On,
-    /// What happened in one quarter of an hour, oldest first.
-    Records(Vec<Record>),
+    /// What happened in one quarter of an hour, which ends at `until`, oldest first.
+    Records {
+        records: Vec<Record>,
+        until: Timestamp,
+    },
     /// A file that cannot be read; the others go on.
     Unreadable {
         key: String,
@@ -76,7 +81,29 @@ impl Reading {
         let context = Context { region: Some(bucket.settings().region.clone()), ..Context::default() };
         let progress = Progress { days: days.len() as u64, ..Progress::default() };
         let (regions, files, reached) = (None, VecDeque::new(), None);
-        Self { bucket, from, to, regions, days, files, shelf: Shelf::default(), reached, context, progress }
+        Self {
+            bucket,
+            from,
+            to,
+            uploaded_since: from,
+            regions,
+            days,
+            files,
+            shelf: Shelf::default(),
+            reached,
+            context,
+            progress,
+        }
+    }
+
+    /// Leaves out files of before: to go on where another reading was.
+    #[must_use]
+    pub fn uploaded_since(mut self, since: Timestamp) -> Self {
+        self.uploaded_since = self.uploaded_since.max(since);
+        let first = days(self.uploaded_since, self.uploaded_since);
+        self.days.retain(|day| first.front().is_none_or(|first| day >= first));
+        self.progress.days = self.days.len() as u64;
+        self
     }
 
     /// Reads at most one file, or hands out what is complete.
@@ -86,7 +113,7 @@ impl Reading {
         if let Some(before) = before.filter(|before| over || self.shelf.has_before(*before)) {
             let context = self.context.clone();
             let drawn = self.with_shelf(move |shelf| shelf.draw(before, &context, now)).await;
-            return Ok(drawn.map_or(Step::End, Step::Records));
+            return Ok(drawn.map_or(Step::End, |(until, records)| Step::Records { records, until }));
         }
         let Some((uploaded, object)) = self.files.pop_front() else {
             let day = self.days.pop_front().expect("it is not over");
@@ -102,7 +129,7 @@ impl Reading {
         if self.regions.is_none() {
             self.regions = Some(regions(&self.bucket).await?);
         }
-        let (first, last) = (self.from, clock::plus(self.to, SLACK));
+        let (first, last) = (self.uploaded_since, clock::plus(self.to, SLACK));
         let mut found = Vec::new();
         for folder in self.regions.iter().flatten().flat_map(|region| key::folders(region, day)) {
             for object in self.bucket.list(&folder).await? {
@@ -116,12 +143,13 @@ impl Reading {
         found.sort_by(|(time_a, a), (time_b, b)| (time_a, &a.key).cmp(&(time_b, &b.key)));
         self.progress.days_listed += 1;
         self.progress.files += found.len() as u64;
+        (self.progress.files_of_day, self.progress.files_read_of_day) = (found.len() as u64, 0);
         self.files = found.into();
         Ok(())
     }
 
     async fn file(&mut self, object: &Object) -> Result<Step, SourceError> {
-        self.progress.files_read += 1;
+        self.progress.files_read_of_day += 1;
         self.progress.bytes += object.size;
         let unreadable = |reason: String| Ok(Step::Unreadable { key: object.key.clone(), reason });
         if object.size > FILE_LIMIT {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
-use super::{check, memory, moment};
+use super::{check, fill, memory, moment};
 use crate::{
     checkpoint::Checkpoint,
     delivery::{Pause, Trouble},
@@ -86,10 +86,9 @@ async fn positions(tx: &mut SqliteConnection, sources: &mut BTreeMap<String, Sou
             deep_at: moment(deep),
         });
     }
-    let gaps: Vec<(String, i64)> =
-        sqlx::query_as("SELECT source, count(*) FROM gaps GROUP BY source").fetch_all(tx).await?;
-    for (source, count) in gaps {
-        sources.entry(source).or_default().gaps = unsigned(count);
+    for (source, open, filled) in fill::gaps(tx).await? {
+        let account = sources.entry(source).or_default();
+        (account.gaps, account.filled) = (open, filled);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 use super::{
     Sqlite,
     bulk::{self, Values},
-    delay, fault, habit, hold, memory, micros, moment, push,
+    delay, fault, fill, habit, hold, memory, micros, moment, push,
     row::{self, count, damaged},
     silence,
 };
@@ -157,6 +157,7 @@ async fn effects(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), S
     memory::write(tx, batch).await?;
     habit::write(tx, &batch.habits).await?;
     delay::write(tx, batch).await?;
+    fill::write(tx, batch).await?;
     if let Some(heard) = &batch.heard {
         push::write(tx, &batch.source, heard, batch.now).await?;
     }

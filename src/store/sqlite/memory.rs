@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 use super::{
-    bulk,
+    bulk, fill,
     ingest::raise,
     micros, moment,
     row::{count, json},
@@ -105,7 +105,11 @@ pub(super) async fn write(tx: &mut SqliteConnection, batch: &IngestBatch) -> Res
         .await?;
     }
     match &batch.checkpoint {
-        Some(checkpoint) => forget_expired(tx, &batch.source, checkpoint.watermark).await,
+        Some(checkpoint) => {
+            let (watermark, now) = (micros(checkpoint.watermark), micros(batch.now));
+            let until = fill::held_back(tx, &batch.source, watermark, now).await?;
+            forget_expired(tx, &batch.source, until).await
+        }
         None => Ok(()),
     }
 }
@@ -153,13 +157,13 @@ async fn evict(tx: &mut SqliteConnection, source: &str, rule: &str, limit: u64) 
 }
 
 /// A memory that waits for a silence to be over due is kept until that was told, however long it takes.
-async fn forget_expired(tx: &mut SqliteConnection, source: &str, watermark: Timestamp) -> Result<(), StoreError> {
+async fn forget_expired(tx: &mut SqliteConnection, source: &str, until: i64) -> Result<(), StoreError> {
     sqlx::query(
         "DELETE FROM memories WHERE seq IN (SELECT seq FROM memories WHERE source = ?1 AND expires_at < ?2 \
          AND due_at IS NULL ORDER BY expires_at LIMIT ?3)",
     )
     .bind(source)
-    .bind(micros(watermark))
+    .bind(until)
     .bind(EXPIRED_PER_COMMIT)
     .execute(tx)
     .await?;

@@ -1,0 +1,268 @@
+//! `tracebell fill-gap`: stretches that the poller could not read, read from the archive and judged as if it had.
+//!
+//! Works beside a running Tracebell. What a kill leaves is taken up by the next call.
+
+use std::{
+    io::{IsTerminal, Write as _},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use super::{
+    BAD, ConfigArg, USAGE, check,
+    delivery::pick::moment,
+    past::bar,
+    silence::login,
+    status::{failed, plain},
+    tracker,
+};
+use crate::{
+    app,
+    backtest::text::plural,
+    checkpoint::{Gap, Part, parts},
+    clock::{self, Timestamp},
+    config::{self, Config},
+    generation::Generation,
+    ingest::{
+        Failure,
+        fill::{Fill, Filled, Step, Telling},
+    },
+    render::facts::when,
+    source::archive::{self, Bucket, Reading},
+    store::{Sqlite, Store},
+};
+
+mod survey;
+
+/// More alerts than this ring only after somebody said yes.
+const ASK_ABOVE: u64 = 20;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only gaps of this source
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Only what happened since then: 2026-01-15T08:00:00Z, or how long ago, such as 30d
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    from: Option<Timestamp>,
+    /// Only what happened until then, written like --from
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    to: Option<Timestamp>,
+    /// Say what would ring, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Tell people all alerts of the gap in one message for each subscription; programs get each
+    #[arg(long)]
+    digest: bool,
+    /// Do not look beforehand how much would ring, and do not ask
+    #[arg(long, conflicts_with = "dry_run")]
+    yes: bool,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+/// A gap with an archive to fill it from, and what of it is not read yet.
+struct Task<'c> {
+    gap: Gap,
+    parts: Vec<Part>,
+    archive: &'c archive::Settings,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let loaded = config::load(&args.config.config);
+    check::print_problems(&loaded.problems, &loaded.files);
+    let Some(config) = loaded.config else { return Ok(ExitCode::from(USAGE)) };
+    let store = match Sqlite::open_beside(&config.state).await {
+        Ok(store) => store,
+        Err(error) => return Ok(failed(&error)),
+    };
+    let generation = Arc::new(app::generation(&config, loaded.rules, &store).await?);
+    let done = fill_all(&args, &config, &store, &generation).await;
+    store.close().await;
+    Ok(done.unwrap_or_else(|code| code))
+}
+
+/// An `Err` is the exit code of something that was already said.
+async fn fill_all(
+    args: &Args,
+    config: &Config,
+    store: &Sqlite,
+    generation: &Arc<Generation>,
+) -> Result<ExitCode, ExitCode> {
+    let tasks = tasks(args, config, store).await?;
+    let Some(tasks) = tasks else { return Ok(ExitCode::SUCCESS) };
+    for task in &tasks {
+        let Gap { source, from, to, reason } = &task.gap;
+        say!("Gap of {source}: {} to {}, {}", when(*from), when(*to), clock::in_words(clock::since(*from, *to)));
+        say!("  {}", plain(reason));
+    }
+    if !args.yes {
+        let found = survey::survey(&tasks, store, &generation.rules).await?;
+        found.show();
+        if args.dry_run {
+            return Ok(ExitCode::SUCCESS);
+        }
+        if found.alerts > ASK_ABOVE && !args.digest && !confirmed(found.alerts) {
+            let alerts = plural(found.alerts, "alert");
+            anstream::eprintln!(
+                "error: nothing was filled; `--yes` rings {alerts} one by one, `--digest` tells them in one message"
+            );
+            return Err(ExitCode::from(USAGE));
+        }
+    }
+    let mut whole = true;
+    for task in tasks {
+        let filled = fill(args, &task, store, generation).await?;
+        whole &= tell(&task.gap, &filled, args.digest);
+    }
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
+}
+
+/// What there is to fill; `None` after it was said that there is nothing.
+async fn tasks<'c>(args: &Args, config: &'c Config, store: &Sqlite) -> Result<Option<Vec<Task<'c>>>, ExitCode> {
+    let known = |name: &String| config.sources.iter().any(|settings| settings.name == *name);
+    if let Some(name) = args.source.as_ref().filter(|name| !known(name)) {
+        let names: Vec<&str> = config.sources.iter().map(|settings| settings.name.as_str()).collect();
+        return Err(tracker::usage(&[format!("no source `{name}`; configured are: {}", names.join(", "))]));
+    }
+    let (from, to) = (args.from.unwrap_or(Timestamp::MIN), args.to.unwrap_or(Timestamp::MAX));
+    if from >= to {
+        return Err(tracker::usage(&["`--from` is not before `--to`".to_owned()]));
+    }
+    let wanted = |name: &str| args.source.as_ref().is_none_or(|wanted| wanted == name);
+    let (mut tasks, mut without, mut gaps) = (Vec::new(), Vec::new(), 0);
+    for settings in config.sources.iter().filter(|settings| wanted(&settings.name)) {
+        let fills = store.fills(&settings.name).await.map_err(|error| failed(&error))?;
+        for gap in store.gaps(&settings.name).await.map_err(|error| failed(&error))? {
+            gaps += 1;
+            let parts = parts(&gap, &fills, from, to);
+            match config.archives.get(&settings.name) {
+                _ if parts.is_empty() => {}
+                Some(archive) => tasks.push(Task { gap, parts, archive }),
+                None => without.push(settings.name.as_str()),
+            }
+        }
+    }
+    without.dedup();
+    if !without.is_empty() && tasks.is_empty() {
+        let hint = "name the tracker's bucket: `archive: { bucket: NAME }` beside `cts`; see docs/archive.md";
+        return Err(tracker::usage(&[format!(
+            "no `archive` is configured for {}, which has gaps; {hint}",
+            without.join(", ")
+        )]));
+    }
+    for name in without {
+        anstream::eprintln!("warning: {name} has gaps and no `archive` in the configuration: they stay");
+    }
+    if tasks.is_empty() {
+        let of = args.source.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+        let spanned = args.from.is_some() || args.to.is_some();
+        match gaps {
+            0 => say!("No gap{of} is recorded: nothing to fill."),
+            _ if spanned => say!("No open gap{of} lies in that time: nothing to fill."),
+            _ => say!("Every gap{of} is filled; `tracebell status` shows them."),
+        }
+        return Ok(None);
+    }
+    Ok(Some(tasks))
+}
+
+async fn fill(args: &Args, task: &Task<'_>, store: &Sqlite, generation: &Arc<Generation>) -> Result<Filled, ExitCode> {
+    let telling = if args.digest { Telling::InOne } else { Telling::Each };
+    let by = login().unwrap_or_else(|| "somebody".to_owned());
+    let mut total = Filled::default();
+    for part in &task.parts {
+        let reading = reading(task.archive, part)?;
+        let source = task.gap.source.clone();
+        let mut fill = Fill::new(source, *part, reading, store.clone(), generation.clone(), telling, by.clone());
+        let bar = bar(0, "{spinner} filling the gap {wide_bar} {percent}%  {msg}  {eta} left");
+        let outcome = loop {
+            let step = fill.step(clock::now()).await;
+            let progress = fill.progress();
+            show(
+                &bar,
+                progress,
+                &format!("{}, {}", plural(fill.filled.fresh, "new trace"), plural(fill.filled.alerts, "alert")),
+            );
+            match step {
+                Ok(Step::On) => {}
+                Ok(Step::Done) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        bar.finish_and_clear();
+        outcome.map_err(|error| {
+            let code = match error {
+                Failure::Source(error) => tracker::failed(&error),
+                Failure::Store(error) => failed(&error),
+            };
+            anstream::eprintln!("what was read until then is kept; the same command goes on where it was");
+            code
+        })?;
+        let Filled { traces, fresh, undecodable, alerts, unreadable, reasons } = fill.filled;
+        total.traces += traces;
+        total.fresh += fresh;
+        total.undecodable += undecodable;
+        total.alerts += alerts;
+        total.unreadable += unreadable;
+        total.reasons.extend(reasons);
+    }
+    Ok(total)
+}
+
+/// Says what came of it; true if everything could be read.
+fn tell(gap: &Gap, filled: &Filled, digest: bool) -> bool {
+    let Filled { traces, fresh, undecodable, alerts, unreadable, reasons } = filled;
+    say!(
+        "Filled: {} read from the archive, {fresh} of them new; {} opened.",
+        plural(*traces, "trace"),
+        plural(*alerts, "alert")
+    );
+    match (*alerts, digest) {
+        (0, _) => {}
+        (_, true) => {
+            say!("People are told in one message for each subscription; it is sent while `tracebell run` runs.")
+        }
+        (_, false) => say!("Messages say that they are late; they are sent while `tracebell run` runs."),
+    }
+    if *undecodable > 0 {
+        say!("{} could not be decoded and lie in quarantine.", plural(*undecodable, "record"));
+    }
+    if *traces == 0 {
+        say!("The archive holds no trace between {} and {}.", when(gap.from), when(gap.to));
+    }
+    if *unreadable > 0 {
+        anstream::eprintln!("warning: {} could not be read:", plural(*unreadable, "file"));
+        reasons.iter().for_each(|reason| anstream::eprintln!("  {}", plain(reason)));
+    }
+    *unreadable == 0
+}
+
+fn reading(settings: &archive::Settings, part: &Part) -> Result<Reading, ExitCode> {
+    let bucket = Bucket::new(settings.clone()).map_err(|error| tracker::failed(&error))?;
+    Ok(Reading::new(bucket, part.from, part.to, clock::now()).uploaded_since(part.reached))
+}
+
+/// By days, and within a day by its files.
+pub(super) fn show(bar: &indicatif::ProgressBar, progress: &archive::reading::Progress, message: &str) {
+    const DAY: u64 = 1000;
+    let within = match progress.files_of_day {
+        0 => DAY,
+        files => progress.files_read_of_day * DAY / files,
+    };
+    bar.set_length(progress.days * DAY);
+    bar.set_position(progress.days_listed.saturating_sub(1) * DAY + if progress.days_listed > 0 { within } else { 0 });
+    bar.set_message(message.to_owned());
+}
+
+/// False where there is nobody to ask.
+fn confirmed(alerts: u64) -> bool {
+    let input = std::io::stdin();
+    if !input.is_terminal() {
+        return false;
+    }
+    anstream::eprint!("Ring {} one by one? `--digest` would tell them in one message. [y/N] ", plural(alerts, "alert"));
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    input.read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}

@@ -1,0 +1,140 @@
+//! `tracebell fill-gap` after an outage of ten days.
+
+use super::*;
+
+#[tokio::test]
+async fn an_outage_of_ten_days_is_filled_and_rings_once() {
+    let mut scene = Scene::new(world::RULES).await;
+    scene.run(&["status"], 0, &["Gaps", "open", "tracebell fill-gap"]);
+    for n in 0..30u32 {
+        let at = scene.at(HOUR * (2 * n + 1));
+        let traces =
+            [world::trace(&format!("d-{n}"), "deleteServer", at), world::trace(&format!("c-{n}"), "createServer", at)];
+        scene.deliver(n, &traces).await;
+    }
+    scene.told().await;
+    let dry = scene.run(&["fill-gap", "--dry-run"], 0, &["Gap of prod", "60 traces", "server-deleted", "30 alerts"]);
+    assert!(!dry.contains("Filled"), "{dry}");
+    // Nobody to ask.
+    scene.run(&["fill-gap"], 2, &["nothing was filled", "--digest"]);
+    scene.run(&["fill-gap", "--yes"], 0, &["60 traces read", "60 of them new", "30 alerts opened", "late"]);
+    let told = scene.told().await;
+    let late = told.iter().filter(|told| told["kind"] == "late").count();
+    assert_eq!((told.len(), late), (30, 30), "{told:?}");
+    scene.run(&["fill-gap"], 0, &["Every gap is filled"]);
+    let status = scene.run(&["status"], 0, &["filled", "60 new traces, 30 alerts"]);
+    assert!(!status.contains("DOES NOT HOLD"), "{status}");
+    let metrics = world::get(&format!("{}/metrics", scene.bridge.address().await)).await.1;
+    assert!(metrics.contains("tracebell_source_gaps_filled{source=\"prod\"} 1"), "{metrics}");
+    assert!(metrics.contains("tracebell_source_gaps{source=\"prod\"} 0"), "{metrics}");
+    assert!(scene.told().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_seen_already_and_what_comes_twice_is_a_duplicate() {
+    let mut scene = Scene::new(world::RULES).await;
+    let at = scene.at(HOUR * 5);
+    let traces = [world::trace("d-1", "deleteServer", at), world::trace("d-2", "deleteServer", at)];
+    scene.deliver(1, &traces).await;
+    scene.deliver(2, &traces).await;
+    scene.told().await;
+    scene.run(
+        &["fill-gap", "--from", &scene.at(HOUR).to_string(), "--to", &scene.at(HOUR * 6).to_string()],
+        0,
+        &["4 traces read", "2 of them new"],
+    );
+    assert_eq!(scene.told().await.len(), 2);
+    scene.run(&["status"], 0, &["open, filled in part"]);
+    scene.run(&["fill-gap"], 0, &["0 traces read"]);
+    assert_eq!(scene.told().await.len(), 0);
+    scene.run(&["fill-gap"], 0, &["Every gap is filled"]);
+}
+
+/// Counts over two files, far apart from what is read now.
+const GUESSING: &str = r#"
+rules:
+  - id: guessing
+    title: "Password guessing from {{ key.source_ip }}"
+    severity: critical
+    match: { operation: loginFailed }
+    when: { count: { at_least: 6, within: 30m, by: [source_ip] } }
+    topics: [security]
+"#;
+
+#[tokio::test]
+async fn rules_that_count_do_so_over_files() {
+    let mut scene = Scene::new(GUESSING).await;
+    for n in 0..6u32 {
+        let at = scene.at(HOUR * 7 + Duration::from_secs(u64::from(n) * 240));
+        scene.deliver(n, &[world::trace(&format!("f-{n}"), "loginFailed", at)]).await;
+    }
+    scene.told().await;
+    scene.run(&["fill-gap"], 0, &["guessing", "1 alert opened"]);
+    let told = scene.told().await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["kind"], "late");
+}
+
+#[tokio::test]
+async fn a_kill_in_the_middle_loses_and_repeats_nothing() {
+    let mut scene = Scene::new(world::RULES).await;
+    const FILES: u32 = 60;
+    for n in 0..FILES {
+        let at = scene.at(HOUR * (n + 1));
+        let traces: Vec<_> = (0..20)
+            .map(|i| world::trace(&format!("k-{n}-{i}"), "deleteServer", clock::plus(at, Duration::from_secs(i))))
+            .collect();
+        scene.deliver(n, &traces).await;
+    }
+    scene.told().await;
+    let store = scene.bridge.store().await;
+    let mut reached = Timestamp::MIN;
+    let mut kills = 0;
+    for _ in 0..3 {
+        let mut child = scene
+            .command(&["fill-gap", "--yes"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let moved = world::until("it to get on", Duration::from_secs(30), async || {
+            if child.try_wait().unwrap().is_some() {
+                return Some(false);
+            }
+            let fills = store.fills("prod").await.unwrap();
+            let at = fills.iter().map(|fill| fill.part.reached).max()?;
+            (at > reached).then(|| {
+                reached = at;
+                true
+            })
+        })
+        .await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += u32::from(moved && !store.fills("prod").await.unwrap()[0].done);
+    }
+    assert!(kills > 0, "it was never killed on the way");
+    scene.run(&["fill-gap", "--yes"], 0, &["Filled"]);
+    let told = scene.told().await;
+    let mut servers: Vec<&str> =
+        told.iter().map(|told| told["alert"]["key"]["resource.id"].as_str().unwrap()).collect();
+    let all = servers.len();
+    servers.sort_unstable();
+    servers.dedup();
+    assert_eq!((servers.len(), all), (FILES as usize * 20, FILES as usize * 20));
+    let accounting = store.accounting().await.unwrap();
+    assert!(accounting.sources.iter().all(|source| source.balanced()));
+    assert!(accounting.subscriptions.iter().all(|account| account.balanced()), "{accounting:?}");
+    assert_eq!(accounting.sources[0].counts.matched, u64::from(FILES) * 20);
+    scene.run(&["fill-gap"], 0, &["Every gap is filled"]);
+}
+
+#[tokio::test]
+async fn without_an_archive_or_a_gap_it_says_so() {
+    let mut scene = Scene::new(world::RULES).await;
+    scene.told().await;
+    scene.run(&["fill-gap", "--source", "nobody"], 2, &["no source `nobody`", "prod"]);
+    scene.run(&["fill-gap"], 3, &["holds no trace files"]);
+    world::write(&scene.bridge.path("tracebell.yaml"), &world::config("soar", "http://127.0.0.1:9/hook"));
+    scene.run(&["fill-gap"], 2, &["no `archive` is configured for prod"]);
+}

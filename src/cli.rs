@@ -17,6 +17,7 @@ pub mod alert;
 pub mod backtest;
 pub mod catalog;
 pub mod check;
+mod columns;
 pub mod completions;
 pub mod convert;
 pub mod delivery;
@@ -38,6 +39,7 @@ pub mod silence;
 pub mod status;
 mod terminal;
 pub mod test;
+mod time;
 pub mod traces;
 pub mod tracker;
 

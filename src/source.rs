@@ -86,6 +86,8 @@ impl From<CloudError> for SourceError {
 /// A closed set; push and archive come later.
 pub enum Source {
     Cts(Box<cts::Cts>),
+    /// As a person asks for it.
+    Listing(Box<listing::Listing>),
 }
 
 impl Source {
@@ -93,6 +95,7 @@ impl Source {
     pub async fn page(&mut self, walk: &mut Walk, now: Timestamp) -> Result<Page, SourceError> {
         match self {
             Self::Cts(cts) => cts.page(walk, now).await,
+            Self::Listing(listing) => listing.page(walk, now).await,
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     source::{
         Record, file,
         listing::{Listing, Query},
+        tracker::NAME,
     },
     trace::{Trace, decode::Context},
 };
@@ -124,13 +125,9 @@ async fn fetch(args: &Args) -> Result<Found, ExitCode> {
         usage(&[format!("`{}` is no file here, so it would be fetched from the cloud: {error}", args.trace)])
     })?;
     let now = clock::now();
-    let query = Query {
-        from: clock::minus(now, RETENTION),
-        to: now,
-        limit: 1,
-        filters: vec![("trace_id", args.trace.clone())],
-    };
-    let mut listing = Listing::new(&credentials, None).map_err(|error| failed(&error))?;
+    let query = Query { from: clock::minus(now, RETENTION), to: now, limit: 1 };
+    let filters = vec![("trace_id", args.trace.clone())];
+    let mut listing = Listing::of(&credentials, None, NAME, filters).map_err(|error| failed(&error))?;
     let found = listing.read(&query, now).await.map_err(|error| failed(&error))?;
     match found.records.into_iter().next() {
         Some(Record::Trace(trace)) => Ok((vec![Trace::clone(&trace)], Vec::new())),

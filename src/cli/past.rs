@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     hash::{DefaultHasher, Hash, Hasher},
+    ops::ControlFlow,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, mpsc::sync_channel},
@@ -13,7 +14,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     USAGE,
-    traces::{RETENTION, duration},
+    time::duration,
+    traces::RETENTION,
     tracker::{failed, usage, visible},
 };
 use crate::{
@@ -21,14 +23,14 @@ use crate::{
     clock::{self, Timestamp},
     cloud::clouds,
     config::Config,
-    source::{
-        self, PageNext, Pass, Record, Source, SourceError, Walk, Window, cts::Cts, file, plan::Polling, shelf::Shelf,
-    },
+    source::{self, Record, Source, SourceError, Window, cts::Cts, file, plan::Polling, shelf::Shelf},
     trace::{Trace, decode::Context},
 };
 
-/// The trace list is read in windows of this length, so that no more than its traces are in memory.
-const WINDOW: Duration = Duration::from_secs(3600);
+pub(super) mod window;
+
+use window::Told;
+
 /// An answer is asked for so often before the command gives up.
 const ATTEMPTS: u32 = 5;
 /// Reasons kept of records that cannot be read.
@@ -102,7 +104,7 @@ impl PastArgs {
         let to = clock::now();
         // The oldest minute may be gone by the time it is asked for.
         let from = clock::minus(to, back.min(RETENTION - Duration::from_secs(60)));
-        let windows = windows(from, to);
+        let windows = window::windows(from, to);
         let bar = bar(
             (windows.len() * sources.len()) as u64,
             "{spinner} reading the trace list {wide_bar} {percent}%  {msg}  {eta} left",
@@ -154,38 +156,28 @@ struct Reading<'b> {
 }
 
 impl Reading<'_> {
-    /// Reads one window to its end, split as the source asks for it.
+    /// Reads one window to its end.
     async fn window(
         &mut self,
         source: &mut Source,
         window: Window,
         traces: &mut Vec<Arc<Trace>>,
     ) -> Result<(), SourceError> {
-        let mut windows = vec![window];
-        while let Some(window) = windows.pop() {
-            let mut walk = Walk::new(window);
-            loop {
-                let page = patiently(source, &mut walk).await?;
-                self.pages += 1;
-                for record in page.records {
-                    self.take(record, traces);
+        let mut each = |told: Told<'_>| {
+            match told {
+                Told::Page(records) => {
+                    self.pages += 1;
+                    records.into_iter().for_each(|record| self.take(record, traces));
+                    self.bar.set_message(format!("{} pages, {} traces", self.pages, self.traces));
                 }
-                self.bar.set_message(format!("{} pages, {} traces", self.pages, self.traces));
-                match page.next {
-                    PageNext::More => {}
-                    PageNext::Complete => break,
-                    PageNext::Split(parts) => {
-                        windows.extend(parts.into_iter().rev());
-                        break;
-                    }
-                    PageNext::Unreadable { window, reason } => {
-                        self.read.gaps.push(format!("{} to {}: {reason}", window.from, window.to));
-                        break;
-                    }
+                Told::Gap { window, reason } => {
+                    self.read.gaps.push(format!("{} to {}: {reason}", window.from, window.to));
                 }
+                Told::Waiting { .. } => {}
             }
-        }
-        Ok(())
+            ControlFlow::Continue(())
+        };
+        window::read(source, window, ATTEMPTS, &mut each).await.map(|_| ())
     }
 
     fn take(&mut self, record: Record, traces: &mut Vec<Arc<Trace>>) {
@@ -198,34 +190,6 @@ impl Reading<'_> {
             Record::Undecodable { reason, .. } => undecodable(&mut self.read, reason),
         }
     }
-}
-
-/// Asks again where that may help.
-async fn patiently(source: &mut Source, walk: &mut Walk) -> Result<source::Page, SourceError> {
-    let mut attempt = 1;
-    loop {
-        match source.page(walk, clock::now()).await {
-            Err(SourceError::Transient { retry_after, .. }) if attempt < ATTEMPTS => {
-                let wait = Duration::from_secs(1 << attempt).max(retry_after.unwrap_or_default());
-                clock::sleep(wait.min(Duration::from_secs(120))).await;
-                attempt += 1;
-            }
-            answer => return answer,
-        }
-    }
-}
-
-/// Windows one after the other; both ends of a window belong to it.
-fn windows(from: Timestamp, to: Timestamp) -> Vec<Window> {
-    let mut windows = Vec::new();
-    let mut at = from;
-    while at <= to {
-        let next = clock::plus(at, WINDOW);
-        let last = clock::minus(next, Duration::from_millis(1)).min(to);
-        windows.push(Window { from: at, to: last, pass: Pass::CatchUp });
-        at = next;
-    }
-    windows
 }
 
 fn from_file(path: &Path, each: &mut (dyn FnMut(&[Arc<Trace>]) + Send)) -> Result<Past, ExitCode> {

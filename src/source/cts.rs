@@ -119,7 +119,9 @@ pub async fn list(
             Api::V1 => client.get(format!("{}/{tracker}/trace", endpoints.v1)).query(parameters),
             Api::V2 => client.get(format!("{}/{tracker}/trace", endpoints.v2)).query(parameters),
             Api::V3 => {
-                client.get(format!("{}/traces", endpoints.v3)).query(&[("trace_type", "system")]).query(parameters)
+                let named = parameters.iter().any(|(name, _)| *name == "trace_type");
+                let usual: &[(&str, &str)] = if named { &[] } else { &[("trace_type", "system")] };
+                client.get(format!("{}/traces", endpoints.v3)).query(usual).query(parameters)
             }
         })
         .await?;
@@ -174,7 +176,7 @@ pub fn context(endpoints: &Endpoints) -> Context {
     }
 }
 
-fn read(answer: &Answer, walk: &mut Walk, context: &Context, now: Timestamp) -> Result<Page, SourceError> {
+pub(super) fn read(answer: &Answer, walk: &mut Walk, context: &Context, now: Timestamp) -> Result<Page, SourceError> {
     let transient = |reason: String| SourceError::Transient { reason, retry_after: None };
     let body = decode::readable(&answer.body);
     let page = decode::page(&body).map_err(|found| transient(format!("{LIST} answered {found}")))?;

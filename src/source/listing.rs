@@ -1,15 +1,15 @@
-//! The trace list as a person asks for it: filters, a window, at most so many traces.
+//! The trace list as a person asks for it: filters, a window, a version of the API, at most so many traces.
 
 use std::collections::HashSet;
 
 use super::{
-    Record, SourceError,
+    Page, PageNext, Record, SourceError, Walk,
     catalogue::{self, Session},
     cts::{self, Api, Listed, Parameters},
     walk::PAGE_LIMIT,
 };
 use crate::{
-    clock::Timestamp,
+    clock::{SignedDuration, Timestamp},
     cloud::{auth::Credentials, http::Answer},
     trace::decode,
 };
@@ -19,8 +19,6 @@ pub struct Query {
     pub from: Timestamp,
     pub to: Timestamp,
     pub limit: usize,
-    /// By their names in the API.
-    pub filters: Parameters,
 }
 
 #[derive(Debug)]
@@ -34,29 +32,33 @@ pub struct Listing {
     session: Session,
     api: Api,
     may_fall_back: bool,
+    tracker: String,
+    /// By their names in the API.
+    filters: Parameters,
 }
 
 impl Listing {
     /// `api` fixes the version; without it v3 is used where it is offered.
-    pub fn new(credentials: &Credentials, api: Option<Api>) -> Result<Self, SourceError> {
+    pub fn of(
+        credentials: &Credentials,
+        api: Option<Api>,
+        tracker: &str,
+        filters: Parameters,
+    ) -> Result<Self, SourceError> {
         let session = catalogue::session(credentials)?;
-        Ok(Self { session, api: api.unwrap_or(Api::V3), may_fall_back: api.is_none() })
+        // A wish that only v3 knows must not reach v1 without it.
+        let may_fall_back = api.is_none() && !filters.iter().any(|(name, _)| *name == "trace_type");
+        Ok(Self { session, api: api.unwrap_or(Api::V3), may_fall_back, tracker: tracker.to_owned(), filters })
     }
 
+    /// Newest first, up to the limit.
     pub async fn read(&mut self, query: &Query, now: Timestamp) -> Result<Found, SourceError> {
         let mut records = Vec::new();
         let (mut seen, mut markers) = (HashSet::new(), HashSet::new());
         let mut marker: Option<String> = None;
         loop {
             let page = PAGE_LIMIT.min(query.limit - records.len());
-            let mut parameters = query.filters.clone();
-            parameters.extend([
-                ("limit", page.to_string()),
-                ("from", (query.from.as_millisecond() - 1).max(0).to_string()),
-                ("to", (query.to.as_millisecond() + 1).max(1).to_string()),
-            ]);
-            parameters.extend(marker.iter().map(|marker| ("next", marker.clone())));
-            let Some(answer) = self.page(&parameters, now).await? else {
+            let Some(answer) = self.ask(page, query.from, query.to, marker.as_deref(), now).await? else {
                 return Ok(Found { records, more: false });
             };
             let context = cts::context(self.session.endpoints(now).await?);
@@ -97,10 +99,38 @@ impl Listing {
         }
     }
 
-    async fn page(&mut self, parameters: &Parameters, now: Timestamp) -> Result<Option<Answer>, SourceError> {
-        let mut listed = cts::list(&mut self.session, self.api, super::tracker::NAME, parameters, now).await?;
+    /// The next page of a walk through one window.
+    pub async fn page(&mut self, walk: &mut Walk, now: Timestamp) -> Result<Page, SourceError> {
+        let (from, to, marker) = (walk.window.from, walk.window.to, walk.marker.clone());
+        match self.ask(PAGE_LIMIT, from, to, marker.as_deref(), now).await? {
+            Some(answer) => {
+                let context = cts::context(self.session.endpoints(now).await?);
+                cts::read(&answer, walk, &context, now)
+            }
+            None => Ok(Page { records: Vec::new(), next: PageNext::Complete, clock_offset: SignedDuration::ZERO }),
+        }
+    }
+
+    /// One answer of the trace list; `None` if the cloud says that there is nothing.
+    async fn ask(
+        &mut self,
+        limit: usize,
+        from: Timestamp,
+        to: Timestamp,
+        marker: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<Answer>, SourceError> {
+        let mut parameters = self.filters.clone();
+        // Both ends of the API's window are exclusive.
+        parameters.extend([
+            ("limit", limit.to_string()),
+            ("from", (from.as_millisecond() - 1).max(0).to_string()),
+            ("to", (to.as_millisecond() + 1).max(1).to_string()),
+        ]);
+        parameters.extend(marker.map(|marker| ("next", marker.to_owned())));
+        let mut listed = self.list(self.api, &parameters, now).await?;
         if let (Listed::NoSuchApi(_), Api::V3, true) = (&listed, self.api, self.may_fall_back) {
-            listed = cts::list(&mut self.session, Api::V1, super::tracker::NAME, parameters, now).await?;
+            listed = self.list(Api::V1, &parameters, now).await?;
             if !matches!(listed, Listed::NoSuchApi(_)) {
                 self.api = Api::V1;
             }
@@ -110,5 +140,23 @@ impl Listing {
             Listed::Nothing(_) => Ok(None),
             Listed::NoSuchApi(answer) => Err(cts::no_such_api(&answer)),
         }
+    }
+
+    async fn list(&mut self, api: Api, parameters: &Parameters, now: Timestamp) -> Result<Listed, SourceError> {
+        let mut parameters = parameters.clone();
+        match api {
+            // In the path of v1 and v2.
+            Api::V3 if self.tracker != super::tracker::NAME => {
+                parameters.insert(0, ("tracker_name", self.tracker.clone()));
+            }
+            // The older documentation calls it so.
+            Api::V2 => {
+                let rating = parameters.iter().find(|(name, _)| *name == "trace_rating");
+                let rating = rating.map(|(_, rating)| ("trace_status", rating.clone()));
+                parameters.extend(rating);
+            }
+            _ => {}
+        }
+        cts::list(&mut self.session, api, &self.tracker, &parameters, now).await
     }
 }

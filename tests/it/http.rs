@@ -228,6 +228,7 @@ fn every_metric_once(m: &Metrics) {
     m.owed.get_or_create(&metrics::SubscriptionStateLabel { subscription: "sec/slack".into(), state: "dead" }).set(1);
     m.source_lag_seconds.get_or_create(&source).set(1.5);
     m.source_up.get_or_create(&source).set(1);
+    m.tracker_enabled.get_or_create(&source).set(1);
     m.source_failures.get_or_create(&source).inc();
     m.source_gaps.get_or_create(&source).set(0);
     m.alerts.get_or_create(&metrics::RuleLabel { rule: "kms".into(), severity: "high" }).inc();

@@ -16,6 +16,7 @@ mod emulator;
 mod endpoint;
 mod examples;
 mod explain;
+mod export;
 mod http;
 mod inbox;
 mod ingest;

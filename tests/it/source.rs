@@ -3,6 +3,7 @@
 
 mod command;
 mod signed;
+mod traces;
 
 use std::{
     collections::VecDeque,

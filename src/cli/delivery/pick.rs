@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    super::{BAD, USAGE, status::StateArg, status::plain, traces},
+    super::{BAD, USAGE, status::StateArg, status::plain, time},
     parse_state, unknown,
 };
 use crate::{
@@ -71,7 +71,7 @@ impl Which {
 
 /// A time, or how long ago.
 pub(in crate::cli) fn moment(text: &str) -> Result<Timestamp, String> {
-    match traces::duration(text) {
+    match time::duration(text) {
         Ok(ago) => Ok(clock::minus(clock::now(), ago)),
         Err(_) => text.parse::<Timestamp>().map_err(|_| {
             format!("`{text}` is no time; expected how long ago, such as `2h` or `7d`, or `2026-01-15T08:00:00Z`")

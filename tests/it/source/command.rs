@@ -5,11 +5,20 @@ use serde_json::{Value, json};
 use super::{Cloud, Reply, list, page, reply, trace};
 
 /// Runs `tracebell` with this cloud in the `OS_*` variables: exit code, output, errors.
-async fn tracebell(cloud: &Cloud, arguments: &str) -> (i32, String, String) {
-    tracebell_with(cloud, arguments, &[]).await
+pub async fn tracebell(cloud: &Cloud, arguments: &str) -> (i32, String, String) {
+    tracebell_of(cloud, &arguments.split_whitespace().collect::<Vec<_>>()).await
+}
+
+/// As [`tracebell`], for arguments with blanks in them.
+pub async fn tracebell_of(cloud: &Cloud, arguments: &[&str]) -> (i32, String, String) {
+    run(cloud, arguments, &[]).await
 }
 
 async fn tracebell_with(cloud: &Cloud, arguments: &str, more: &[(&str, String)]) -> (i32, String, String) {
+    run(cloud, &arguments.split_whitespace().collect::<Vec<_>>(), more).await
+}
+
+async fn run(cloud: &Cloud, arguments: &[&str], more: &[(&str, String)]) -> (i32, String, String) {
     let variables = [
         ("OS_AUTH_URL", format!("{}/v3", cloud.url)),
         ("OS_USERNAME", "alice".to_owned()),
@@ -19,12 +28,7 @@ async fn tracebell_with(cloud: &Cloud, arguments: &str, more: &[(&str, String)])
         ("OS_REGION_NAME", "eu-de".to_owned()),
     ];
     let mut command = crate::world::tracebell();
-    command
-        .args(arguments.split_whitespace())
-        .env_clear()
-        .envs(variables)
-        .envs(more.iter().cloned())
-        .stdin(std::process::Stdio::null());
+    command.args(arguments).env_clear().envs(variables).envs(more.iter().cloned()).stdin(std::process::Stdio::null());
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
@@ -121,6 +125,89 @@ async fn a_tracker_is_shown_by_name_or_id_and_from_v1_where_v3_is_missing() {
     let cloud = Cloud::start([trackers(&[tracker("enabled", "b-1")])]).await;
     let (code, _, errors) = tracebell(&cloud, "tracker show mine").await;
     assert!(code == 3 && errors.contains("`mine`") && errors.contains("`system`"), "{errors}");
+}
+
+#[tokio::test]
+async fn a_changed_flag_keeps_every_other_and_what_did_not_happen_is_said() {
+    let full = |compress: &str| {
+        let mut full = tracker("enabled", "one-bucket");
+        full["is_support_validate"] = json!(true);
+        full["is_support_trace_files_encryption"] = json!(true);
+        full["kms_id"] = json!("k-1");
+        full["agency_name"] = json!("cts_admin_trust");
+        full["obs_info"]["compress_type"] = json!(compress);
+        full["obs_info"]["is_sort_by_service"] = json!(false);
+        full["obs_info"]["bucket_lifecycle"] = json!(30);
+        full
+    };
+    let cloud = Cloud::start([trackers(&[full("gzip")]), reply(200, "{}"), trackers(&[full("gzip")])]).await;
+    let (code, out, errors) = tracebell(&cloud, "tracker update --compress json").await;
+    assert_eq!(
+        body(&cloud, 1),
+        json!({ "tracker_type": "system", "tracker_name": "system", "status": "enabled", "is_lts_enabled": true,
+            "is_support_validate": true, "is_support_trace_files_encryption": true, "kms_id": "k-1",
+            "agency_name": "cts_admin_trust", "obs_info": { "bucket_name": "one-bucket", "file_prefix_name": "p-",
+                "compress_type": "json", "is_sort_by_service": false, "bucket_lifecycle": 30 } })
+    );
+    assert!(code == 1 && out.is_empty(), "{out}");
+    assert!(errors.contains("`compress` is still `gzip`") && errors.contains("`json`"), "{errors}");
+    let cloud = Cloud::start([trackers(&[full("gzip")]), reply(200, "{}"), trackers(&[full("json")])]).await;
+    let (code, out, errors) = tracebell(&cloud, "tracker update --compress json").await;
+    assert_eq!((code, out.as_str()), (0, "compress  gzip  ->  json\n"), "{errors}");
+}
+
+#[tokio::test]
+async fn the_log_service_is_not_switched_while_the_tracker_is_disabled() {
+    let cloud = Cloud::start([trackers(&[tracker("disabled", "b-1")])]).await;
+    let (code, _, errors) = tracebell(&cloud, "tracker update --no-lts").await;
+    assert!(code == 3 && errors.contains("disabled") && errors.contains("--status enabled"), "{errors}");
+    assert_eq!(cloud.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_data_tracker_is_asked_for_and_the_refusal_explained() {
+    let no = reply(400, r#"{"error_code":"CTS.0202","error_msg":"tracker_type must be system"}"#);
+    let cloud = Cloud::start([no]).await;
+    let create = "tracker create --type data --name objects --data-bucket my-objects --data-event read,write";
+    let (code, _, errors) = tracebell(&cloud, create).await;
+    assert!(code == 3 && errors.contains("CTS.0202") && errors.contains("no data trackers"), "{errors}");
+    assert_eq!(
+        body(&cloud, 0),
+        json!({ "tracker_type": "data", "tracker_name": "objects",
+            "data_bucket": { "data_bucket_name": "my-objects", "data_event": ["READ", "WRITE"] } })
+    );
+}
+
+#[tokio::test]
+async fn trackers_are_listed_with_their_quotas() {
+    let quotas = json!({ "resources": [{ "type": "system_tracker", "used": 1, "quota": 1 }] });
+    let cloud = Cloud::start([trackers(&[tracker("enabled", "b-1")]), reply(200, quotas.to_string())]).await;
+    let (code, out, errors) = tracebell(&cloud, "tracker list").await;
+    assert!(code == 0 && errors.contains("system tracker: 1 of 1"), "{errors}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(
+        lines,
+        ["NAME    TYPE    STATUS   BUCKET  PREFIX  LTS  ID", "system  system  enabled  b-1     p-      on   2d7c"]
+    );
+}
+
+#[tokio::test]
+async fn a_look_says_whether_the_tracker_records() {
+    let mut error = tracker("error", "b-1");
+    error["detail"] = json!("arrears");
+    let no = reply(403, r#"{"error_code":"CTS.0013","error_msg":"role check failed"}"#);
+    for (answer, expected, words) in [
+        (trackers(&[tracker("enabled", "b-1")]), 0, "is enabled: the cloud records"),
+        (trackers(&[tracker("disabled", "b-1")]), 1, "is disabled: the cloud records nothing"),
+        (trackers(&[error]), 1, "in trouble: the account is in arrears"),
+        (trackers(&[]), 1, "there is no tracker `system`"),
+        (no, 3, "CTS ReadOnlyAccess"),
+    ] {
+        let cloud = Cloud::start([answer]).await;
+        let (code, out, errors) = tracebell(&cloud, "tracker watch").await;
+        assert!(code == expected && format!("{out}{errors}").contains(words), "{words}: {code} {out}{errors}");
+        assert_eq!(code != 0, errors.contains("help: "), "{errors}");
+    }
 }
 
 #[tokio::test]

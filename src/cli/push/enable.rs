@@ -10,7 +10,7 @@ use super::{
     wanted::{self, Wanted},
 };
 use crate::{
-    cli::{OUTSIDE, Output, USAGE, status, traces::duration, tracker},
+    cli::{OUTSIDE, Output, USAGE, status, time::duration, tracker},
     clock::{self, Timestamp},
     source::{
         SourceError,

@@ -357,9 +357,13 @@ impl<S: Store> Ingest<S> {
                 round.walk = Walk::new(window);
             }
             Some(None) => {
-                if round.window.pass == Pass::Hot {
-                    self.polled.at = Some(cloud_now);
-                    self.polled.found.get_or_insert(cloud_now);
+                match round.window.pass {
+                    Pass::Hot => {
+                        self.polled.at = Some(cloud_now);
+                        self.polled.found.get_or_insert(cloud_now);
+                    }
+                    Pass::Edge => self.polled.edge = Some(cloud_now),
+                    Pass::CatchUp | Pass::Warm | Pass::Cold | Pass::Deep => {}
                 }
                 self.round = None;
             }

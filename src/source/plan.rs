@@ -1,4 +1,4 @@
-//! Which window to read next: hot, warm, cold, deep, or catching up.
+//! Which window to read next: hot, warm, cold, deep, the edge of what is kept, or catching up.
 //!
 //! Pure: a checkpoint and the time give a plan. The hot pass re-reads the last
 //! minutes at each poll, because traces are recorded late; the wider passes
@@ -36,6 +36,14 @@ const WIDE: [(Pass, Duration, Duration); 3] = [
     (Pass::Deep, Duration::from_secs((7 * 24 - 1) * 3600), DAY),
 ];
 
+/// What the cloud is about to forget is read once more: ages between these two, this often. A trace that was
+/// recorded days late is found here though the deep pass went by before it could be seen.
+const EDGE: (Duration, Duration) = (Duration::from_secs(165 * 3600), Duration::from_secs(168 * 3600 - 5 * 60));
+const EDGE_EVERY: Duration = HOUR;
+/// Not so soon after a deep pass, which sees nearly all of it; nor before the first one, which waits until it
+/// begins after the source did.
+const EDGE_AFTER_DEEP: Duration = Duration::from_secs(2 * 3600);
+
 /// A stretch of time to read, both ends included; the API's unit is the millisecond.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
@@ -52,12 +60,13 @@ pub enum Pass {
     Warm,
     Cold,
     Deep,
+    Edge,
 }
 
 impl Pass {
     /// True for the re-reads that can wait while a poll is due.
     pub fn is_wide(self) -> bool {
-        matches!(self, Self::Warm | Self::Cold | Self::Deep)
+        matches!(self, Self::Warm | Self::Cold | Self::Deep | Self::Edge)
     }
 }
 
@@ -79,6 +88,8 @@ pub struct Polled {
     pub at: Option<Timestamp>,
     /// When one last brought something new; from the first one on.
     pub found: Option<Timestamp>,
+    /// When the edge was last read; not kept, for reading it once more costs little.
+    pub edge: Option<Timestamp>,
 }
 
 impl Default for Polling {
@@ -147,7 +158,13 @@ impl Polling {
         if let Some((pass, _)) = wide_due(checkpoint).find(|(_, due)| *due <= now) {
             return Plan::Read(wide(pass, now));
         }
-        let until = wide_due(checkpoint).map(|(_, due)| due).fold(hot_due, Timestamp::min);
+        let edge_due = edge_due(checkpoint, polled);
+        if edge_due <= now {
+            let (youngest, oldest) = EDGE;
+            let (from, to) = (clock::minus(now, oldest), clock::minus(now, youngest));
+            return Plan::Read(Window { from, to, pass: Pass::Edge });
+        }
+        let until = wide_due(checkpoint).map(|(_, due)| due).fold(hot_due.min(edge_due), Timestamp::min);
         Plan::Wait { until }
     }
 
@@ -165,7 +182,8 @@ impl Polling {
             watermark: now,
             warm_at: held_back(Pass::Warm),
             cold_at: held_back(Pass::Cold),
-            deep_at: held_back(Pass::Deep),
+            // The edge, too, is told by it: nothing is read there before it begins after this beginning.
+            deep_at: clock::minus(clock::plus(now, RETENTION), EDGE_AFTER_DEEP + self.overlap),
         }
     }
 
@@ -182,7 +200,7 @@ impl Polling {
         // A wide pass that had to be split is complete with its last part.
         if window.to >= clock::minus(now, HOUR) {
             match window.pass {
-                Pass::Hot | Pass::CatchUp => {}
+                Pass::Hot | Pass::CatchUp | Pass::Edge => {}
                 Pass::Warm => advanced.warm_at = now,
                 Pass::Cold => advanced.cold_at = now,
                 Pass::Deep => advanced.deep_at = now,
@@ -196,6 +214,11 @@ impl Polling {
 fn wide_due(checkpoint: &Checkpoint) -> impl Iterator<Item = (Pass, Timestamp)> {
     let done = [checkpoint.warm_at, checkpoint.cold_at, checkpoint.deep_at];
     WIDE.iter().zip(done).map(|((pass, _, every), done)| (*pass, clock::plus(done, *every)))
+}
+
+fn edge_due(checkpoint: &Checkpoint, polled: Polled) -> Timestamp {
+    let after_deep = clock::plus(checkpoint.deep_at, EDGE_AFTER_DEEP);
+    polled.edge.map_or(after_deep, |read| clock::plus(read, EDGE_EVERY).max(after_deep))
 }
 
 fn wide(pass: Pass, now: Timestamp) -> Window {

@@ -32,6 +32,7 @@ use crate::world;
 
 mod muted;
 mod past;
+mod promises;
 mod silenced;
 mod topic;
 mod tracker;
@@ -61,6 +62,7 @@ struct Scene {
     ingest: Ingest<Sqlite>,
     generation: watch::Sender<Arc<Generation>>,
     password: &'static str,
+    poll_every: Duration,
 }
 
 impl Scene {
@@ -73,19 +75,22 @@ impl Scene {
     }
 
     async fn with(generation: Generation, password: &'static str) -> Self {
-        let cloud = world::cloud().await;
+        Self::at(world::cloud().await, generation, password, Duration::from_secs(1)).await
+    }
+
+    async fn at(cloud: Emulator, generation: Generation, password: &'static str, poll_every: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Sqlite::open(&folder.path().join("state.db"), clock::now()).await.unwrap();
         let (generation, _) = watch::channel(Arc::new(generation));
-        let ingest = source(&cloud, &store, &generation, password);
-        Self { cloud, store, folder, ingest, generation, password }
+        let ingest = source(&cloud, &store, &generation, password, poll_every);
+        Self { cloud, store, folder, ingest, generation, password, poll_every }
     }
 
     /// A new process with the same state.
     async fn restart(&mut self) {
         self.store.close().await;
         self.store = Sqlite::open(&self.folder.path().join("state.db"), clock::now()).await.unwrap();
-        self.ingest = source(&self.cloud, &self.store, &self.generation, self.password);
+        self.ingest = source(&self.cloud, &self.store, &self.generation, self.password, self.poll_every);
     }
 
     fn sweep(&self) -> Sweep<Sqlite> {
@@ -191,17 +196,14 @@ fn source(
     store: &Sqlite,
     generation: &watch::Sender<Arc<Generation>>,
     password: &str,
+    poll_every: Duration,
 ) -> Ingest<Sqlite> {
     let credentials = credentials(cloud, password);
     let settings = Settings {
         name: "prod".into(),
         credentials,
         tracker: "system".into(),
-        polling: Polling {
-            poll_every: Duration::from_secs(1),
-            poll_quiet_every: Duration::from_secs(1),
-            ..Polling::default()
-        },
+        polling: Polling { poll_every, poll_quiet_every: poll_every, ..Polling::default() },
     };
     let cts = Cts::new(&settings).unwrap();
     let (metrics, _) = Metrics::new();

@@ -13,7 +13,7 @@ fn at(text: &str) -> Timestamp {
 
 /// Polled then, and something was found.
 fn polled(at: Timestamp) -> Polled {
-    Polled { at: Some(at), found: Some(at) }
+    Polled { at: Some(at), found: Some(at), edge: Some(at) }
 }
 
 /// A source that has run for long and did every wide pass at `now`.
@@ -109,14 +109,22 @@ fn a_first_start_never_reads_what_was_before_it() {
                 assert!(window.from >= beginning, "{window:?}");
                 *passes.entry(format!("{:?}", window.pass)).or_insert(0) += 1;
                 checkpoint = POLLING.advance(&checkpoint, &window, now);
-                last = if window.pass == Pass::Hot { polled(now) } else { last };
+                match window.pass {
+                    Pass::Hot => last = Polled { edge: last.edge, ..polled(now) },
+                    Pass::Edge => last.edge = Some(now),
+                    _ => {}
+                }
             }
             Plan::Wait { until } => now = until,
             Plan::Gap { .. } => panic!("a gap in a source that is read all the time"),
         }
     }
     assert!(
-        passes["Hot"] > 20_000 && passes["Warm"] > 1000 && passes["Cold"] > 25 && passes["Deep"] >= 1,
+        passes["Hot"] > 20_000
+            && passes["Warm"] > 1000
+            && passes["Cold"] > 25
+            && passes["Deep"] >= 1
+            && passes["Edge"] > 18,
         "{passes:?}"
     );
     assert_eq!(passes.get("CatchUp"), None);
@@ -164,7 +172,7 @@ fn where_nothing_happens_it_is_asked_less_often_up_to_a_limit() {
     let at = at("12:00:00");
     let pause = |polling: &Polling, quiet_seconds: u64| {
         let found = Some(clock::minus(at, Duration::from_secs(quiet_seconds)));
-        clock::since(at, polling.due(Polled { at: Some(at), found }, at)).as_secs()
+        clock::since(at, polling.due(Polled { at: Some(at), found, edge: None }, at)).as_secs()
     };
     for (quiet, expected) in [(0, 30), (60, 30), (300, 30), (600, 60), (900, 90), (1200, 120), (86_400, 120)] {
         assert_eq!(pause(&adaptive, quiet), expected, "quiet for {quiet} s");
@@ -174,4 +182,35 @@ fn where_nothing_happens_it_is_asked_less_often_up_to_a_limit() {
     let checkpoint = settled(clock::minus(at, HOUR));
     let plan = seldom.plan(&checkpoint, polled(clock::minus(at, HOUR)), at);
     assert_eq!(window(plan).pass, Pass::Hot, "polled once an hour it is never behind");
+}
+
+#[test]
+fn a_trace_that_appears_days_late_is_read_before_the_cloud_forgets_it() {
+    let start = at("00:00:00");
+    let polling = Polling { poll_every: Duration::from_secs(600), ..POLLING };
+    // Recorded two weeks after the source began, at any time of the day, and shown after so many hours.
+    for (hour, late) in (0..24).flat_map(|hour| [(hour, 0), (hour, 23), (hour, 120), (hour, 150), (hour, 166)]) {
+        let recorded = clock::plus(start, 14 * DAY + hour * HOUR);
+        let shown = clock::plus(recorded, late * HOUR);
+        let (mut checkpoint, mut last, mut now) = (polling.start(start), Polled::default(), start);
+        let found = loop {
+            match polling.plan(&checkpoint, last, now) {
+                Plan::Wait { until } => now = until,
+                Plan::Gap { .. } => panic!("a gap in a source that is read all the time"),
+                Plan::Read(window) => {
+                    if now >= shown && window.from <= recorded && recorded <= window.to {
+                        break now;
+                    }
+                    checkpoint = polling.advance(&checkpoint, &window, now);
+                    match window.pass {
+                        Pass::Hot => last = Polled { edge: last.edge, ..polled(now) },
+                        Pass::Edge => last.edge = Some(now),
+                        _ => {}
+                    }
+                }
+            }
+            assert!(clock::since(recorded, now) < RETENTION, "{late} h late, recorded at {hour} h: never read");
+        };
+        assert!(clock::since(shown, found) <= DAY, "{late} h late, recorded at {hour} h");
+    }
 }

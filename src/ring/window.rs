@@ -14,7 +14,7 @@ use crate::{
 
 /// How much later than its neighbours a trace may come and still be counted with
 /// them: as far back as the re-read of every few hours reaches.
-pub const LATENESS: Duration = Duration::from_secs(26 * 3600);
+pub const LATENESS: Duration = Duration::from_secs(30 * 3600);
 /// Fewest entries that a slot has room for.
 pub const ROOM: usize = 256;
 /// Longest body kept of a trace that may have to open an alert, in bytes.

@@ -29,10 +29,11 @@ const FOOTHOLD: Duration = Duration::from_secs(10 * 60);
 /// A tracker that was switched off is told of about this much later.
 const WATCH: Duration = Duration::from_secs(5 * 60);
 
-/// The wider passes: how far back, and how often.
+/// The wider passes: how far back, and how often. A trace that appears late within the difference of the two is
+/// told before the next one has passed.
 const WIDE: [(Pass, Duration, Duration); 3] = [
     (Pass::Warm, Duration::from_secs(2 * 3600), Duration::from_secs(10 * 60)),
-    (Pass::Cold, Duration::from_secs(26 * 3600), Duration::from_secs(6 * 3600)),
+    (Pass::Cold, Duration::from_secs(30 * 3600), Duration::from_secs(6 * 3600)),
     (Pass::Deep, Duration::from_secs((7 * 24 - 1) * 3600), DAY),
 ];
 

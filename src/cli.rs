@@ -22,6 +22,7 @@ pub mod completions;
 pub mod convert;
 pub mod delivery;
 pub mod demo;
+pub mod doctor;
 pub mod emulate;
 pub mod endpoint;
 pub mod explain;
@@ -71,6 +72,8 @@ pub enum Command {
     Init(init::Args),
     /// Find every problem in configuration and rules
     Check(check::Args),
+    /// Examine the way to the cloud step by step, and say what to mend
+    Doctor(doctor::Args),
     /// Run the cases inside the rules
     Test(test::Args),
     /// Tell which rules a trace matches, and what is missing for those that nearly do
@@ -134,6 +137,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(args).await,
         Command::Init(args) => init::run(args).await,
         Command::Check(args) => check::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Test(args) => test::run(args).await,
         Command::Explain(args) => explain::run(args).await,
         Command::Backtest(args) => backtest::run(args).await,

@@ -46,9 +46,10 @@ mod control;
 mod cts;
 mod entry;
 pub mod fault;
-mod identity;
+pub mod identity;
 pub mod inbox;
 mod log;
+mod metadata;
 mod notification;
 pub mod obs;
 mod query;
@@ -92,6 +93,7 @@ pub struct Settings {
     pub obs: Option<obs::Settings>,
     /// An update of a tracker forgets what it does not name, as some saw it happen; else it is kept.
     pub updates_replace: bool,
+    pub iam: identity::Settings,
     /// Traffic that plays by itself from the start; none: an empty trace list.
     pub scenario: Option<scenario::Settings>,
 }
@@ -114,6 +116,7 @@ impl Default for Settings {
             smn: smn::Settings::default(),
             obs: None,
             updates_replace: false,
+            iam: identity::Settings::default(),
             scenario: None,
         }
     }
@@ -238,6 +241,11 @@ impl Handle {
 
     pub fn expire_tokens(&self) {
         self.world.state().expire_tokens();
+    }
+
+    /// Temporary access keys expire, as if their time were over.
+    pub fn expire_keys(&self) {
+        self.world.state().account.expire_keys();
     }
 
     pub fn stats(&self) -> Stats {

@@ -14,6 +14,7 @@ use crate::{
 pub mod archive;
 mod catalogue;
 pub mod cts;
+pub mod doctor;
 pub mod file;
 pub mod listing;
 pub mod plan;

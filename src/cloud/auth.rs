@@ -6,7 +6,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use reqwest::{
-    Client, RequestBuilder, StatusCode, Url,
+    Client, RequestBuilder, Url,
     header::{HeaderMap, HeaderValue},
 };
 
@@ -179,11 +179,11 @@ impl<P> Session<P> {
         build: impl Fn(&Client, &P) -> RequestBuilder,
     ) -> Result<Answer, CloudError> {
         let mut answer = self.attempt(now, to, &build).await?;
-        if answer.status == StatusCode::UNAUTHORIZED {
+        if answer.wants_login() {
             answer = self.attempt(now, to, &build).await?;
         }
-        if answer.status == StatusCode::UNAUTHORIZED {
-            let reason = format!("{to} does not accept a token that was issued this moment ({})", answer.describe());
+        if answer.wants_login() {
+            let reason = format!("{to} does not accept a login of this moment ({})", answer.describe());
             return Err(self.refuse(now, reason, "check that the region and the project belong together".to_owned()));
         }
         Ok(answer)
@@ -201,7 +201,7 @@ impl<P> Session<P> {
         let proof = token.proof.clone();
         let request = build(&client, &token.endpoints).header("Accept", "application/json");
         let answer = http::send_with(request, to, |request| put_on(&proof, request, now)).await?;
-        if answer.status == StatusCode::UNAUTHORIZED {
+        if answer.wants_login() {
             self.doubt(&proof);
         }
         Ok(answer)

@@ -25,7 +25,15 @@ const BODY_LIMIT: usize = 64 << 20;
 /// A cloud that asks for more patience than this does not get it.
 const RETRY_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
-/// The only place where a client of this room is built.
+/// What is done with certificates when they are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// They are checked too.
+    Checked,
+    /// They are not: nothing secret may be sent.
+    Unchecked,
+}
+
 pub fn client(ca: Option<&Pem>, proxy: Option<&Secret>) -> Result<Client, CloudError> {
     built(ca, proxy, |builder| builder)
 }
@@ -35,6 +43,12 @@ pub fn client_as_stored(ca: Option<&Pem>, proxy: Option<&Secret>) -> Result<Clie
     built(ca, proxy, reqwest::ClientBuilder::no_gzip)
 }
 
+/// One that looks at certificates.
+pub fn client_that(ca: Option<&Pem>, proxy: Option<&Secret>, trust: Trust) -> Result<Client, CloudError> {
+    built(ca, proxy, |builder| builder.tls_info(true).tls_danger_accept_invalid_certs(trust == Trust::Unchecked))
+}
+
+/// The only place where a client of this room is built, but for [`near`].
 fn built(
     ca: Option<&Pem>,
     proxy: Option<&Secret>,
@@ -147,11 +161,7 @@ pub async fn send_with(
     touch: impl FnOnce(&mut Request),
 ) -> Result<Answer, CloudError> {
     let transient = |reason: String| CloudError::Transient { reason: format!("{to}: {reason}"), retry_after: None };
-    let failed = |error: reqwest::Error| {
-        let host =
-            error.url().and_then(|url| url.host_str()).map(|host| format!(" (host `{host}`)")).unwrap_or_default();
-        transient(format!("{}{host}", chain(&error.without_url())))
-    };
+    let failed = |error: reqwest::Error| failed(error, to);
     let (client, request) = request.build_split();
     let mut request = request.map_err(failed)?;
     touch(&mut request);
@@ -165,6 +175,12 @@ pub async fn send_with(
         body.extend_from_slice(&chunk);
     }
     Ok(Answer { status, headers, body })
+}
+
+/// What came in place of an answer; the address is not told, only its host.
+pub(super) fn failed(error: reqwest::Error, to: &str) -> CloudError {
+    let host = error.url().and_then(|url| url.host_str()).map(|host| format!(" (host `{host}`)")).unwrap_or_default();
+    CloudError::Transient { reason: format!("{to}: {}{host}", chain(&error.without_url())), retry_after: None }
 }
 
 /// An error with its causes in one line: reqwest's own text hides the reason.
@@ -189,6 +205,12 @@ impl Answer {
     /// `error_code` of CTS, IAM or the gateway.
     pub fn error_code(&self) -> Option<String> {
         Some(self.json()?.get("error_code")?.as_str()?.to_owned())
+    }
+
+    /// What was shown with the request is not good any more. Of a temporary key that has expired IAM says 400.
+    pub fn wants_login(&self) -> bool {
+        let expired = || self.error_code().as_deref() == Some("IAM.1108");
+        self.status == StatusCode::UNAUTHORIZED || self.status == StatusCode::BAD_REQUEST && expired()
     }
 
     /// Status, code and the cloud's own words in one line.
@@ -227,9 +249,13 @@ impl Answer {
 
     /// The other side's clock minus ours. Whole seconds are all it tells, so a small offset is none.
     pub fn clock_offset(&self, now: Timestamp) -> Option<SignedDuration> {
-        let offset = http_date(self.headers.get(DATE)?.to_str().ok()?)?.duration_since(now);
-        Some(if offset.abs() <= SignedDuration::from_secs(2) { SignedDuration::ZERO } else { offset })
+        clock_offset(&self.headers, now)
     }
+}
+
+pub(super) fn clock_offset(headers: &HeaderMap, now: Timestamp) -> Option<SignedDuration> {
+    let offset = http_date(headers.get(DATE)?.to_str().ok()?)?.duration_since(now);
+    Some(if offset.abs() <= SignedDuration::from_secs(2) { SignedDuration::ZERO } else { offset })
 }
 
 /// Seconds or a date; nonsense is no wish at all.

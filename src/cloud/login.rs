@@ -256,7 +256,12 @@ impl Exchange<'_> {
             Method::Agency(agency) => &agency.by,
             method => method,
         };
+        let about_project = answer.describe().to_ascii_lowercase().contains("project");
         let given = match (method, answer.status.as_u16(), answer.error_code().as_deref()) {
+            (Method::Password { .. } | Method::Token(_), 400..=404, _) if about_project => {
+                "check `project_name` (or `project_id`), and that the user's group has a role in this project; projects \
+                 are called `eu-de` or `eu-de_NAME`"
+            }
             (_, 404, _) => "check `auth_url`: it ends in `/v3`",
             (Method::Password { .. }, _, Some("IAM.0061")) => {
                 "the account is locked after too many wrong passwords: wait a quarter of an hour, or let an \

@@ -1,4 +1,4 @@
-//! Keystone as the cloud's IAM speaks it: tokens, projects, the catalog.
+//! Keystone as the cloud's IAM speaks it: tokens, agencies, projects, the catalog, keys for a while.
 
 use std::sync::Arc;
 
@@ -18,6 +18,11 @@ use super::{
 };
 use crate::clock::{self, Timestamp};
 
+pub mod account;
+pub mod key;
+
+pub use account::{Account, Metadata, Mode, Settings};
+
 type Shared = State<Arc<World>>;
 type Pairs = Query<Vec<(String, String)>>;
 
@@ -30,6 +35,8 @@ pub fn routes() -> Router<Arc<World>> {
         .route("/v3/auth/catalog", get(show_catalog))
         .route("/v3/auth/projects", get(projects))
         .route("/v3/projects", get(projects))
+        .route("/v3/auth/domains", get(domains))
+        .merge(key::routes())
 }
 
 /// The emulator as the client named it, which may differ from where it listens.
@@ -57,10 +64,14 @@ async fn issue(State(world): Shared, headers: HeaderMap, Query(query): Pairs, bo
     let identity = &body["auth"]["identity"];
     let methods: Vec<&str> = identity["methods"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     match methods.as_slice() {
-        ["password"] => check_password(&world, &identity["password"]["user"])?,
+        ["password"] => account::check_password(&world, &identity["password"]["user"])?,
         ["token"] => drop(check_token(&world, identity["token"]["id"].as_str().unwrap_or_default())?),
+        ["assume_role"] => {
+            require_token(&world, &headers)?;
+            account::check_agency(&world, &identity["assume_role"])?;
+        }
         [] => return Err(bad("Expecting to find methods in identity.")),
-        _ => return Err(bad("The authentication method is not emulated: password and token are.")),
+        _ => return Err(bad("The authentication method is not emulated: password, token and assume_role are.")),
     }
     let scope = read_scope(&world, &body["auth"]["scope"])?;
     let now = clock::now();
@@ -74,20 +85,6 @@ async fn issue(State(world): Shared, headers: HeaderMap, Query(query): Pairs, bo
     let token = HeaderValue::from_str(&token).expect("a token is letters and digits");
     response.headers_mut().insert("x-subject-token", token);
     Ok(response)
-}
-
-fn check_password(world: &World, user: &Value) -> Result<(), Refusal> {
-    let settings = &world.settings;
-    let is = |value: &Value, text: &str| value.as_str() == Some(text);
-    let named = is(&user["name"], &settings.user) || is(&user["id"], &world.user_id());
-    // An id names its user alone; a name needs its account.
-    let domain = &user["domain"];
-    let at_home =
-        is(&domain["name"], &settings.domain) || is(&domain["id"], &world.domain_id()) || user["id"].is_string();
-    if named && at_home && is(&user["password"], &settings.password) {
-        return Ok(());
-    }
-    Err(Refusal::keystone(StatusCode::UNAUTHORIZED, "The username or password is wrong."))
 }
 
 fn check_token(world: &World, token: &str) -> Result<Token, Refusal> {
@@ -130,7 +127,10 @@ fn token_value(world: &World, methods: &[&str], issued: Timestamp, expires: Time
             let project = &world.projects[at];
             token["project"] = json!({"id": project.id, "name": project.name, "domain": domain});
         }
-        Scope::Domain => token["domain"] = domain,
+        Scope::Domain => token["domain"] = domain.clone(),
+    }
+    if methods.contains(&"assume_role") {
+        token["assumed_by"] = json!({"user": {"id": world.user_id(), "name": settings.user, "domain": domain, "password_expires_at": ""}});
     }
     token
 }
@@ -166,6 +166,17 @@ async fn validate(State(world): Shared, headers: HeaderMap) -> Answer {
     let issued = clock::minus(token.expires, world.settings.token_lifetime);
     let value = token_value(&world, &["password"], issued, token.expires, token.scope);
     Ok(json_value(StatusCode::OK, &json!({"token": value})))
+}
+
+async fn domains(State(world): Shared, headers: HeaderMap, Query(query): Pairs) -> Answer {
+    require_token(&world, &headers)?;
+    let (name, url) = (&world.settings.domain, base(&world, &headers));
+    let wanted = query.iter().all(|(key, value)| key != "name" || value == name);
+    let domain = json!({"id": world.domain_id(), "name": name, "enabled": true, "description": "",
+                        "links": {"self": format!("{url}/v3/domains/{}", world.domain_id())}});
+    let domains = if wanted { json!([domain]) } else { json!([]) };
+    let links = json!({"self": format!("{url}/v3/auth/domains"), "next": null, "previous": null});
+    Ok(json_value(StatusCode::OK, &json!({"domains": domains, "links": links})))
 }
 
 async fn show_catalog(State(world): Shared, headers: HeaderMap) -> Answer {

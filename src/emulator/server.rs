@@ -24,7 +24,7 @@ use super::{
     answer::Refusal,
     code, control,
     fault::{Fault, PageFaults},
-    identity, notification, query, sign, smn, tracker_v1, tracker_v3, version,
+    identity, metadata, notification, query, sign, smn, tracker_v1, tracker_v3, version,
     world::{Answered, World},
 };
 use crate::clock;
@@ -33,6 +33,7 @@ pub async fn serve(listener: TcpListener, world: Arc<World>) {
     let stop = world.stop.clone();
     let routes = Router::new()
         .merge(identity::routes())
+        .merge(metadata::routes())
         .merge(query::routes())
         .merge(tracker_v1::routes())
         .merge(tracker_v3::routes())

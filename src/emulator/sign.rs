@@ -47,13 +47,30 @@ pub async fn door(State(world): State<Arc<World>>, request: Request, next: Next)
         return refused("APIG.0201", "The signed body is larger than 12 MB.").into_response();
     };
     let now = clock::now();
-    if let Err(refusal) = check(&world.settings.keys, &said, &parts, &bytes, now) {
+    let lent = match access(&said) {
+        Some(access) => match world.state().account.lent(access, now) {
+            Ok(lent) => lent,
+            Err(refusal) => return refusal.into_response(),
+        },
+        None => None,
+    };
+    let keys = lent.as_ref().map_or(world.settings.keys.as_slice(), std::slice::from_ref);
+    if let Err(refusal) = check(keys, &said, &parts, &bytes, now) {
         return refusal.into_response();
     }
     let project = text(&parts.headers, "x-project-id").and_then(|id| world.place(id)).unwrap_or(0);
     let token = world.state().issue_token(clock::plus(now, TOLERANCE), Scope::Project(project));
     parts.headers.insert("x-auth-token", HeaderValue::from_str(&token).expect("a token is letters and digits"));
     next.run(Request::from_parts(parts, Body::from(bytes))).await
+}
+
+/// The name of the key, in either form.
+fn access(said: &str) -> Option<&str> {
+    let mut parts = said.split(',').map(str::trim);
+    parts.find_map(|part| {
+        let credential = || Some(part.strip_prefix("Credential=")?.split('/').next().unwrap_or_default());
+        part.strip_prefix("Access=").or_else(credential)
+    })
 }
 
 fn refused(code: &str, text: &str) -> Refusal {

@@ -18,6 +18,7 @@ use super::{
     cts::Cts,
     entry::{Entry, Raw},
     fault::Faults,
+    identity::Account,
     log::TraceLog,
     obs::{Outgoing, Store},
     smn::{self, Smn},
@@ -62,6 +63,7 @@ pub struct State {
     /// That CTS made itself.
     pub buckets: BTreeSet<String>,
     pub smn: Smn,
+    pub account: Account,
     pub rng: fastrand::Rng,
     tokens: HashMap<String, Token>,
     answered: BTreeMap<String, u64>,
@@ -117,6 +119,7 @@ impl World {
             outgoing: projects.iter().map(|_| Outgoing::default()).collect(),
             buckets: BTreeSet::new(),
             smn: Smn::default(),
+            account: Account::default(),
             rng: fastrand::Rng::with_seed(settings.seed),
             tokens: HashMap::new(),
             answered: BTreeMap::new(),

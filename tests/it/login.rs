@@ -1,6 +1,9 @@
 //! Many sources, few logins: what a thousand projects of one user ask of IAM.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub mod beside;
+mod ways;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,

@@ -12,6 +12,7 @@ mod customer;
 mod deliver;
 mod demo;
 mod docs;
+mod doctor;
 mod emulator;
 mod endpoint;
 mod examples;

@@ -54,7 +54,10 @@ const ANSWER_LIMIT: usize = 4096;
 impl Topic {
     pub fn new(endpoint: &super::Settings, settings: &Settings) -> Result<Self, InvalidEndpoint> {
         let whole = |catalogue: &Catalogue, _: &Credentials| Ok(catalogue.clone());
-        let session = Session::new(&settings.credentials, whole);
+        // What is published goes through the proxy of endpoints, and so must the login.
+        let mut credentials = settings.credentials.clone();
+        credentials.proxy = credentials.proxy.or_else(|| endpoint.outbound.proxy.clone());
+        let session = Session::new(&credentials, whole);
         Ok(Self(Arc::new(Publisher {
             client: client::new(&endpoint.outbound, &Tls::default()).map_err(|reason| endpoint.invalid(reason))?,
             settings: settings.clone(),

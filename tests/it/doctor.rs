@@ -109,7 +109,7 @@ fn cases() -> Vec<Case> {
             .and("cacert: EXPIRED_CA")
             .before(&[])
             .code(3),
-        case("plain HTTP asked with TLS", "TLS", "the login at `https://127.0.0.1:", "speaks no TLS")
+        case("plain HTTP asked with TLS", "TLS", "` speaks no TLS", "write `http://`")
             .entry("URL", "https://HOST")
             .before(&[])
             .code(3),

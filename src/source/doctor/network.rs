@@ -164,6 +164,12 @@ async fn tls(report: &mut Report, credentials: &Credentials, url: &Url) -> Resul
             let at = shown.expires.strftime("%Y-%m-%d %H:%M UTC");
             (format!("the certificate of `{host}` expired at {at}"), Fault::Expired.fix().to_owned())
         }
+        (_, Some(fault @ Fault::NoTls)) => {
+            (format!("what answers at `{}` speaks no TLS", authority(url)), fault.fix().to_owned())
+        }
+        (_, Some(fault @ Fault::OtherName)) => {
+            (format!("the certificate that `{}` shows is for another name", authority(url)), fault.fix().to_owned())
+        }
         _ => in_words(&reason),
     };
     report.wrong("TLS", Verdict::Unreachable, found, fix);
@@ -203,6 +209,13 @@ fn tell_clock(report: &mut Report, credentials: &Credentials, offset: Option<Sig
     let fix = "set the clock (NTP): what is recorded meanwhile is looked for at the wrong time";
     report.wrong("clock", Verdict::Bad, found, fix);
     Ok(())
+}
+
+fn authority(url: &Url) -> String {
+    match (url.host_str().unwrap_or_default(), url.port()) {
+        (host, Some(port)) => format!("{host}:{port}"),
+        (host, None) => host.to_owned(),
+    }
 }
 
 fn is_near(host: &str) -> bool {
@@ -252,7 +265,7 @@ impl Fault {
                 "have the certificate renewed; if its date is still to come, this machine's clock is wrong"
             }
             Self::OtherName => "write the name that the certificate is for in `auth_url`",
-            Self::NoTls => "what answers speaks no TLS: check the port, or write `http://`",
+            Self::NoTls => "check the port, or write `http://` if there is really none",
             Self::ProxyLogin => "the proxy wants a login: write `proxy: http://user:password@host:port`",
             Self::Proxy => "let the proxy pass connections to this host and port (CONNECT)",
             Self::Slow => "try again; if it stays, look for a firewall in between",

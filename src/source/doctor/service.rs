@@ -178,7 +178,8 @@ impl Service {
         }
         let listed = answer.json().filter(|_| answer.status == StatusCode::OK);
         let Some(tracker) = listed.as_ref().and_then(system_tracker) else {
-            let found = "there is no tracker in this project: nothing is recorded for long";
+            let found =
+                "there is no tracker in this project: no trace files are kept, and operations may go unrecorded";
             report.wrong("tracker", Verdict::Bad, found, "create it: `tracebell tracker create --bucket NAME`");
             return Ok(());
         };

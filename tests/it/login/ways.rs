@@ -223,3 +223,18 @@ async fn everything_goes_through_the_proxy_that_is_named() {
     assert!(in_words(&error).contains("407") && !in_words(&error).contains("hunter"), "{}", in_words(&error));
     assert_eq!(cloud.handle().stats().recent.len(), 2, "{}", json!(cloud.handle().stats().recent));
 }
+
+#[tokio::test]
+async fn programs_of_others_log_in_to_the_emulator_too() {
+    let cloud = cloud(|_| {}).await;
+    let url = cloud.url();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/identity.py");
+    let home = tempfile::tempdir().unwrap();
+    let mut python = world::python();
+    python.args(["-W", "ignore", script, &url]).env("HOME", home.path());
+    let output = tokio::task::spawn_blocking(move || python.output()).await.unwrap().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let expected = "agency 200 ['t1']\nautocreate ASIA True True\ndomains ['OTC00000000001000000001']\n\
+                    machine ASIA True True\nsigned 200 ['t1']\nsigned 200 ['t1']\n";
+    assert_eq!(said, expected, "{}", String::from_utf8_lossy(&output.stderr));
+}

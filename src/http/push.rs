@@ -115,7 +115,11 @@ fn answer(done: Result<Taken, PushError>) -> Response {
                 Reason::Topic => StatusCode::FORBIDDEN,
                 Reason::Time | Reason::Certificate | Reason::Signature | Reason::Token => StatusCode::UNAUTHORIZED,
             };
-            (status, format!("{refusal}\n")).into_response()
+            // Where certificates are fetched is nobody's business.
+            match refusal.reason {
+                Reason::Certificate => (status, "the certificate is not SMN's\n").into_response(),
+                _ => (status, format!("{refusal}\n")).into_response(),
+            }
         }
         Err(PushError::Store(_)) => {
             let again = [(header::RETRY_AFTER, "10")];

@@ -28,6 +28,7 @@ mod moto;
 mod outage;
 mod pack;
 mod preview;
+mod push;
 mod reload;
 mod ring;
 mod rooms;

@@ -161,7 +161,7 @@ HASHES = {"sha256": hashes.SHA256(), "sha1": hashes.SHA1(), "md5": hashes.MD5(),
 
 def sign(fields, which, hash_name):
     text = "".join(f"{field}\n{fields[field]}\n" for field in ORDER[fields["type"]] if field in fields)
-    signer, algorithm = keys[which], HASHES[hash_name]
+    signer, algorithm = keys[which], HASHES.get(hash_name)
     if which == "curve":
         made_of = signer.sign(text.encode(), ec.ECDSA(algorithm))
     elif hash_name == "sha256-pss":

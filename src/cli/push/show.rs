@@ -43,8 +43,11 @@ pub async fn run(args: Args) -> Said {
         found.lines.add("configuration", "not set up", "");
         found.advice.push(format!("run `{enable}`, which tells what to write"));
     }
-    in_the_cloud(&site, &mut cloud, &topic, &enable, &mut found, now).await.map_err(|error| tracker::failed(&error))?;
-    let delays = here(&site, &topic, &enable, &mut found, now).await.map_err(|error| status::failed(&error))?;
+    let there = in_the_cloud(&site, &mut cloud, &topic, &enable, &mut found, now).await;
+    let confirmed = there.map_err(|error| tracker::failed(&error))?;
+    let heard = site.heard(&topic).await.map_err(|error| status::failed(&error))?;
+    said(heard.as_ref(), confirmed, &enable, &mut found, now);
+    let delays = delays(&site, &mut found.lines, now).await.map_err(|error| status::failed(&error))?;
     match args.which.output {
         Output::Table => {
             found.lines.print();
@@ -69,6 +72,7 @@ pub async fn run(args: Args) -> Said {
     Ok(if found.advice.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
 }
 
+/// True if the subscription is confirmed there.
 async fn in_the_cloud(
     site: &Site,
     cloud: &mut Cloud,
@@ -76,7 +80,7 @@ async fn in_the_cloud(
     enable: &str,
     found: &mut Found,
     now: Timestamp,
-) -> Result<(), SourceError> {
+) -> Result<bool, SourceError> {
     let there = cloud.has_topic(topic, now).await?;
     found.lines.add("topic", if there { "well" } else { "missing" }, topic);
     let subscriptions = cloud.subscriptions(topic, now).await?;
@@ -101,24 +105,35 @@ async fn in_the_cloud(
     if site.push.is_some() && (!there || words != "confirmed" || standing != "enabled") {
         found.advice.push(format!("run `{enable}`, which makes what is missing"));
     }
-    Ok(())
+    Ok(words == "confirmed")
 }
 
-async fn here(
-    site: &Site,
-    topic: &str,
-    enable: &str,
-    found: &mut Found,
-    now: Timestamp,
-) -> Result<Vec<DelayRow>, StoreError> {
-    let heard = site.heard(topic).await?;
-    let (standing, about) = said(heard.as_ref(), now);
+/// What SMN told this Tracebell.
+fn said(heard: Option<&PushRow>, confirmed: bool, enable: &str, found: &mut Found, now: Timestamp) {
+    let (standing, about) = match heard {
+        None => ("nothing yet", String::new()),
+        Some(row) => {
+            let since = status::ago(row.changed_at, now);
+            match row.standing {
+                Standing::Invited if confirmed => ("invited", format!("{since}, and it was confirmed")),
+                Standing::Invited => {
+                    let url = row.subscribe_url.as_deref().unwrap_or_default();
+                    ("invited", format!("{since}; to be confirmed at {url}"))
+                }
+                Standing::Confirmed => ("notified", format!("first {since}")),
+                Standing::Left => ("ended", since),
+            }
+        }
+    };
     found.lines.add("SMN said", standing, about);
-    let last = heard.as_ref().and_then(|row| row.heard_at);
+    let last = heard.and_then(|row| row.heard_at);
     found.lines.add("last push", &last.map_or_else(|| "never".to_owned(), |at| status::ago(at, now)), "");
-    if let Some(PushRow { standing: Standing::Left, .. }) = heard {
+    if heard.is_some_and(|row| row.standing == Standing::Left) {
         found.advice.push(format!("somebody ended the subscription: run `{enable}` unless that was wanted"));
     }
+}
+
+async fn delays(site: &Site, lines: &mut Lines, now: Timestamp) -> Result<Vec<DelayRow>, StoreError> {
     if !site.state.exists() {
         return Ok(Vec::new());
     }
@@ -129,21 +144,9 @@ async fn here(
     for way in [Way::Push, Way::Poll] {
         let row = delays.iter().find(|row| row.way == way);
         let told = row.and_then(in_words).unwrap_or_else(|| "no new trace came this way within a week".to_owned());
-        found.lines.add("delay", way.as_str(), told);
+        lines.add(if way == Way::Push { "delay" } else { "" }, way.as_str(), told);
     }
     Ok(delays)
-}
-
-fn said(heard: Option<&PushRow>, now: Timestamp) -> (&'static str, String) {
-    let Some(row) = heard else { return ("nothing yet", String::new()) };
-    let since = status::ago(row.changed_at, now);
-    match row.standing {
-        Standing::Invited => {
-            ("invited", format!("{since}; to be confirmed at {}", row.subscribe_url.as_deref().unwrap_or_default()))
-        }
-        Standing::Confirmed => ("notified", format!("since {since}")),
-        Standing::Left => ("ended", since),
-    }
 }
 
 /// `half within 2 s, 99 % within 9 s, of 123 traces`

@@ -116,17 +116,18 @@ type Shared = State<Arc<World>>;
 type Pairs = Query<Vec<(String, String)>>;
 type Named = Path<(String, String)>;
 
+/// Below `/smn`, as the catalogue says, and below the root for clients that know only hosts.
 pub fn routes() -> Router<Arc<World>> {
-    Router::new()
+    let service = Router::new()
         .merge(topic::routes())
         .merge(attribute::routes())
         .merge(subscription::routes())
-        .merge(confirmation::routes())
         .merge(publish::routes())
         .merge(template::routes())
         .merge(sms::routes())
         .merge(tag::routes())
-        .merge(version::routes())
+        .merge(version::own_routes());
+    Router::new().nest("/smn", service.clone()).merge(service).merge(confirmation::routes()).merge(version::routes())
 }
 
 /// Whose token it is; SMN has its own words for what it does not permit.

@@ -54,8 +54,8 @@ impl Attribute {
 
 pub fn routes() -> Router<Arc<World>> {
     Router::new()
-        .route("/smn/v2/{project}/notifications/topics/{urn}/attributes", get(show).delete(delete_all))
-        .route("/smn/v2/{project}/notifications/topics/{urn}/attributes/{name}", put(set).delete(delete))
+        .route("/v2/{project}/notifications/topics/{urn}/attributes", get(show).delete(delete_all))
+        .route("/v2/{project}/notifications/topics/{urn}/attributes/{name}", put(set).delete(delete))
 }
 
 async fn show(State(world): Shared, Path((project, urn)): Named, headers: HeaderMap, Query(pairs): Pairs) -> Answer {

@@ -71,7 +71,7 @@ impl Content {
 }
 
 pub fn routes() -> Router<Arc<World>> {
-    Router::new().route("/smn/v2/{project}/notifications/topics/{urn}/publish", post(publish))
+    Router::new().route("/v2/{project}/notifications/topics/{urn}/publish", post(publish))
 }
 
 async fn publish(State(world): Shared, Path((project, urn)): Named, headers: HeaderMap, body: Bytes) -> Answer {

@@ -25,7 +25,7 @@ const HOURLY: usize = 60;
 const LONGEST: usize = 1000;
 
 pub fn routes() -> Router<Arc<World>> {
-    Router::new().route("/smn/v2/{project}/notifications/sms", post(send))
+    Router::new().route("/v2/{project}/notifications/sms", post(send))
 }
 
 async fn send(State(world): Shared, Path(project): Path<String>, headers: HeaderMap, body: Bytes) -> Answer {

@@ -65,9 +65,9 @@ impl Smn {
 
 pub fn routes() -> Router<Arc<World>> {
     Router::new()
-        .route("/smn/v2/{project}/notifications/topics/{urn}/subscriptions", get(of_topic).post(subscribe))
-        .route("/smn/v2/{project}/notifications/subscriptions", get(list))
-        .route("/smn/v2/{project}/notifications/subscriptions/{urn}", delete(unsubscribe))
+        .route("/v2/{project}/notifications/topics/{urn}/subscriptions", get(of_topic).post(subscribe))
+        .route("/v2/{project}/notifications/subscriptions", get(list))
+        .route("/v2/{project}/notifications/subscriptions/{urn}", delete(unsubscribe))
 }
 
 async fn subscribe(State(world): Shared, Path((project, urn)): Named, headers: HeaderMap, body: Bytes) -> Answer {

@@ -29,11 +29,11 @@ type Pair = (String, String);
 
 pub fn routes() -> Router<Arc<World>> {
     Router::new()
-        .route("/smn/v2/{project}/smn_topic/tags", get(of_project))
-        .route("/smn/v2/{project}/smn_topic/{id}/tags", get(show).post(add))
-        .route("/smn/v2/{project}/smn_topic/{id}/tags/{key}", axum::routing::delete(delete))
-        .route("/smn/v2/{project}/smn_topic/{id}/tags/action", post(change))
-        .route("/smn/v2/{project}/smn_topic/resource_instances/action", post(tagged))
+        .route("/v2/{project}/smn_topic/tags", get(of_project))
+        .route("/v2/{project}/smn_topic/{id}/tags", get(show).post(add))
+        .route("/v2/{project}/smn_topic/{id}/tags/{key}", axum::routing::delete(delete))
+        .route("/v2/{project}/smn_topic/{id}/tags/action", post(change))
+        .route("/v2/{project}/smn_topic/resource_instances/action", post(tagged))
 }
 
 impl Smn {

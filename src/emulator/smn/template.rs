@@ -76,8 +76,8 @@ impl Smn {
 
 pub fn routes() -> Router<Arc<World>> {
     Router::new()
-        .route("/smn/v2/{project}/notifications/message_template", get(list).post(create))
-        .route("/smn/v2/{project}/notifications/message_template/{id}", get(show).put(update).delete(delete))
+        .route("/v2/{project}/notifications/message_template", get(list).post(create))
+        .route("/v2/{project}/notifications/message_template/{id}", get(show).put(update).delete(delete))
 }
 
 async fn create(State(world): Shared, Path(project): Path<String>, headers: HeaderMap, body: Bytes) -> Answer {

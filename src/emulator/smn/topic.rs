@@ -66,8 +66,8 @@ impl Smn {
 
 pub fn routes() -> Router<Arc<World>> {
     Router::new()
-        .route("/smn/v2/{project}/notifications/topics", get(list).post(create))
-        .route("/smn/v2/{project}/notifications/topics/{urn}", get(show).put(update).delete(delete))
+        .route("/v2/{project}/notifications/topics", get(list).post(create))
+        .route("/v2/{project}/notifications/topics/{urn}", get(show).put(update).delete(delete))
 }
 
 async fn create(State(world): Shared, Path(project): Path<String>, headers: HeaderMap, body: Bytes) -> Answer {

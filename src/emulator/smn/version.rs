@@ -10,12 +10,15 @@ use super::{
     Shared,
 };
 
+/// Below the root of the service.
+pub fn own_routes() -> Router<Arc<World>> {
+    Router::new().route("/v2", get(version)).route("/v2/", get(version))
+}
+
 pub fn routes() -> Router<Arc<World>> {
     Router::new()
         .route("/smn", get(versions))
         .route("/smn/", get(versions))
-        .route("/smn/v2", get(version))
-        .route("/smn/v2/", get(version))
 }
 
 async fn versions(State(world): Shared) -> Response {

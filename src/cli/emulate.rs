@@ -22,6 +22,8 @@ use crate::{
     },
 };
 
+mod services;
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where to listen; port 0 takes a free one
@@ -54,6 +56,8 @@ pub struct Args {
     /// So many projects beside `eu-de`, with a trace list each: `eu-de_0001` and so on
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
     more_projects: u32,
+    #[command(flatten)]
+    services: services::Services,
     /// Serve nothing: write days of traffic that lie in the past into this file, one trace a line, with gzip if its
     /// name ends in `.gz`; `tracebell backtest --from-file` reads it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["duration", "port_file", "pace"])]
@@ -111,7 +115,10 @@ impl Args {
         let scenario = self.kind().map(|kind| scenario::Settings { kind, per_minute: self.rate, pace });
         let (listen, seed, token_lifetime) = (self.listen, self.seed, self.token_lifetime);
         let more_projects = self.more_projects as usize;
-        Settings { listen, seed, token_lifetime, clock, scenario, more_projects, ..Settings::default() }
+        let mut settings =
+            Settings { listen, seed, token_lifetime, clock, scenario, more_projects, ..Settings::default() };
+        self.services.apply(&mut settings);
+        settings
     }
 }
 
@@ -123,9 +130,13 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     // Before anything is printed: whoever reads the address may stop us at once.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
     let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let emulator = Emulator::start(settings.clone())
-        .await
-        .with_context(|| format!("cannot listen on `{}`; choose another address with `--listen`", args.listen))?;
+    let emulator = Emulator::start(settings.clone()).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => {
+            anyhow::anyhow!("`--obs`: {error}; expected an address such as `http://127.0.0.1:9000`")
+        }
+        _ => anyhow::Error::new(error)
+            .context(format!("cannot listen on `{}`; choose another address with `--listen`", args.listen)),
+    })?;
     let mut incidents = emulator.incidents();
     if let Some(path) = &args.port_file {
         write_port(path, emulator.addr()).with_context(|| format!("cannot write the port to `{}`", path.display()))?;
@@ -209,6 +220,10 @@ fn greeting(settings: &Settings, url: &str, scenario: ScenarioArg) -> String {
         ScenarioArg::Quiet => "Everyday traffic is being recorded.",
         ScenarioArg::Incidents => "Everyday traffic is being recorded; incidents are shown here as they happen.",
     };
+    let files = match &settings.obs {
+        Some(obs) => format!("trace files go to {}", obs.endpoint),
+        None => "trace files go nowhere without `--obs`".to_owned(),
+    };
     format!(
         "CTS and IAM are emulated on {url}
 
@@ -230,6 +245,8 @@ In clouds.yaml:
         project_name: {project}
       region_name: {region}
 
+With an access key: AKEMULATOR and SKEMULATOR
+SMN sends what is published to subscribers that confirmed; {files}.
 Faults and traces on demand: {url}/emulator/...
 {plot} Ctrl-C stops.
 

@@ -37,24 +37,44 @@ impl Drop for Cloud {
     }
 }
 
-#[test]
-fn the_customers_examples_work() {
+/// Runs a script of `tests/python` against a fresh account; it ends with the sentence.
+#[track_caller]
+fn check(script: &str, last: &str) {
     let cloud = Cloud::start(&["--scenario", "none"]);
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/customer.py");
+    let script = format!("{}/tests/python/{script}", env!("CARGO_MANIFEST_DIR"));
     let output = world::python().arg(script).arg(&cloud.url).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains("all of the customer's examples work"), "{text}");
+    assert!(text.trim_end().ends_with(last), "{text}");
+    // Shown by `cargo test -- --nocapture`.
+    println!("{text}");
+}
+
+#[test]
+fn the_customers_examples_work() {
+    check("customer.py", "all of the customer's examples work");
 }
 
 #[test]
 fn topics_work_as_the_sdk_uses_them() {
-    let cloud = Cloud::start(&["--scenario", "none"]);
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/smn.py");
-    let output = world::python().arg(script).arg(&cloud.url).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains("topics work as the SDK uses them"), "{text}");
+    check("smn.py", "topics work as the SDK uses them");
+}
+
+#[test]
+fn the_openstack_command_works() {
+    check("openstack_cli.py", "the openstack command works");
+}
+
+#[test]
+fn the_vendors_sdk_works() {
+    check("huawei_sdk.py", "the vendor's SDK works");
+}
+
+#[test]
+fn an_s3_server_that_is_none_is_refused() {
+    let output = world::tracebell().args(["emulate", "--listen", "127.0.0.1:0", "--obs", "nowhere"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("`--obs`") && said.contains("nowhere"), "{said}");
 }
 
 #[test]

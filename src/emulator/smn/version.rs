@@ -16,9 +16,7 @@ pub fn own_routes() -> Router<Arc<World>> {
 }
 
 pub fn routes() -> Router<Arc<World>> {
-    Router::new()
-        .route("/smn", get(versions))
-        .route("/smn/", get(versions))
+    Router::new().route("/smn", get(versions)).route("/smn/", get(versions))
 }
 
 async fn versions(State(world): Shared) -> Response {

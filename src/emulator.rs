@@ -1,10 +1,11 @@
-//! A runnable pretence of the cloud: CTS, IAM, scenarios and faults on loopback.
+//! A runnable pretence of the cloud: CTS, IAM, SMN, trace files, scenarios and faults on loopback.
 //!
 //! Shares no wire types with the client: else both could misread the API alike.
 //! Where the cloud's documentation is silent or contradicts itself, the choice
 //! is written where it is made: newest first by record time and then trace id,
 //! an exclusive `next`, exclusive `from` and `to`, a `null` marker on the last
-//! page, `limit` above 200 refused. OBS is named in trackers but not served.
+//! page, `limit` above 200 refused. OBS is an S3 server that is named in
+//! the settings; without one, buckets are names. See docs/decisions/0016.
 //!
 //! # Control
 //!

@@ -227,7 +227,7 @@ impl App {
             let ingest = ingest.taking_turns(turns.entry(settings.name.clone()).or_default().clone());
             self.workers.spawn(ingest.run(self.stop_workers.clone()));
             if let Some(every) = settings.polling.watch_tracker {
-                let watch = self.tracker_watch(settings, every)?;
+                let watch = self.tracker_watch(settings, every, &budget)?;
                 self.workers.spawn(watch.run(self.stop_workers.clone()));
             }
         }
@@ -271,9 +271,15 @@ impl App {
         Ok(())
     }
 
-    fn tracker_watch(&self, settings: &source::Settings, every: Duration) -> anyhow::Result<TrackerWatch<Sqlite>> {
+    fn tracker_watch(
+        &self,
+        settings: &source::Settings,
+        every: Duration,
+        budget: &Arc<Budget>,
+    ) -> anyhow::Result<TrackerWatch<Sqlite>> {
         let name = settings.name.clone();
         let trackers = Trackers::new(&settings.credentials, None).with_context(|| format!("source `{name}`"))?;
+        let trackers = trackers.within(Arc::clone(budget));
         self.board.expect(&TrackerWatch::<Sqlite>::task(&name), BEAT_WITHIN, clock::now());
         Ok(TrackerWatch::new(
             name,

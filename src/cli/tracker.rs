@@ -7,7 +7,11 @@ use std::{
 
 use clap::{Subcommand, ValueEnum};
 
-use super::{BAD, OUTSIDE, Output, USAGE};
+use super::{
+    BAD, OUTSIDE, Output, USAGE,
+    columns::{self, Column},
+    terminal,
+};
 use crate::{
     clock,
     cloud::{auth::Credentials, clouds},
@@ -133,6 +137,17 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// An `Err` is the exit code of something that was already said.
 type Said = Result<ExitCode, ExitCode>;
 
+/// Of a tracker; the id matters least.
+const COLUMNS: [Column; 7] = [
+    Column { name: "NAME", least: 6, weight: 7 },
+    Column { name: "TYPE", least: 6, weight: 3 },
+    Column { name: "STATUS", least: 8, weight: 6 },
+    Column { name: "BUCKET", least: 10, weight: 5 },
+    Column { name: "PREFIX", least: 6, weight: 2 },
+    Column { name: "LTS", least: 3, weight: 4 },
+    Column { name: "ID", least: 36, weight: 1 },
+];
+
 const NO_TRACKER: &str = "no tracker in this project; create one: tracebell tracker create --bucket NAME\n";
 
 async fn show(name_or_id: Option<&str>, cloud: &Cloud) -> Said {
@@ -170,7 +185,6 @@ async fn list(cloud: &Cloud) -> Said {
     if found.is_empty() {
         print(NO_TRACKER);
     } else {
-        let header = ["NAME", "TYPE", "STATUS", "BUCKET", "PREFIX", "LTS", "ID"];
         let or_none = |text: Option<&str>| visible(text.filter(|text| !text.is_empty()).unwrap_or("-"));
         let rows = found.iter().map(|tracker| {
             let words = |name| visible(&settings::words(name, tracker.get(name)));
@@ -184,7 +198,8 @@ async fn list(cloud: &Cloud) -> Said {
                 or_none(tracker.id.as_deref()),
             ]
         });
-        print(&table(Some(&header), rows));
+        let rows: Vec<Vec<String>> = rows.collect();
+        print(&columns::fit(&COLUMNS, &rows, terminal::columns()).text);
     }
     // Quotas are a courtesy: a cloud without v3 has none to tell.
     if let Ok(quotas) = trackers.quotas(now).await {

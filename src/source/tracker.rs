@@ -3,6 +3,8 @@
 //! Speaks v3, and v1 where v3 is not offered or where only v1 can express what
 //! is asked. Reads every shape of a tracker that either version answers with.
 
+use std::sync::Arc;
+
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::Value;
 
@@ -13,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    cloud::{auth::Credentials, http::Answer},
+    cloud::{auth::Credentials, budget::Budget, http::Answer},
 };
 
 mod body;
@@ -84,13 +86,19 @@ pub struct Trackers {
     api: Api,
     /// Whether v1 may be used where v3 is not there.
     may_fall_back: bool,
+    budget: Option<Arc<Budget>>,
 }
 
 impl Trackers {
     /// `api` fixes the version; without it v3 is used where it is offered.
     pub fn new(credentials: &Credentials, api: Option<Api>) -> Result<Self, SourceError> {
         let session = catalogue::session(credentials)?;
-        Ok(Self { session, api: api.unwrap_or(Api::V3), may_fall_back: api.is_none() })
+        Ok(Self { session, api: api.unwrap_or(Api::V3), may_fall_back: api.is_none(), budget: None })
+    }
+
+    /// Shares what its host gives with others.
+    pub fn within(self, budget: Arc<Budget>) -> Self {
+        Self { budget: Some(budget), ..self }
     }
 
     pub async fn list(&mut self, now: Timestamp) -> Result<Vec<Tracker>, SourceError> {
@@ -100,7 +108,16 @@ impl Trackers {
 
     /// How the tracker of that name or id stands.
     pub async fn look(&mut self, name_or_id: &str, now: Timestamp) -> Result<Look, SourceError> {
+        let host = match &self.budget {
+            Some(budget) => Some(budget.host(&self.session.endpoints(now).await?.v3)),
+            None => None,
+        };
+        let turn = match &host {
+            Some(host) => Some(host.turn().await),
+            None => None,
+        };
         let answer = self.ask(now).await?;
+        drop(turn);
         if answer.status == StatusCode::FORBIDDEN
             && let SourceError::Refused { reason, fix } = refusal(TO, &answer, now)
         {
@@ -266,7 +283,9 @@ fn succeeded(answer: &Answer, now: Timestamp) -> Result<(), SourceError> {
         Some("CTS.0200" | "CTS.0201" | "CTS.0208") => "it exists already: `tracebell tracker update` changes it",
         Some("CTS.0214") => "create it: `tracebell tracker create --bucket NAME`",
         Some("CTS.0202" | "CTS.0206") => "this cloud has no data trackers: it keeps one tracker, of type `system`",
-        Some("CTS.0209" | "CTS.0210" | "CTS.0211" | "CTS.0212" | "CTS.0213") => {
+        Some("CTS.0209" | "CTS.0210" | "CTS.0211" | "CTS.0212" | "CTS.0213")
+            if answer.status == StatusCode::BAD_REQUEST =>
+        {
             "check the bucket: it must exist, be watched by no other tracker, and not receive the trace files itself"
         }
         Some("CTS.0220") => "this region has no Key Management Service: leave `--kms-key` out",
@@ -343,13 +362,15 @@ impl Tracker {
         wished.collect()
     }
 
-    /// The settings as a person reads them, by the names of the flags. What the cloud does not speak of is left out.
+    /// The settings as a person reads them, by the names of the flags. What the cloud does not
+    /// speak of is left out, and so is what few choose and nobody chose here.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
         let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         let mut shown = vec![("name", self.name.clone())];
         shown.extend(self.kind.clone().map(|kind| ("type", kind)));
         for setting in ALL {
-            if let Some(value) = self.get(setting.name) {
+            let told = |value: &&Value| !settings::RARE.contains(&setting.name) || settings::is_chosen(value);
+            if let Some(value) = self.get(setting.name).filter(told) {
                 shown.push((setting.name, words(setting.name, Some(value))));
             }
             if setting.name == settings::STATUS {

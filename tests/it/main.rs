@@ -39,4 +39,5 @@ mod source;
 mod store;
 mod storm;
 mod trouble;
+mod watch;
 mod world;

@@ -1,6 +1,6 @@
 //! `tracebell traces list`: what happened lately, newest first.
 
-use std::{process::ExitCode, time::Duration};
+use std::{cmp::Reverse, process::ExitCode, time::Duration};
 
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
@@ -17,7 +17,7 @@ use crate::{
         time::{self, SpanArgs},
         tracker::{failed, json, print, usage, visible},
     },
-    clock,
+    clock::{self, Timestamp},
     source::{
         Record,
         listing::{Listing, Query},
@@ -81,7 +81,12 @@ pub async fn list(args: ListArgs) -> Result<ExitCode, ExitCode> {
     let mut listing =
         Listing::of(&credentials, args.cloud.api(), args.filter.tracker(), filters).map_err(|error| failed(&error))?;
     let query = Query { from: span.from, to: span.to, limit: args.limit as usize };
-    let found = listing.read(&query, now).await.map_err(|error| failed(&error))?;
+    let mut found = listing.read(&query, now).await.map_err(|error| failed(&error))?;
+    // The cloud goes by when it recorded them.
+    found.records.sort_by_key(|record| match record {
+        Record::Trace(trace) => Reverse(trace.time),
+        Record::Undecodable { .. } => Reverse(Timestamp::MIN),
+    });
     match args.output {
         Format::Json => print(&json(&found.records.iter().map(object).collect::<Vec<_>>())),
         Format::Ndjson => write(Written::Ndjson, &found.records),

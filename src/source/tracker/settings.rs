@@ -50,6 +50,9 @@ pub const EXCLUDE: &str = "exclude-service";
 pub const DATA_BUCKET: &str = "data-bucket";
 pub const DATA_EVENTS: &str = "data-event";
 
+/// Few choose these.
+pub const RARE: [&str; 7] = [LIFECYCLE, KMS_KEY, AGENCY, ORGANIZATION, EXCLUDE, DATA_BUCKET, DATA_EVENTS];
+
 /// In the order in which they are shown.
 pub const ALL: &[Setting] = &[
     setting(STATUS, &["/status"], Some("/status"), Some("/status")),
@@ -135,6 +138,11 @@ pub fn is_empty(value: &Value) -> bool {
         Value::Number(number) => number.as_u64() == Some(0),
         _ => false,
     }
+}
+
+/// Whether somebody chose this.
+pub fn is_chosen(value: &Value) -> bool {
+    !is_empty(value) && *value != Value::Bool(false)
 }
 
 /// A value as people read it.

@@ -77,7 +77,6 @@ struct Parcel {
 }
 
 impl<S: Store> Push<S> {
-    #[expect(clippy::too_many_arguments, reason = "the parts that app wires, each used by its own name")]
     pub fn new(
         source: &str,
         gate: Gate,

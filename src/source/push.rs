@@ -79,7 +79,7 @@ pub struct Gate {
 
 enum Signer {
     Pinned(Certificate),
-    Fetched(fetch::Certificates),
+    Fetched(Box<fetch::Certificates>),
 }
 
 /// What was posted, and is genuine.
@@ -147,7 +147,8 @@ impl Gate {
             Trust::Pinned(path) => Signer::Pinned(pinned(path)?),
             Trust::Fetched { host, name, ca } => {
                 let (host, name) = (host.clone(), name.clone());
-                Signer::Fetched(fetch::Certificates::new(&settings.source, host, name, ca.as_deref(), metrics)?)
+                let certificates = fetch::Certificates::new(&settings.source, host, name, ca.as_deref(), metrics)?;
+                Signer::Fetched(Box::new(certificates))
             }
         };
         Ok(Self { settings: settings.clone(), signer })

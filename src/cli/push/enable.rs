@@ -190,7 +190,7 @@ async fn ours(
     let found = cloud.subscriptions(topic, now).await?;
     let ours = found.into_iter().filter(|found| found.endpoint == site.endpoint);
     // Of one that was cancelled and one that came after it, the latter counts.
-    Ok(ours.filter(|found| found.standing != Consent::Ended).last())
+    Ok(ours.filter(|found| found.standing != Consent::Ended).next_back())
 }
 
 /// What the running Tracebell received and verified.

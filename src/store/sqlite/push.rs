@@ -35,16 +35,19 @@ pub(super) async fn write(
     Ok(())
 }
 
+/// As they are selected.
+type Columns = (String, String, String, i64, Option<String>, Option<i64>);
+
 pub(super) async fn load(pool: &SqlitePool) -> Result<Vec<PushRow>, StoreError> {
-    let rows: Vec<(String, String, String, i64, Option<String>, Option<i64>)> = sqlx::query_as(
+    let rows: Vec<Columns> = sqlx::query_as(
         "SELECT source, topic_urn, standing, changed_at, subscribe_url, heard_at FROM pushes \
          ORDER BY source, topic_urn",
     )
     .fetch_all(pool)
     .await?;
-    let row = |(source, topic_urn, standing, changed_at, subscribe_url, heard_at): (_, _, String, _, _, _)| {
+    let row = |(source, topic_urn, standing, changed_at, subscribe_url, heard_at): Columns| {
         let standing = Standing::parse(&standing)?;
-        let (changed_at, heard_at) = (moment(changed_at), Option::map(heard_at, moment));
+        let (changed_at, heard_at) = (moment(changed_at), heard_at.map(moment));
         Some(PushRow { source, topic_urn, standing, changed_at, subscribe_url, heard_at })
     };
     Ok(rows.into_iter().filter_map(row).collect())

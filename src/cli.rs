@@ -14,6 +14,7 @@ macro_rules! say {
 }
 
 pub mod alert;
+pub mod archive;
 pub mod backtest;
 pub mod catalog;
 pub mod check;
@@ -82,6 +83,8 @@ pub enum Command {
     Backtest(backtest::Args),
     /// Read stretches that could not be read from the archive, and ring what they hold
     FillGap(fill_gap::Args),
+    /// Check that the trace files in the bucket are what the tracker wrote
+    Archive(archive::Args),
     /// Services and operations: those known, and those really observed
     Catalog(catalog::Args),
     /// Show the accounting, the lag and the endpoints
@@ -142,6 +145,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(args).await,
         Command::Backtest(args) => backtest::run(args).await,
         Command::FillGap(args) => fill_gap::run(args).await,
+        Command::Archive(args) => archive::run(args).await,
         Command::Catalog(args) => catalog::run(args).await,
         Command::Status(args) => status::run(args).await,
         Command::Alert(args) => alert::run(args).await,

@@ -19,7 +19,7 @@ use crate::{
     store::{AttemptRow, DeliveryFilter, DeliveryRow, Sqlite, Store, StoreError},
 };
 
-pub(super) mod pick;
+mod pick;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

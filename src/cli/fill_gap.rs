@@ -10,8 +10,7 @@ use std::{
 
 use super::{
     BAD, ConfigArg, USAGE, check,
-    delivery::pick::moment,
-    past::bar,
+    past::{archive::moment, archive::show, bar},
     silence::login,
     status::{failed, plain},
     tracker,
@@ -241,18 +240,6 @@ fn tell(gap: &Gap, filled: &Filled, digest: bool) -> bool {
 fn reading(settings: &archive::Settings, part: &Part) -> Result<Reading, ExitCode> {
     let bucket = Bucket::new(settings.clone()).map_err(|error| tracker::failed(&error))?;
     Ok(Reading::new(bucket, part.from, part.to, clock::now()).uploaded_since(part.reached))
-}
-
-/// By days, and within a day by its files.
-pub(super) fn show(bar: &indicatif::ProgressBar, progress: &archive::reading::Progress, message: &str) {
-    const DAY: u64 = 1000;
-    let within = match progress.files_of_day {
-        0 => DAY,
-        files => progress.files_read_of_day * DAY / files,
-    };
-    bar.set_length(progress.days * DAY);
-    bar.set_position(progress.days_listed.saturating_sub(1) * DAY + if progress.days_listed > 0 { within } else { 0 });
-    bar.set_message(message.to_owned());
 }
 
 /// False where there is nobody to ask.

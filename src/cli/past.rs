@@ -27,8 +27,10 @@ use crate::{
     trace::{Trace, decode::Context},
 };
 
+pub(super) mod archive;
 pub(super) mod window;
 
+use archive::moment;
 use window::Told;
 
 /// An answer is asked for so often before the command gives up.
@@ -38,9 +40,26 @@ const REASONS: usize = 3;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct PastArgs {
-    /// How far back to read the trace list, at most 7d
+    /// How far back to read: at most 7d of the trace list, anything with --archive
     #[arg(long, value_name = "TIME", default_value = "7d")]
     since: String,
+    /// Read the sources' archives too: for what is older than the trace list keeps, or (`=all`) for everything
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "older",
+        conflicts_with_all = ["from_file", "cloud"]
+    )]
+    archive: Option<archive::Which>,
+    /// Read from then on, with --archive: 2026-01-15T08:00:00Z, or how long ago
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "archive", conflicts_with = "since")]
+    from: Option<Timestamp>,
+    /// Read until then, with --archive
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "archive")]
+    to: Option<Timestamp>,
     /// Read traces from a file instead: one record a line, a list, or answers of the trace list; gzip too; `-` is
     /// standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["since", "source", "cloud"])]
@@ -82,53 +101,49 @@ impl PastArgs {
     ) -> Result<Past, ExitCode> {
         match &self.from_file {
             Some(path) => from_file(path, each),
-            None => self.cloud_list(config, each).await,
+            None => self.sources(config, each).await,
         }
     }
 
-    async fn cloud_list(
+    /// The archives up to where the trace list begins, or all through; then the trace list.
+    async fn sources(
         &self,
         config: Option<&Config>,
         each: &mut (dyn FnMut(&[Arc<Trace>]) + Send),
     ) -> Result<Past, ExitCode> {
         let back = duration(&self.since).map_err(|problem| usage(&[problem]))?;
-        if back > RETENTION {
-            let found = clock::in_words(back);
-            return Err(usage(&[format!(
-                "`--since` is {found}; the cloud keeps traces for 7 days only: read an archive with `--from-file`"
-            )]));
-        }
-        let settings = self.sources(config)?;
-        let sources = settings.iter().map(|settings| Ok(Source::Cts(Box::new(Cts::new(settings)?))));
-        let mut sources: Vec<Source> = sources.collect::<Result<_, SourceError>>().map_err(|error| failed(&error))?;
-        let to = clock::now();
+        let settings = self.settings(config)?;
+        let now = clock::now();
         // The oldest minute may be gone by the time it is asked for.
-        let from = clock::minus(to, back.min(RETENTION - Duration::from_secs(60)));
-        let windows = window::windows(from, to);
-        let bar = bar(
-            (windows.len() * sources.len()) as u64,
-            "{spinner} reading the trace list {wide_bar} {percent}%  {msg}  {eta} left",
-        );
-        let mut reading = Reading { bar: &bar, pages: 0, traces: 0, read: Read::default(), seen: Default::default() };
-        let names: Vec<&str> = settings.iter().map(|settings| settings.name.as_str()).collect();
-        reading.read.from = format!("the trace list ({})", names.join(", "));
-        for window in windows {
-            let mut traces = Vec::new();
-            for source in &mut sources {
-                reading.window(source, window.clone(), &mut traces).await.map_err(|error| {
-                    bar.finish_and_clear();
-                    failed(&error)
-                })?;
-                bar.inc(1);
+        let kept_since = clock::minus(now, RETENTION - Duration::from_secs(60));
+        let Some(which) = self.archive else {
+            if back > RETENTION {
+                let found = clock::in_words(back);
+                return Err(usage(&[format!(
+                    "`--since` is {found}; the cloud keeps traces for 7 days only: add `--archive` to read the tracker's \
+                     bucket, or read files with `--from-file`"
+                )]));
             }
-            traces.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
-            each(&traces);
+            return cloud_list(&settings, clock::minus(now, back).max(kept_since), now, each).await;
+        };
+        let (from, to) = (self.from.unwrap_or(clock::minus(now, back)), self.to.unwrap_or(now).min(now));
+        if from >= to {
+            return Err(usage(&["the span is empty: it begins at its end or later".to_owned()]));
         }
-        bar.finish_and_clear();
-        Ok(Past { read: reading.read, span: Some((from, to)) })
+        let archives = archive::of(config, &settings)?;
+        if which == archive::Which::All || to < kept_since {
+            return archive::read(&archives, from, to, each).await;
+        }
+        if from >= kept_since {
+            return cloud_list(&settings, from, to, each).await;
+        }
+        let last = clock::minus(kept_since, Duration::from_micros(1));
+        let older = archive::read(&archives, from, last, each).await?;
+        let newer = cloud_list(&settings, kept_since, to, each).await?;
+        Ok(Past { read: both(older.read, newer.read), span: Some((from, to)) })
     }
 
-    fn sources(&self, config: Option<&Config>) -> Result<Vec<source::Settings>, ExitCode> {
+    fn settings(&self, config: Option<&Config>) -> Result<Vec<source::Settings>, ExitCode> {
         let Some(config) = config.filter(|_| self.cloud.is_none()) else {
             let credentials = clouds::credentials(self.cloud.as_deref()).map_err(|error| usage(&[error]))?;
             let name = self.cloud.clone().unwrap_or_else(|| "cloud".to_owned());
@@ -144,6 +159,50 @@ impl PastArgs {
         }
         Ok(found)
     }
+}
+
+/// The trace list of these sources, in windows.
+async fn cloud_list(
+    settings: &[source::Settings],
+    from: Timestamp,
+    to: Timestamp,
+    each: &mut (dyn FnMut(&[Arc<Trace>]) + Send),
+) -> Result<Past, ExitCode> {
+    let sources = settings.iter().map(|settings| Ok(Source::Cts(Box::new(Cts::new(settings)?))));
+    let mut sources: Vec<Source> = sources.collect::<Result<_, SourceError>>().map_err(|error| failed(&error))?;
+    let windows = window::windows(from, to);
+    let bar = bar(
+        (windows.len() * sources.len()) as u64,
+        "{spinner} reading the trace list {wide_bar} {percent}%  {msg}  {eta} left",
+    );
+    let mut reading = Reading { bar: &bar, pages: 0, traces: 0, read: Read::default(), seen: Default::default() };
+    let names: Vec<&str> = settings.iter().map(|settings| settings.name.as_str()).collect();
+    reading.read.from = format!("the trace list ({})", names.join(", "));
+    for window in windows {
+        let mut traces = Vec::new();
+        for source in &mut sources {
+            reading.window(source, window.clone(), &mut traces).await.map_err(|error| {
+                bar.finish_and_clear();
+                failed(&error)
+            })?;
+            bar.inc(1);
+        }
+        traces.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
+        each(&traces);
+    }
+    bar.finish_and_clear();
+    Ok(Past { read: reading.read, span: Some((from, to)) })
+}
+
+/// What was read in two parts.
+fn both(mut older: Read, newer: Read) -> Read {
+    older.from = format!("{} and {}", older.from, newer.from);
+    older.duplicates += newer.duplicates;
+    older.undecodable += newer.undecodable;
+    older.undecodable_reasons.extend(newer.undecodable_reasons);
+    older.undecodable_reasons.truncate(REASONS);
+    older.gaps.extend(newer.gaps);
+    older
 }
 
 /// What is under way.

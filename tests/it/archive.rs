@@ -22,8 +22,10 @@ use crate::{
     world::{self, Bridge},
 };
 
+mod backtest;
 mod fill;
 mod read;
+mod verify;
 
 const BUCKET: &str = "audit-bucket";
 const HOUR: Duration = Duration::from_secs(3600);

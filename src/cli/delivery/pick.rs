@@ -70,7 +70,7 @@ impl Which {
 }
 
 /// A time, or how long ago.
-pub(in crate::cli) fn moment(text: &str) -> Result<Timestamp, String> {
+fn moment(text: &str) -> Result<Timestamp, String> {
     match time::duration(text) {
         Ok(ago) => Ok(clock::minus(clock::now(), ago)),
         Err(_) => text.parse::<Timestamp>().map_err(|_| {

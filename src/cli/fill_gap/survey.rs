@@ -7,7 +7,7 @@ use crate::{
     alert::Severity,
     backtest::{Read, Trial, text::plural},
     cli::{
-        past::{Once, bar},
+        past::{Once, archive::show, bar},
         status::{failed, plain, print_table},
         tracker,
     },
@@ -40,7 +40,7 @@ pub(super) async fn survey(tasks: &[Task<'_>], store: &Sqlite, rules: &RuleSet) 
             let bar = bar(0, "{spinner} looking what would ring {wide_bar} {percent}%  {msg}  {eta} left");
             loop {
                 let step = reading.next(clock::now()).await;
-                super::show(&bar, &reading.progress, &plural(found.traces, "trace"));
+                show(&bar, &reading.progress, &plural(found.traces, "trace"));
                 let records = match step {
                     Ok(Step::Records { records, .. }) => records,
                     Ok(Step::On) => continue,

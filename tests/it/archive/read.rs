@@ -217,3 +217,48 @@ async fn what_a_person_has_to_mend_is_said_in_words() {
         matches!(other, Err(SourceError::Refused { reason, fix }) if reason.contains("`eu-de`") && fix.contains("eu-nl"))
     );
 }
+
+/// Keeps what it is asked for, and lists nothing.
+async fn listener() -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    let (asked, targets) = tokio::sync::mpsc::unbounded_channel();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let answer = move |request: axum::extract::Request| async move {
+        asked.send(request.uri().to_string()).unwrap();
+        "<ListBucketResult/>"
+    };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    (host, targets)
+}
+
+#[tokio::test]
+async fn requests_are_signed_as_botocore_signs_them() {
+    let (host, mut targets) = listener().await;
+    let mut settings = settings(&format!("http://{host}"));
+    settings.key.secret = Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
+    let mut lines = String::new();
+    for token in [None, Some("a token/with+odd=characters")] {
+        settings.key.security_token = token.map(Secret::new);
+        let bucket = Bucket::new(settings.clone()).unwrap();
+        for text in ["CloudTraces/eu-de/2026/01/15/", "a b+c&d=e/ü~(*)'!", "plain"] {
+            bucket.list(text).await.unwrap();
+            bucket.get(text).await.unwrap();
+        }
+        bucket.folders("CloudTraces/").await.unwrap();
+    }
+    while let Ok(target) = targets.try_recv() {
+        let secret = settings.key.secret.expose();
+        let line = serde_json::json!({ "host": host, "target": target, "secret": secret, "region": "eu-de" });
+        lines.push_str(&format!("{line}\n"));
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/s3_signature.py");
+    let mut child = world::python()
+        .arg(script)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), lines.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "good\n".repeat(14));
+}

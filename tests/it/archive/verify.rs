@@ -1,0 +1,184 @@
+//! `tracebell archive verify`: a chain of digests that openssl signed, and everything that may be done to it.
+
+use std::process::Command;
+
+use md5::{Digest as _, Md5};
+
+use super::*;
+
+const HOURS: u32 = 6;
+
+/// An archive with a file and a digest for each of six hours, and the key that signed them.
+struct Archive {
+    moto: Moto,
+    bridge: Bridge,
+    begin: Timestamp,
+    files: Vec<String>,
+    digests: Vec<String>,
+}
+
+fn md5(bytes: &[u8]) -> String {
+    hex::encode(Md5::digest(bytes))
+}
+
+impl Archive {
+    async fn new() -> Self {
+        let moto = Moto::start(BUCKET).await;
+        let bridge = Bridge::new("http://127.0.0.1:9", &config(&moto.url, "http://127.0.0.1:9/hook"), world::RULES);
+        for name in ["ak", "sk"] {
+            world::write(&bridge.path(name), "test");
+        }
+        let begin = "2026-01-15T21:00:00Z".parse().unwrap();
+        let mut archive = Self { moto, bridge, begin, files: Vec::new(), digests: Vec::new() };
+        archive.openssl(&["genrsa", "-out", "key.pem", "2048"]);
+        archive.openssl(&["rsa", "-in", "key.pem", "-pubout", "-out", "public.pem"]);
+        archive.deliver().await;
+        archive
+    }
+
+    fn openssl(&self, args: &[&str]) {
+        let output = Command::new("openssl").args(args).current_dir(self.bridge.folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// In hexadecimal digits.
+    fn sign(&self, text: &str) -> String {
+        world::write(&self.bridge.path("text"), text);
+        self.openssl(&["dgst", "-sha256", "-sign", "key.pem", "-out", "signature", "text"]);
+        hex::encode(std::fs::read(self.bridge.path("signature")).unwrap())
+    }
+
+    async fn deliver(&mut self) {
+        let stamp = |at: Timestamp| at.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
+        let mut previous: Option<(String, String, String)> = None;
+        for hour in 0..HOURS {
+            let start = clock::plus(self.begin, HOUR * hour);
+            let end = clock::plus(start, HOUR);
+            let at = clock::plus(start, Duration::from_secs(600));
+            let file = moto::file(&[world::trace(&format!("v-{hour}"), "deleteServer", at)]);
+            let file_key = moto::key(clock::plus(at, Duration::from_secs(300)), "ECS", hour);
+            self.moto.put(BUCKET, &file_key, file.clone()).await;
+            let written = clock::plus(end, Duration::from_secs(120));
+            let key = format!(
+                "CloudTraces/eu-de/{}/system/Digest/ECS/file_CloudTrace-Digest_eu-de_{}.json.gz",
+                written.strftime("%Y/%m/%d"),
+                stamp(written)
+            );
+            let (object, hash, signature) = previous.clone().unwrap_or_default();
+            let digest = serde_json::json!({
+                "project_id": "p-1", "digest_start_time": stamp(start), "digest_end_time": stamp(end),
+                "digest_bucket": BUCKET, "digest_object": key, "digest_signature_algorithm": "SHA256withRSA",
+                "digest_end": false, "previous_digest_bucket": BUCKET, "previous_digest_object": object,
+                "previous_digest_hash_value": hash, "previous_digest_hash_algorithm": "MD5",
+                "previous_digest_signature": signature, "previous_digest_end": false,
+                "log_files": [{ "bucket": BUCKET, "object": file_key, "log_hash_value": md5(&file), "log_hash_algorithm": "MD5" }],
+            });
+            let body = moto::packed(&digest.to_string());
+            let text = format!("{}{key}{}{signature}", stamp(end), md5(&body));
+            let signed = self.sign(&text);
+            self.put_digest(&key, body.clone(), &signed).await;
+            previous = Some((key.clone(), md5(&body), signed));
+            self.files.push(file_key);
+            self.digests.push(key);
+        }
+    }
+
+    async fn put_digest(&self, key: &str, body: Vec<u8>, signature: &str) {
+        let headers =
+            [("x-amz-meta-meta-signature", signature), ("x-amz-meta-meta-signature-algorithm", "SHA256withRSA")];
+        self.moto.put_with(BUCKET, key, body, &headers).await;
+    }
+
+    #[track_caller]
+    fn check(&self, code: i32, expected: &[&str]) -> String {
+        let to = clock::plus(self.begin, HOUR * HOURS).to_string();
+        let args = ["archive", "verify", "--from", &self.begin.to_string(), "--to", &to, "--public-key", "public.pem"];
+        let output = self.bridge.command(&args).output().unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        for part in expected {
+            assert!(text.contains(part), "`{part}` is missing:\n{text}");
+        }
+        text
+    }
+}
+
+#[tokio::test]
+async fn an_archive_that_nobody_touched_is_good() {
+    let archive = Archive::new().await;
+    archive
+        .check(0, &["all 6 digests are signed", "all 6 files that they name", "Nothing is missing, changed or added"]);
+    // The key that the trace service documents is another.
+    let output = archive.bridge.command(&[
+        "archive",
+        "verify",
+        "--from",
+        "2026-01-15T21:00:00Z",
+        "--to",
+        "2026-01-16T03:00:00Z",
+    ]);
+    let output = { output }.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("0 of 6 digests") && text.contains("signature is wrong"), "{text}");
+}
+
+#[tokio::test]
+async fn whatever_is_done_to_it_is_found() {
+    let archive = Archive::new().await;
+    let (files, digests, moto) = (&archive.files, &archive.digests, &archive.moto);
+    // A file that is gone, one that is another, and one that was added.
+    let whole = moto.get(BUCKET, &files[1]).await;
+    moto.delete(BUCKET, &files[1]).await;
+    archive.check(1, &["5 of 6 files", "file is missing", &files[1], "1 thing is off"]);
+    moto.put(BUCKET, &files[1], moto::file(&[])).await;
+    archive.check(1, &["file was changed", "its MD5 is"]);
+    moto.put(BUCKET, &files[1], whole).await;
+    let added = moto::key(clock::plus(archive.begin, HOUR * 2), "ECS", 99);
+    moto.put(BUCKET, &added, moto::file(&[])).await;
+    archive.check(1, &["file is in no digest", &added]);
+    moto.delete(BUCKET, &added).await;
+    archive.check(0, &["Nothing is missing"]);
+
+    // A digest in which a file was left out, signed as it was: neither it nor the one after it holds any more.
+    let body = moto.get(BUCKET, &digests[2]).await;
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&body[..]), &mut text).unwrap();
+    let mut digest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let next: serde_json::Value = {
+        let body = moto.get(BUCKET, &digests[3]).await;
+        serde_json::from_reader(flate2::read::GzDecoder::new(&body[..])).unwrap()
+    };
+    let signature = next["previous_digest_signature"].as_str().unwrap();
+    digest["log_files"] = serde_json::json!([]);
+    archive.put_digest(&digests[2], moto::packed(&digest.to_string()), signature).await;
+    archive.check(
+        1,
+        &[
+            "5 of 6 digests",
+            "signature is wrong",
+            "chain is broken",
+            "is not the file that it was",
+            "file is in no digest",
+        ],
+    );
+    // Signed anew by the same key, it is still not the one that was written.
+    let forged = moto::packed(&digest.to_string());
+    let previous = digest["previous_digest_signature"].as_str().unwrap();
+    let text = format!("{}{}{}{previous}", digest["digest_end_time"].as_str().unwrap(), digests[2], md5(&forged));
+    archive.put_digest(&digests[2], forged, &archive.sign(&text)).await;
+    archive.check(1, &["all 6 digests are signed", "chain is broken", "file is in no digest"]);
+    archive.put_digest(&digests[2], body, signature).await;
+    archive.check(0, &["Nothing is missing"]);
+
+    // An hour that is gone, and a digest that is none.
+    let body = moto.get(BUCKET, &digests[4]).await;
+    moto.delete(BUCKET, &digests[4]).await;
+    archive.check(
+        1,
+        &["hours are missing", "no digest from 2026-01-16 01:00 UTC to 2026-01-16 02:00 UTC, 1 h", "chain is broken"],
+    );
+    archive.put_digest(&digests[4], b"hello".to_vec(), "00").await;
+    archive.check(1, &["digest is unreadable"]);
+    drop(body);
+}

@@ -138,7 +138,7 @@ fn show(name: &str, settings: &Settings, audit: &Audit, from: Timestamp, to: Tim
     say!("Archive of {name}: bucket {}, {} to {}", settings.bucket, when(from), when(to));
     if digests == 0 {
         say!("  There are no digests in this time: nothing can be verified.");
-        say!("  The tracker writes them if trace file verification is on: `tracebell tracker update --validate`.");
+        say!("  The tracker writes them if trace file verification is on: `tracebell tracker update --validate on`.");
     } else {
         let all = |good: u64, of: u64, word: &str| match good == of {
             true => format!("all {}", plural(of, word)),

@@ -70,10 +70,16 @@ struct Scene {
 
 impl Scene {
     async fn new(rules: &str) -> Self {
+        Self::with(rules, |config, _| config).await
+    }
+
+    /// With another configuration, made of the usual one and the webhook's address.
+    async fn with(rules: &str, change: impl Fn(String, &str) -> String) -> Self {
         let (cloud, moto) = (world::cloud().await, Moto::start(BUCKET).await);
         let (inbox, received) = Inbox::start().await.unwrap();
         let url = format!("http://{}/hook", inbox.http);
-        let bridge = Bridge::new(&cloud.url(), &config(&moto.url, &url), rules);
+        let bridge = Bridge::new(&cloud.url(), &change(config(&moto.url, &url), &url), rules);
+        world::write(&bridge.path("url"), &url);
         for name in ["ak", "sk"] {
             world::write(&bridge.path(name), "test");
         }

@@ -47,6 +47,8 @@ impl<'a> Key<'a> {
         let stem = file.strip_suffix(".gz").unwrap_or(file).strip_suffix(".json")?;
         let (place, uploaded) = place_and_time(stem.get(at + length..)?)?;
         let tracker = match folders {
+            // An older layout has no folder of the tracker.
+            ["Digest", ..] => None,
             [tracker, _] | [tracker, _, _] => Some(*tracker),
             _ => None,
         };
@@ -138,6 +140,15 @@ mod tests {
             "CloudTraces/eu-de/2016/05/09/system/Digest/ECS",
             "file_CloudTrace-Digest_eu-de_2016-05-09T02-03-04Z.json.gz",
             "Digest eu-de 2016-05-09 system [file] eu-de 2016-05-09T02:03:04Z",
+        );
+    }
+
+    #[test]
+    fn a_digest_of_the_older_layout_is_one_too() {
+        check(
+            "CloudTraces/eu-de/2016/5/9/Digest/ECS",
+            "CloudTrace-Digest_eu-de_2016-05-09T02-03-04Z.json.gz",
+            "Digest eu-de 2016-05-09 - [] eu-de 2016-05-09T02:03:04Z",
         );
     }
 

@@ -130,6 +130,28 @@ async fn a_kill_in_the_middle_loses_and_repeats_nothing() {
 }
 
 #[tokio::test]
+async fn people_are_told_all_of_it_in_one_message_if_wanted() {
+    let chat = |config: String, url: &str| {
+        config.replace(&format!("webhook: {{ url: \"{url}\" }}"), "slack: { webhook_url: { file: url } }")
+    };
+    let mut scene = Scene::with(world::RULES, chat).await;
+    for n in 0..25u32 {
+        let at = scene.at(HOUR * (n + 1));
+        scene.deliver(n, &[world::trace(&format!("g-{n}"), "deleteServer", at)]).await;
+    }
+    scene.told().await;
+    scene.run(&["fill-gap", "--digest"], 0, &["25 alerts opened", "in one message for each subscription"]);
+    let told = scene.told().await;
+    assert_eq!(told.len(), 1, "{told:#?}");
+    let text = told[0].to_string();
+    assert!(text.contains("Gap filled for security: 25 alerts from 20") && text.contains("They come late"), "{text}");
+    let store = scene.bridge.store().await;
+    let accounting = store.accounting().await.unwrap();
+    assert!(accounting.subscriptions.iter().all(|account| account.balanced()), "{accounting:?}");
+    assert_eq!(accounting.subscriptions[0].summarised, 25, "{accounting:?}");
+}
+
+#[tokio::test]
 async fn without_an_archive_or_a_gap_it_says_so() {
     let mut scene = Scene::new(world::RULES).await;
     scene.told().await;

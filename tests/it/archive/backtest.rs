@@ -58,7 +58,8 @@ async fn rules_are_tried_on_months_of_files_and_what_came_twice_counts_once() {
     run(&bridge, &["backtest", "--archive", "--since", "90d"], 2, &["source `prod` has no archive", "docs/archive.md"]);
 }
 
-#[tokio::test]
+// The emulated cloud answers while the command is waited for.
+#[tokio::test(flavor = "multi_thread")]
 async fn the_archive_leads_up_to_where_the_trace_list_begins() {
     let (moto, cloud) = (Moto::start(BUCKET).await, world::cloud().await);
     let bridge = Bridge::new(&cloud.url(), &config(&moto.url, "http://127.0.0.1:9/hook"), world::RULES);

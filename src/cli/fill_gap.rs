@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     app,
-    backtest::text::plural,
+    backtest::text::{number, plural},
     checkpoint::{Gap, Part, parts},
     clock::{self, Timestamp},
     config::{self, Config},
@@ -213,8 +213,9 @@ async fn fill(args: &Args, task: &Task<'_>, store: &Sqlite, generation: &Arc<Gen
 fn tell(gap: &Gap, filled: &Filled, digest: bool) -> bool {
     let Filled { traces, fresh, undecodable, alerts, unreadable, reasons } = filled;
     say!(
-        "Filled: {} read from the archive, {fresh} of them new; {} opened.",
+        "Filled: {} read from the archive, {} of them new; {} opened.",
         plural(*traces, "trace"),
+        number(*fresh),
         plural(*alerts, "alert")
     );
     match (*alerts, digest) {

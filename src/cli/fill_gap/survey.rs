@@ -5,7 +5,10 @@ use std::{process::ExitCode, sync::Arc};
 use super::{Task, reading};
 use crate::{
     alert::Severity,
-    backtest::{Read, Trial, text::plural},
+    backtest::{
+        Read, Trial,
+        text::{number, plural},
+    },
     cli::{
         past::{Once, archive::show, bar},
         status::{failed, plain, print_table},
@@ -101,7 +104,7 @@ impl Survey {
         let Self { traces, known, unreadable, alerts, shadows, rules } = self;
         let known = match known {
             0 => String::new(),
-            known => format!(", {known} of them known already"),
+            known => format!(", {} of them known already", number(*known)),
         };
         say!("\nThe archive holds {}{known}.", plural(*traces, "trace"));
         if *unreadable > 0 {

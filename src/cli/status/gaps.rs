@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{ago, plain, print_table};
 use crate::{
+    backtest::text::plural,
     checkpoint::{Fill, Gap, is_filled},
     clock::{self, Timestamp},
     render::facts::when,
@@ -75,9 +76,15 @@ fn standing(gap: &Gap, fills: &[Fill], now: Timestamp) -> String {
     let sum = |number: fn(&Fill) -> u64| fills.iter().map(number).sum::<u64>();
     let (fresh, alerts, unreadable) = (sum(|fill| fill.fresh), sum(|fill| fill.alerts), sum(|fill| fill.unreadable));
     let how = if is_filled(gap, fills) { "filled" } else { "open, filled in part" };
-    let mut text = format!("{how} {} by {}: {fresh} new traces, {alerts} alerts", ago(last.at, now), last.by);
+    let mut text = format!(
+        "{how} {} by {}: {}, {}",
+        ago(last.at, now),
+        last.by,
+        plural(fresh, "new trace"),
+        plural(alerts, "alert")
+    );
     if unreadable > 0 {
-        text.push_str(&format!(", {unreadable} files unreadable"));
+        text.push_str(&format!(", {} unreadable", plural(unreadable, "file")));
     }
     text
 }

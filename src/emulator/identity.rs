@@ -65,7 +65,9 @@ async fn issue(State(world): Shared, headers: HeaderMap, Query(query): Pairs, bo
     let methods: Vec<&str> = identity["methods"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     match methods.as_slice() {
         ["password"] => account::check_password(&world, &identity["password"]["user"])?,
-        ["token"] => drop(check_token(&world, identity["token"]["id"].as_str().unwrap_or_default())?),
+        ["token"] => {
+            check_token(&world, identity["token"]["id"].as_str().unwrap_or_default())?;
+        }
         ["assume_role"] => {
             require_token(&world, &headers)?;
             account::check_agency(&world, &identity["assume_role"])?;

@@ -81,7 +81,9 @@ pub enum Digests {
 /// Delivers each cycle until the emulator stops.
 pub async fn deliver(world: Arc<World>) {
     let Some(settings) = &world.settings.obs else { return };
-    while world.stop.run_until_cancelled(clock::sleep(settings.cycle)).await.is_some() {
+    // Without a pause there would be nothing but rounds.
+    let cycle = settings.cycle.max(Duration::from_millis(100));
+    while world.stop.run_until_cancelled(clock::sleep(cycle)).await.is_some() {
         round(&world, Digests::WhenDue).await;
     }
 }

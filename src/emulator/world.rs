@@ -133,7 +133,7 @@ impl World {
             addr,
             stop,
             incidents,
-            signer: smn::Signer::new(),
+            signer: smn::Signer::embedded(),
             store,
             delivering: tokio::sync::Mutex::default(),
             state: Mutex::new(state),

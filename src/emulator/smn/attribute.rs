@@ -128,14 +128,14 @@ fn check_policy(text: &str, urn: &str) -> Result<(), Refusal> {
     if policy["Version"] != "2016-09-07" {
         return wrong("SMN.0049", "Version");
     }
-    if !policy["Id"].as_str().is_some_and(|id| !id.is_empty()) {
+    if policy["Id"].as_str().is_none_or(str::is_empty) {
         return wrong("SMN.0050", "Id");
     }
     let Some(statements) = policy["Statement"].as_array().filter(|list| !list.is_empty()) else {
         return wrong("SMN.0051", "Statement");
     };
     for statement in statements {
-        if !statement["Sid"].as_str().is_some_and(|sid| !sid.is_empty()) {
+        if statement["Sid"].as_str().is_none_or(str::is_empty) {
             return wrong("SMN.0052", "Sid");
         }
         if statement["Effect"] != "Allow" && statement["Effect"] != "Deny" {

@@ -47,8 +47,9 @@ impl world::State {
             _ => None,
         };
         if let Some((most, within, code)) = quota {
-            let text = "The endpoint was invited too often; try again later.";
-            self.smn.count_towards(&subscription.endpoint, most, within).map_err(|()| forbidden(code, text))?;
+            if !self.smn.count_towards(&subscription.endpoint, most, within) {
+                return Err(forbidden(code, "The endpoint was invited too often; try again later."));
+            }
         }
         let name = subscription.topic_urn.rsplit(':').next().unwrap_or_default();
         let text = format!(
@@ -97,16 +98,16 @@ impl Smn {
         Ok(confirmed)
     }
 
-    /// An error: it was sent to often enough.
-    pub fn count_towards(&mut self, address: &str, most: usize, within: Duration) -> Result<(), ()> {
+    /// False: it was sent to often enough.
+    pub fn count_towards(&mut self, address: &str, most: usize, within: Duration) -> bool {
         let now = clock::now();
         let sent = self.sent.entry(address.to_owned()).or_default();
         sent.retain(|at| clock::since(*at, now) < within);
         if sent.len() >= most {
-            return Err(());
+            return false;
         }
         sent.push_back(now);
-        Ok(())
+        true
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Signer {
 }
 
 impl Signer {
-    pub fn new() -> Self {
+    pub fn embedded() -> Self {
         let der = PrivatePkcs8KeyDer::from_pem_slice(KEY.as_bytes()).expect("the embedded key is PEM");
         let key = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).expect("the embedded key is an RSA key");
         Self { key }
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_letter_says_what_its_kind_needs() {
-        let signer = Signer::new();
+        let signer = Signer::embedded();
         let keys = |letter: &Letter| {
             let body: Value = serde_json::from_slice(&letter.seal(&signer)).unwrap();
             let mut keys: Vec<String> = body.as_object().unwrap().keys().cloned().collect();
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_signature_fits_the_key() {
-        let signer = Signer::new();
+        let signer = Signer::embedded();
         let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, signer.key.public_key().as_ref());
         assert!(public.verify(b"a text", &signer.sign(b"a text")).is_ok());
         assert!(public.verify(b"another", &signer.sign(b"a text")).is_err());

@@ -40,8 +40,9 @@ async fn send(State(world): Shared, Path(project): Path<String>, headers: Header
         return Err(forbidden("SMN.0009", "Invalid message."));
     }
     let mut state = world.state();
-    let counted = state.smn.count_towards(&endpoint, HOURLY, Duration::from_secs(3600));
-    counted.map_err(|()| forbidden("SMN.0057", "The SMS quota of the number is used up."))?;
+    if !state.smn.count_towards(&endpoint, HOURLY, Duration::from_secs(3600)) {
+        return Err(forbidden("SMN.0057", "The SMS quota of the number is used up."));
+    }
     let (request_id, message_id) = (hex(state.rng.u128(..)), hex(state.rng.u128(..)));
     let answer = json!({"request_id": request_id, "message_id": message_id});
     let texts = [("sms".to_owned(), message)].into();

@@ -52,6 +52,9 @@ pub use tracker::{TrackerBatch, TrackerRow};
 pub struct IngestBatch {
     pub source: String,
     pub now: Timestamp,
+    /// What [`Store::revision`] gave before anything that this was decided from was read. If alerts or memories of the
+    /// source were written since, by whomever, this is a [`StoreError::Conflict`].
+    pub revision: Option<u64>,
     /// Trace ids not seen before. One of them known already is a [`StoreError::Conflict`].
     pub seen: Vec<String>,
     pub counts: IngestCounts,
@@ -383,6 +386,9 @@ pub enum StoreError {
 pub trait Store: Clone + Send + Sync + 'static {
     /// Which of these trace ids of `source` were seen before.
     fn seen(&self, source: &str, ids: &[String]) -> impl Future<Output = Result<HashSet<String>, StoreError>> + Send;
+    /// Changes with each write of alerts or memories of the source: both are read, changed and written whole, and two
+    /// writers at once, in one process or in two, would forget what the other one saw.
+    fn revision(&self, source: &str) -> impl Future<Output = Result<u64, StoreError>> + Send;
     fn checkpoint(&self, source: &str) -> impl Future<Output = Result<Option<Checkpoint>, StoreError>> + Send;
     /// Open alerts with these fingerprints and their subscribers, oldest first.
     fn open_alerts(&self, fingerprints: &[String]) -> impl Future<Output = Result<Vec<OpenAlert>, StoreError>> + Send;

@@ -46,7 +46,8 @@ pub async fn decide<S: Store>(
     watermark: Option<Watermark>,
     now: Timestamp,
 ) -> Result<Decided, StoreError> {
-    let mut batch = IngestBatch { source: source.to_owned(), now, ..IngestBatch::default() };
+    let revision = Some(store.revision(source).await?);
+    let mut batch = IngestBatch { source: source.to_owned(), now, revision, ..IngestBatch::default() };
     let fresh = sort_out(store, &records, &mut batch).await?;
     let past = past::load(store, fresh.iter().filter_map(|at| trace_of(&records[*at])), &mut batch).await?;
     let looked = look(generation, &records, fresh, &mut batch).await;

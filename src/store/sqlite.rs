@@ -107,6 +107,10 @@ impl Store for Sqlite {
         ingest::seen(&self.read, source, ids).await
     }
 
+    async fn revision(&self, source: &str) -> Result<u64, StoreError> {
+        ingest::revision(&self.read, source).await
+    }
+
     async fn checkpoint(&self, source: &str) -> Result<Option<Checkpoint>, StoreError> {
         ingest::checkpoint(&self.read, source).await
     }

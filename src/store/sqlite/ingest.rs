@@ -33,6 +33,32 @@ pub(super) async fn seen(pool: &SqlitePool, source: &str, ids: &[String]) -> Res
     Ok(found.iter().filter_map(|key| by_key.get(&hex::encode(key))).map(|&id| id.clone()).collect())
 }
 
+/// A counter that nothing adds up.
+const REVISION: &str = "revision";
+
+pub(super) async fn revision(db: impl sqlx::SqliteExecutor<'_>, source: &str) -> Result<u64, StoreError> {
+    let revision: Option<i64> =
+        sqlx::query_scalar("SELECT value FROM counters WHERE kind = 'source' AND scope = ?1 AND name = ?2")
+            .bind(source)
+            .bind(REVISION)
+            .fetch_optional(db)
+            .await?;
+    Ok(revision.and_then(|revision| u64::try_from(revision).ok()).unwrap_or(0))
+}
+
+/// What was read before another writer came is decided anew.
+async fn revise(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), StoreError> {
+    if batch.alerts.is_empty() && batch.memories.is_empty() {
+        return Ok(());
+    }
+    if let Some(read) = batch.revision
+        && revision(&mut *tx, &batch.source).await? != read
+    {
+        return Err(StoreError::Conflict);
+    }
+    raise(tx, "source", &batch.source, REVISION, 1).await
+}
+
 pub(super) async fn checkpoint(pool: &SqlitePool, source: &str) -> Result<Option<Checkpoint>, StoreError> {
     let row = sqlx::query("SELECT watermark, warm_at, cold_at, deep_at FROM checkpoints WHERE source = ?1")
         .bind(source)
@@ -85,6 +111,7 @@ pub(super) async fn subscribers(db: impl sqlx::SqliteExecutor<'_>, alert: &str) 
 
 pub(super) async fn commit(store: &Sqlite, batch: IngestBatch) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
+    revise(&mut tx, &batch).await?;
     position(&mut tx, &batch).await?;
     // The deliberately broken build: position and effects in two transactions. The
     // kill test must catch it, which proves that it can see a loss.

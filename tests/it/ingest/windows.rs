@@ -6,6 +6,7 @@ use sqlx::Row;
 use tracebell::{
     alert::{Alert, Severity},
     ring,
+    store::{Remembered, StoreError},
 };
 
 use super::*;
@@ -499,4 +500,36 @@ impl Scene {
         scene.read_all(now).await;
         (scene, now)
     }
+}
+
+#[tokio::test]
+async fn what_two_writers_of_one_source_remember_is_forgotten_by_neither() {
+    let (scene, now) = Scene::of(GUESSING).await;
+    let failed = |id: &str| iam(id, "loginFailed", "203.0.113.9", now, 30);
+    let decided = scene.store.revision("prod").await.unwrap();
+    // Another process judges and writes meanwhile.
+    let mut other = source(&scene.cloud, &scene.store, &scene.generation, "secret", Duration::from_secs(1));
+    scene.cloud.handle().add([failed("f1"), failed("f2"), failed("f3")]);
+    while let Step::Page { .. } = other.step(after(now, 2)).await {}
+    let written = scene.store.revision("prod").await.unwrap();
+    assert!(written > decided, "{decided} {written}");
+    let batch = |seen: &str, revision| IngestBatch {
+        source: "prod".into(),
+        now,
+        seen: vec![seen.to_owned()],
+        revision: Some(revision),
+        memories: vec![Remembered { slot: slot(), memory: None, limit: 10 }],
+        ..IngestBatch::default()
+    };
+    let stale = scene.store.commit_ingest(batch("x", decided)).await;
+    assert!(matches!(stale, Err(StoreError::Conflict)), "{stale:?}");
+    assert!(scene.store.seen("prod", &["x".to_owned()]).await.unwrap().is_empty(), "half of it was written");
+    scene.store.commit_ingest(batch("x", written)).await.unwrap();
+    // What writes neither alerts nor memories is in nobody's way.
+    let harmless = IngestBatch { memories: Vec::new(), ..batch("y", decided) };
+    scene.store.commit_ingest(harmless).await.unwrap();
+}
+
+fn slot() -> ring::Slot {
+    ring::Slot { rule: "login-guessing".into(), key: "[\"203.0.113.9\"]".into() }
 }

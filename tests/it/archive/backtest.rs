@@ -40,7 +40,7 @@ async fn rules_are_tried_on_months_of_files_and_what_came_twice_counts_once() {
         &bridge,
         &["backtest", "--archive=all", "--since", "90d"],
         0,
-        &["bucket audit-bucket", "8 traces", "server-deleted"],
+        &["8 traces read", "seen before", "server-deleted"],
     );
     let json = run(&bridge, &["backtest", "--archive=all", "--since", "50d", "--output", "json"], 0, &[]);
     let report: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -5,7 +5,19 @@
 
 use std::time::Duration;
 
+use jiff::civil::Weekday;
 pub use jiff::{SignedDuration, Timestamp};
+
+/// As people write them.
+pub const WEEKDAYS: [(&str, Weekday); 7] = [
+    ("monday", Weekday::Monday),
+    ("tuesday", Weekday::Tuesday),
+    ("wednesday", Weekday::Wednesday),
+    ("thursday", Weekday::Thursday),
+    ("friday", Weekday::Friday),
+    ("saturday", Weekday::Saturday),
+    ("sunday", Weekday::Sunday),
+];
 
 /// The wall clock, in UTC, microsecond precision (what the store keeps).
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]

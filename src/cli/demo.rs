@@ -152,20 +152,16 @@ struct Place<'a> {
 
 fn config(cloud: &emulator::Settings, place: &Place<'_>, inbox: &Inbox) -> Config {
     let credentials = Credentials {
-        auth_url: format!("{}/v3", place.cloud),
-        method: Method::Password {
-            user: NameOrId::Name(cloud.user.clone()),
-            domain: Some(NameOrId::Name(cloud.domain.clone())),
-            password: Secret::new(cloud.password.clone()),
-        },
         project: Some(NameOrId::Name(cloud.project.clone())),
         region: Some("eu-de".to_owned()),
-        cts_endpoint_override: None,
-        smn_endpoint_override: None,
-        ca: None,
-        proxy: None,
-        temporary_key: false,
-        place: String::new(),
+        ..Credentials::new(
+            format!("{}/v3", place.cloud),
+            Method::Password {
+                user: NameOrId::Name(cloud.user.clone()),
+                domain: Some(NameOrId::Name(cloud.domain.clone())),
+                password: Secret::new(cloud.password.clone()),
+            },
+        )
     };
     let polling = Polling { poll_every: POLL, poll_quiet_every: POLL, ..Polling::default() };
     let source = source::Settings { name: "demo".to_owned(), credentials, tracker: "system".to_owned(), polling };

@@ -6,21 +6,12 @@ use std::time::Duration;
 
 use jiff::{
     SpanRelativeTo, ToSpan,
-    civil::{Date, DateTime, Time, Weekday},
+    civil::{Date, DateTime, Time},
     tz::TimeZone,
 };
 
-use crate::clock::{self, Timestamp};
+use crate::clock::{self, Timestamp, WEEKDAYS};
 
-const DAYS: [(&str, Weekday); 7] = [
-    ("monday", Weekday::Monday),
-    ("tuesday", Weekday::Tuesday),
-    ("wednesday", Weekday::Wednesday),
-    ("thursday", Weekday::Thursday),
-    ("friday", Weekday::Friday),
-    ("saturday", Weekday::Saturday),
-    ("sunday", Weekday::Sunday),
-];
 /// What is understood, in the words of an error.
 const EXPECTED: &str = "expected a time such as `2h ago`, `yesterday 08:00`, `monday`, `08:00`, `2026-01-15`, \
                         `2026-01-15T08:00:00Z`, or milliseconds since 1970";
@@ -158,7 +149,7 @@ pub(super) fn moment(flag: &str, text: &str, zone: &TimeZone, now: Timestamp) ->
     let day = self::day(day, today).ok_or_else(wrong)?;
     let found = at(day.to_datetime(time))?;
     // Of a weekday the last one that has been.
-    if found > now && DAYS.iter().any(|(_, weekday)| *weekday == day.weekday()) && !is_relative(&words) {
+    if found > now && WEEKDAYS.iter().any(|(_, weekday)| *weekday == day.weekday()) && !is_relative(&words) {
         return at(day.saturating_sub(7.days()).to_datetime(time));
     }
     Ok(found)
@@ -175,7 +166,7 @@ fn day(word: &str, today: Date) -> Option<Date> {
         "yesterday" => return today.yesterday().ok(),
         _ => {}
     }
-    let (_, weekday) = DAYS.iter().find(|(name, _)| word.len() >= 3 && name.starts_with(word))?;
+    let (_, weekday) = WEEKDAYS.iter().find(|(name, _)| word.len() >= 3 && name.starts_with(word))?;
     if today.weekday() == *weekday { Some(today) } else { today.nth_weekday(-1, *weekday).ok() }
 }
 

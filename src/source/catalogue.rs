@@ -102,16 +102,9 @@ mod tests {
 
     fn credentials(region: Option<&str>, override_url: Option<&str>) -> Credentials {
         Credentials {
-            auth_url: "http://127.0.0.1/v3".to_owned(),
-            method: Method::Token(Secret::new("t")),
-            project: None,
             region: region.map(str::to_owned),
             cts_endpoint_override: override_url.map(str::to_owned),
-            smn_endpoint_override: None,
-            ca: None,
-            proxy: None,
-            temporary_key: false,
-            place: String::new(),
+            ..Credentials::new("http://127.0.0.1/v3".to_owned(), Method::Token(Secret::new("t")))
         }
     }
 

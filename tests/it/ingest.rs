@@ -174,20 +174,16 @@ fn generation() -> Generation {
 
 fn credentials(cloud: &Emulator, password: &str) -> Credentials {
     Credentials {
-        auth_url: format!("{}/v3", cloud.url()),
-        method: Method::Password {
-            user: NameOrId::Name("alice".into()),
-            domain: Some(NameOrId::Name("OTC00000000001000000001".into())),
-            password: Secret::new(password),
-        },
         project: Some(NameOrId::Name("eu-de".into())),
         region: Some("eu-de".into()),
-        cts_endpoint_override: None,
-        smn_endpoint_override: None,
-        ca: None,
-        proxy: None,
-        temporary_key: false,
-        place: String::new(),
+        ..Credentials::new(
+            format!("{}/v3", cloud.url()),
+            Method::Password {
+                user: NameOrId::Name("alice".into()),
+                domain: Some(NameOrId::Name("OTC00000000001000000001".into())),
+                password: Secret::new(password),
+            },
+        )
     }
 }
 

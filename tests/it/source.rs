@@ -99,20 +99,16 @@ impl Cloud {
 
     fn credentials(&self, password: &str) -> Credentials {
         Credentials {
-            auth_url: format!("{}/v3", self.url),
-            method: Login::Password {
-                user: NameOrId::Name("alice".to_owned()),
-                domain: Some(NameOrId::Name("OTC1".to_owned())),
-                password: Secret::new(password),
-            },
             project: Some(NameOrId::Name("eu-de".to_owned())),
             region: Some("eu-de".to_owned()),
-            cts_endpoint_override: None,
-            smn_endpoint_override: None,
-            ca: None,
-            proxy: None,
-            temporary_key: false,
-            place: String::new(),
+            ..Credentials::new(
+                format!("{}/v3", self.url),
+                Login::Password {
+                    user: NameOrId::Name("alice".to_owned()),
+                    domain: Some(NameOrId::Name("OTC1".to_owned())),
+                    password: Secret::new(password),
+                },
+            )
         }
     }
 

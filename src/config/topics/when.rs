@@ -10,6 +10,7 @@ use jiff::{
 use super::filter::severity;
 use crate::{
     alert::Severity,
+    clock::WEEKDAYS,
     config::endpoints::timezone,
     document::{Value, Walk},
     topic::{
@@ -17,16 +18,6 @@ use crate::{
         schedule::{Quiet, Then},
     },
 };
-
-const DAYS: [(&str, Weekday); 7] = [
-    ("monday", Weekday::Monday),
-    ("tuesday", Weekday::Tuesday),
-    ("wednesday", Weekday::Wednesday),
-    ("thursday", Weekday::Thursday),
-    ("friday", Weekday::Friday),
-    ("saturday", Weekday::Saturday),
-    ("sunday", Weekday::Sunday),
-];
 
 /// Unless the group says otherwise.
 const GROUPED_FOR: Duration = Duration::from_secs(600);
@@ -142,7 +133,7 @@ fn several<T>(walk: &Walk<'_>, hint: &str, read: fn(&Walk<'_>) -> Option<T>) -> 
 }
 
 fn days(walk: Option<Walk<'_>>) -> Option<Vec<Weekday>> {
-    walk.map_or(Some(Vec::new()), |walk| several(&walk, "leave `on` out for every day", |walk| walk.one_of(&DAYS)))
+    walk.map_or(Some(Vec::new()), |walk| several(&walk, "leave `on` out for every day", |walk| walk.one_of(&WEEKDAYS)))
 }
 
 /// `07:30`

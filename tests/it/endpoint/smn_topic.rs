@@ -32,20 +32,15 @@ const TOPIC: &str = "urn:smn:eu-de:0123456789abcdef0123456789abcdef:alerts";
 
 fn topic(cloud: &Emulator, style: Style, url: Option<String>) -> smn::Settings {
     let credentials = Credentials {
-        auth_url: format!("{}/v3", cloud.url()),
-        method: Method::Password {
-            user: NameOrId::Name("alice".into()),
-            domain: Some(NameOrId::Name("OTC00000000001000000001".into())),
-            password: Secret::new("secret"),
-        },
         project: Some(NameOrId::Name("eu-de".into())),
-        region: None,
-        cts_endpoint_override: None,
-        smn_endpoint_override: None,
-        ca: None,
-        proxy: None,
-        temporary_key: false,
-        place: String::new(),
+        ..Credentials::new(
+            format!("{}/v3", cloud.url()),
+            Method::Password {
+                user: NameOrId::Name("alice".into()),
+                domain: Some(NameOrId::Name("OTC00000000001000000001".into())),
+                password: Secret::new("secret"),
+            },
+        )
     };
     smn::Settings { credentials, topic_urn: TOPIC.into(), style, url }
 }

@@ -26,16 +26,9 @@ async fn read_with(key: AccessKey, project: Option<NameOrId>) -> Result<Vec<Stri
     let now = clock::now();
     cloud.handle().add([world::trace("t1", "deleteUser", clock::minus(now, Duration::from_secs(600)))]);
     let credentials = Credentials {
-        auth_url: format!("{}/v3", cloud.url()),
-        method: Login::Key(key),
         project,
         region: Some("eu-de".to_owned()),
-        cts_endpoint_override: None,
-        smn_endpoint_override: None,
-        ca: None,
-        proxy: None,
-        temporary_key: false,
-        place: String::new(),
+        ..Credentials::new(format!("{}/v3", cloud.url()), Login::Key(key))
     };
     let mut walk = Walk::new(Window { from: clock::minus(now, Duration::from_secs(3600)), to: now, pass: Pass::Hot });
     let page = cts(credentials).page(&mut walk, now).await?;

@@ -229,7 +229,7 @@ impl Trackers {
     fn stay_where_it_can_be_said(&mut self, wish: &Wish) {
         let sayable = |name: &&str| settings::Setting::of(name).place(Api::V1).is_some();
         let kind = wish.kind.as_deref().is_none_or(|kind| kind == NAME);
-        self.may_fall_back &= kind && wish.values.keys().all(|name| sayable(name));
+        self.may_fall_back &= kind && wish.values.keys().all(sayable);
     }
 
     async fn call(

@@ -134,7 +134,7 @@ async fn what_is_put_is_listed_and_got() {
     );
     let body = file(&[serde_json::json!({ "trace_id": "t-1" })]);
     moto.put("audit", &key, body.clone()).await;
-    assert_eq!(moto.keys("audit").await, [key.clone()]);
+    assert_eq!(moto.keys("audit").await, std::slice::from_ref(&key));
     assert_eq!(moto.get("audit", &key).await, body);
     moto.delete("audit", &key).await;
     assert!(moto.keys("audit").await.is_empty());

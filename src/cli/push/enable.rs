@@ -188,9 +188,9 @@ async fn ours(
     now: Timestamp,
 ) -> Result<Option<Subscription>, SourceError> {
     let found = cloud.subscriptions(topic, now).await?;
-    let ours = found.into_iter().filter(|found| found.endpoint == site.endpoint);
+    let mut ours = found.into_iter().filter(|found| found.endpoint == site.endpoint);
     // Of one that was cancelled and one that came after it, the latter counts.
-    Ok(ours.filter(|found| found.standing != Consent::Ended).next_back())
+    Ok(ours.rfind(|found| found.standing != Consent::Ended))
 }
 
 /// What the running Tracebell received and verified.

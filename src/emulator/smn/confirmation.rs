@@ -46,10 +46,10 @@ impl world::State {
             "http" | "https" => Some((200, Duration::from_secs(600), "SMN.0012")),
             _ => None,
         };
-        if let Some((most, within, code)) = quota {
-            if !self.smn.count_towards(&subscription.endpoint, most, within) {
-                return Err(forbidden(code, "The endpoint was invited too often; try again later."));
-            }
+        if let Some((most, within, code)) = quota
+            && !self.smn.count_towards(&subscription.endpoint, most, within)
+        {
+            return Err(forbidden(code, "The endpoint was invited too often; try again later."));
         }
         let name = subscription.topic_urn.rsplit(':').next().unwrap_or_default();
         let text = format!(

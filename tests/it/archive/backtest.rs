@@ -73,7 +73,7 @@ async fn the_archive_leads_up_to_where_the_trace_list_begins() {
         moto.put(
             BUCKET,
             &moto::key(clock::plus(at, Duration::from_secs(300)), "ECS", days),
-            moto::file(&[trace.clone()]),
+            moto::file(std::slice::from_ref(&trace)),
         )
         .await;
         if days < 7 {

@@ -25,10 +25,12 @@ async fn read(settings: Settings, from: Timestamp, to: Timestamp) -> Result<(Vec
 }
 
 fn ids(records: &[Record]) -> Vec<&str> {
-    let id = |record| match record {
-        &Record::Trace(ref trace) => trace.id.as_str(),
-        Record::Undecodable { .. } => "-",
-    };
+    fn id(record: &Record) -> &str {
+        match record {
+            Record::Trace(trace) => trace.id.as_str(),
+            Record::Undecodable { .. } => "-",
+        }
+    }
     records.iter().map(id).collect()
 }
 
@@ -219,8 +221,8 @@ async fn what_a_person_has_to_mend_is_said_in_words() {
 }
 
 /// Keeps what it is asked for, and lists nothing.
-async fn listener() -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
-    let (asked, targets) = tokio::sync::mpsc::unbounded_channel();
+async fn listener() -> (String, std::sync::mpsc::Receiver<String>) {
+    let (asked, targets) = std::sync::mpsc::sync_channel(100);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
     let answer = move |request: axum::extract::Request| async move {
@@ -233,7 +235,7 @@ async fn listener() -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
 
 #[tokio::test]
 async fn requests_are_signed_as_botocore_signs_them() {
-    let (host, mut targets) = listener().await;
+    let (host, targets) = listener().await;
     let mut settings = settings(&format!("http://{host}"));
     settings.key.secret = Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
     let mut lines = String::new();

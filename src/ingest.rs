@@ -41,9 +41,13 @@ pub use turn::Turn;
 const FAILURES_PER_WALK: u32 = 3;
 /// Longest wait between two tries of a source that fails.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// A re-read that was given up lets the others go first for so long.
+const PUT_OFF: Duration = Duration::from_secs(10 * 60);
+/// One that fails for longer than this is told.
+const UNREAD_TOLD_AFTER: Duration = Duration::from_secs(3600);
 /// A wait that lasts longer than this is interrupted by a sign of life.
 const BEAT_EVERY: Duration = Duration::from_secs(10);
-/// A page that takes longer than this, its turn included, will not come.
+/// A page that takes longer than this, its turn included, is told: alerts are late.
 const LONGEST_TURN: Duration = Duration::from_secs(10 * 60);
 /// A page that another writer raced is decided anew this often before the window is.
 const CONFLICTS_PER_PAGE: u32 = 3;
@@ -65,6 +69,8 @@ pub struct Ingest<S> {
     /// A wide re-read that stepped aside because a poll was due.
     aside: Option<Round>,
     trouble: Trouble,
+    /// A re-read that is given up each time.
+    unread: Option<Unread>,
     clock_offset: jiff::SignedDuration,
     stop: CancellationToken,
     turn: Turn,
@@ -79,6 +85,13 @@ struct Round {
     rest: VecDeque<Window>,
     failures: u32,
     jump: Option<Jump>,
+}
+
+/// A re-read that is given up each time, since when, and whether people were told.
+struct Unread {
+    pass: Pass,
+    since: Timestamp,
+    told: bool,
 }
 
 /// A window that begins after a stretch which the cloud has forgotten. The jump is
@@ -127,6 +140,7 @@ impl<S: Store> Ingest<S> {
             round,
             aside,
             trouble,
+            unread: None,
             clock_offset,
             stop,
             turn: Turn::default(),
@@ -221,7 +235,7 @@ impl<S: Store> Ingest<S> {
         let round = self.round.as_ref().expect("a round was planned above");
         let (mut walk, jumps) = (round.walk.clone(), round.jump.is_some());
         let page = {
-            let begun = clock::now();
+            let (begun, mut told) = (clock::now(), false);
             let mut reading = std::pin::pin!(self.source.page(&mut walk, now));
             loop {
                 tokio::select! {
@@ -231,7 +245,15 @@ impl<S: Store> Ingest<S> {
                     // One of many that waits for its turn is not dead, for a while.
                     () = clock::sleep(BEAT_EVERY) => {
                         let now = clock::now();
-                        if !self.trouble.lasts() && clock::since(begun, now) < LONGEST_TURN {
+                        if clock::since(begun, now) >= LONGEST_TURN {
+                            self.board.trouble(&Self::task(&self.name), "waits for its turn at the cloud", now);
+                            let notices = trouble::queued_notice(&self.generation.borrow().clone(), &self.name, begun, now);
+                            // Told once a wait; what cannot be stored now is told at the next look.
+                            if !told && self.store.publish(notices).await.is_ok() {
+                                told = true;
+                                self.committed.send_replace(());
+                            }
+                        } else if !self.trouble.lasts() {
                             self.board.beat(&Self::task(&self.name), now);
                         }
                     }
@@ -365,6 +387,9 @@ impl<S: Store> Ingest<S> {
                     Pass::Edge => self.polled.edge = Some(cloud_now),
                     Pass::CatchUp | Pass::Warm | Pass::Cold | Pass::Deep => {}
                 }
+                if self.unread.as_ref().is_some_and(|unread| unread.pass == round.window.pass) {
+                    self.unread = None;
+                }
                 self.round = None;
             }
         }
@@ -400,8 +425,15 @@ impl<S: Store> Ingest<S> {
         if let Some(round) = &mut self.round {
             round.failures += 1;
             if round.failures >= FAILURES_PER_WALK {
+                let pass = round.window.pass;
                 self.round = None;
                 self.trouble.give_up();
+                if pass.is_wide() {
+                    let cloud_now = now.checked_add(self.clock_offset).unwrap_or(now);
+                    self.polled.put_off = Some((pass, clock::plus(cloud_now, PUT_OFF)));
+                    let unread = self.unread.get_or_insert(Unread { pass, since: now, told: false });
+                    unread.pass = pass;
+                }
             }
         }
         let label = SourceLabel { source: self.name.clone() };
@@ -411,6 +443,7 @@ impl<S: Store> Ingest<S> {
         warn!(source = self.name, reason = %failure, "cannot read traces now");
         self.board.trouble(&Self::task(&self.name), &failure.to_string(), now);
         self.tell(now).await;
+        self.tell_unread(&failure, now).await;
         Step::Failed { until }
     }
 
@@ -421,6 +454,21 @@ impl<S: Store> Ingest<S> {
             && self.publish(notices).await
         {
             self.trouble.told();
+        }
+    }
+
+    /// Tells of a re-read that fails while polls go well: what comes late would be missed without a word.
+    async fn tell_unread(&mut self, failure: &Failure, now: Timestamp) {
+        let generation = self.generation.borrow().clone();
+        let Some(unread) = self.unread.as_ref().filter(|unread| !unread.told) else { return };
+        if clock::since(unread.since, now) < UNREAD_TOLD_AFTER {
+            return;
+        }
+        let notices = trouble::unread_notice(&generation, &self.name, unread.since, failure, now);
+        if self.publish(notices).await
+            && let Some(unread) = &mut self.unread
+        {
+            unread.told = true;
         }
     }
 

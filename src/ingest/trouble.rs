@@ -150,6 +150,40 @@ impl Found {
     }
 }
 
+/// Polls go well, and what is recorded late may be missed.
+pub fn unread_notice(
+    generation: &Generation,
+    source: &str,
+    since: Timestamp,
+    failure: &Failure,
+    now: Timestamp,
+) -> Vec<Delivery> {
+    let found = Found::of(failure);
+    let lines = vec![
+        format!("Since {} the re-read of older traces fails each time; new ones ring as ever.", stamp(since)),
+        "Traces that the cloud records late may be missed, if it has forgotten them before it can be read.".into(),
+        format!("What was found: {}", found.reason),
+        format!("What to do: {}", found.fix),
+    ];
+    let title = format!("Source {source}: traces that come late are not read");
+    let notice = Notification::notice(Severity::High, title, lines, now);
+    generation.topics.notice(&notice, &format!("unread {source} {since}"), true)
+}
+
+/// More sources ask a host of the cloud than it answers in time.
+pub fn queued_notice(generation: &Generation, source: &str, since: Timestamp, now: Timestamp) -> Vec<Delivery> {
+    let lines = vec![
+        format!("Since {} it waits for its turn: too many sources ask the same host of the cloud.", stamp(since)),
+        "What to do: see whether the host answers (`tracebell doctor`); raise `cloud_requests`, or `poll_quiet_every` \
+         of sources where little happens."
+            .into(),
+        "Nothing is lost yet: the cloud keeps traces for seven days.".into(),
+    ];
+    let title = format!("Source {source} is late: alerts from it ring late");
+    let notice = Notification::notice(Severity::High, title, lines, now);
+    generation.topics.notice(&notice, &format!("queued {source} {since}"), true)
+}
+
 /// A stretch that could not be read is told to everybody: it may hide an attack.
 pub fn gap_notice(generation: &Generation, gap: &Gap, now: Timestamp) -> Vec<Delivery> {
     let lines = vec![

@@ -85,12 +85,14 @@ pub struct Polling {
 /// When a source was polled, by the cloud's clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Polled {
-    /// When the last hot pass ended, well or not.
+    /// When the last hot pass was read to its end.
     pub at: Option<Timestamp>,
     /// When one last brought something new; from the first one on.
     pub found: Option<Timestamp>,
     /// When the edge was last read; not kept, for reading it once more costs little.
     pub edge: Option<Timestamp>,
+    /// The re-read that was given up last, and until when the others go first.
+    pub put_off: Option<(Pass, Timestamp)>,
 }
 
 impl Default for Polling {
@@ -156,16 +158,10 @@ impl Polling {
             let from = clock::minus(watermark, self.overlap + jitter(now)).max(oldest);
             return Plan::Read(Window { from, to: now, pass: Pass::Hot });
         }
-        if let Some((pass, _)) = wide_due(checkpoint).find(|(_, due)| *due <= now) {
+        if let Some((pass, _)) = wide_due(checkpoint, polled).find(|(_, due)| *due <= now) {
             return Plan::Read(wide(pass, now));
         }
-        let edge_due = edge_due(checkpoint, polled);
-        if edge_due <= now {
-            let (youngest, oldest) = EDGE;
-            let (from, to) = (clock::minus(now, oldest), clock::minus(now, youngest));
-            return Plan::Read(Window { from, to, pass: Pass::Edge });
-        }
-        let until = wide_due(checkpoint).map(|(_, due)| due).fold(hot_due.min(edge_due), Timestamp::min);
+        let until = wide_due(checkpoint, polled).map(|(_, due)| due).fold(hot_due, Timestamp::min);
         Plan::Wait { until }
     }
 
@@ -192,7 +188,8 @@ impl Polling {
     pub fn advance(&self, checkpoint: &Checkpoint, window: &Window, now: Timestamp) -> Checkpoint {
         let mut advanced = checkpoint.clone();
         let reached = clock::minus(window.to.min(now), GUARD);
-        if checkpoint.watermark > now {
+        // The edge does not reach the present, whatever the clocks say.
+        if checkpoint.watermark > now && window.pass != Pass::Edge {
             advanced.watermark = reached;
         } else if window.from <= clock::plus(checkpoint.watermark, GUARD + Duration::from_millis(1)) {
             // Only a window that leaves nothing unread before it moves the watermark.
@@ -212,9 +209,12 @@ impl Polling {
 }
 
 /// Each wider pass with the moment it is due.
-fn wide_due(checkpoint: &Checkpoint) -> impl Iterator<Item = (Pass, Timestamp)> {
+fn wide_due(checkpoint: &Checkpoint, polled: Polled) -> impl Iterator<Item = (Pass, Timestamp)> {
     let done = [checkpoint.warm_at, checkpoint.cold_at, checkpoint.deep_at];
-    WIDE.iter().zip(done).map(|((pass, _, every), done)| (*pass, clock::plus(done, *every)))
+    let due = WIDE.iter().zip(done).map(|((pass, _, every), done)| (*pass, clock::plus(done, *every)));
+    let put_off = move |pass| polled.put_off.filter(|(other, _)| *other == pass).map(|(_, until)| until);
+    due.chain([(Pass::Edge, edge_due(checkpoint, polled))])
+        .map(move |(pass, due)| (pass, put_off(pass).map_or(due, |until| due.max(until))))
 }
 
 fn edge_due(checkpoint: &Checkpoint, polled: Polled) -> Timestamp {
@@ -223,6 +223,10 @@ fn edge_due(checkpoint: &Checkpoint, polled: Polled) -> Timestamp {
 }
 
 fn wide(pass: Pass, now: Timestamp) -> Window {
+    if pass == Pass::Edge {
+        let (youngest, oldest) = EDGE;
+        return Window { from: clock::minus(now, oldest), to: clock::minus(now, youngest), pass };
+    }
     let (_, back, _) = WIDE.iter().find(|(wide, ..)| *wide == pass).expect("only wide passes are asked for");
     Window { from: clock::minus(now, *back), to: now, pass }
 }

@@ -241,6 +241,11 @@ fn every_metric_once(m: &Metrics) {
     m.window_keys.get_or_create(&metrics::WindowLabel { rule: "kms".into() }).set(5);
     m.window_keys_evicted.get_or_create(&metrics::WindowLabel { rule: "kms".into() }).inc();
     m.trace_to_delivery_seconds.get_or_create(&endpoint).observe(12.0);
+    m.source_gaps_filled.get_or_create(&source).set(1);
+    m.pushed_traces.get_or_create(&metrics::PushLabel { source: "prod".into(), outcome: "fresh" }).inc();
+    m.push_refused.get_or_create(&metrics::RefusalLabel { source: "prod".into(), reason: "signature" }).inc();
+    m.push_certificate_fetches.get_or_create(&metrics::FetchLabel { source: "prod".into(), outcome: "good" }).inc();
+    m.trace_delay_seconds.get_or_create(&metrics::PathLabel { path: "push" }).observe(0.1);
 }
 
 /// `promtool check metrics`, which reads the older text format: there a counter's

@@ -13,7 +13,7 @@ fn at(text: &str) -> Timestamp {
 
 /// Polled then, and something was found.
 fn polled(at: Timestamp) -> Polled {
-    Polled { at: Some(at), found: Some(at), edge: Some(at) }
+    Polled { at: Some(at), found: Some(at), edge: Some(at), put_off: None }
 }
 
 /// A source that has run for long and did every wide pass at `now`.
@@ -172,7 +172,7 @@ fn where_nothing_happens_it_is_asked_less_often_up_to_a_limit() {
     let at = at("12:00:00");
     let pause = |polling: &Polling, quiet_seconds: u64| {
         let found = Some(clock::minus(at, Duration::from_secs(quiet_seconds)));
-        clock::since(at, polling.due(Polled { at: Some(at), found, edge: None }, at)).as_secs()
+        clock::since(at, polling.due(Polled { at: Some(at), found, ..Polled::default() }, at)).as_secs()
     };
     for (quiet, expected) in [(0, 30), (60, 30), (300, 30), (600, 60), (900, 90), (1200, 120), (86_400, 120)] {
         assert_eq!(pause(&adaptive, quiet), expected, "quiet for {quiet} s");
@@ -212,5 +212,31 @@ fn a_trace_that_appears_days_late_is_read_before_the_cloud_forgets_it() {
             assert!(clock::since(recorded, now) < RETENTION, "{late} h late, recorded at {hour} h: never read");
         };
         assert!(clock::since(shown, found) <= DAY, "{late} h late, recorded at {hour} h");
+    }
+}
+
+#[test]
+fn a_re_read_that_is_given_up_lets_the_others_go_first() {
+    let now = at("12:00:00");
+    let old = clock::minus(now, 2 * DAY);
+    let checkpoint = Checkpoint { deep_at: old, ..settled(now) };
+    let last = Polled { edge: Some(old), ..polled(now) };
+    assert_eq!(window(POLLING.plan(&checkpoint, last, now)).pass, Pass::Deep);
+    let until = at("12:10:00");
+    let given_up = Polled { put_off: Some((Pass::Deep, until)), ..last };
+    assert_eq!(window(POLLING.plan(&checkpoint, given_up, now)).pass, Pass::Edge);
+    let quiet = Polled { edge: Some(now), ..given_up };
+    assert_eq!(POLLING.plan(&checkpoint, quiet, now), Plan::Wait { until: at("12:00:30") });
+    let later = Polled { at: Some(until), ..quiet };
+    assert_eq!(window(POLLING.plan(&checkpoint, later, until)).pass, Pass::Warm);
+}
+
+#[test]
+fn the_edge_moves_no_watermark_whatever_the_clocks_say() {
+    let now = at("12:00:00");
+    for watermark in [at("12:00:20"), at("11:59:00"), at("13:00:00")] {
+        let checkpoint = settled(watermark);
+        let edge = Window { from: clock::minus(now, RETENTION), to: clock::minus(now, 165 * HOUR), pass: Pass::Edge };
+        assert_eq!(POLLING.advance(&checkpoint, &edge, now), checkpoint);
     }
 }

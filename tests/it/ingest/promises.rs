@@ -213,6 +213,28 @@ async fn a_marker_loop_moves_nothing_and_is_told() {
     assert_eq!(days.scene.told("cannot be read").await + days.scene.told("could not be read").await, 1);
 }
 
+/// A re-read that never ends while polls go well: told, and in nobody's way.
+#[tokio::test]
+async fn a_re_read_that_fails_while_polls_go_well_is_told() {
+    let mut days = Days::new(TraceClock::RecordTime, 60).await;
+    let begun = days.now;
+    days.faults = vec![Plan::new(Fault::MarkerLoop)];
+    // Too old for the poll, and more than a page for the wider re-read.
+    let late = |number: usize| clock::minus(begun, Duration::from_secs(35 * MINUTE + number as u64 % 180));
+    days.scene.cloud.handle().add((0..500).map(|number| owed(number, late(number))));
+    let fresh = (500..560).map(|number| {
+        let at = after(begun, (number as u64 - 499) * MINUTE);
+        (at, owed(number, at))
+    });
+    days.pass(75 * MINUTE, fresh.collect()).await;
+    let told = days.told().await;
+    assert!((500..560).all(|number| told.contains_key(&format!("owed-{number}"))), "polls go on");
+    assert_eq!(days.scene.told("traces that come late are not read").await, 1);
+    days.faults.clear();
+    days.pass(9 * MINUTE, Vec::new()).await;
+    days.judge("after a re-read that failed for an hour", 560).await;
+}
+
 /// R6: whatever the cloud answers in the middle of a window, and for however long.
 #[tokio::test]
 async fn faults_of_the_cloud_cost_time_and_no_trace() {

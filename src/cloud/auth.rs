@@ -1,6 +1,6 @@
 //! Who logs in where, and a session: one place to ask, and what to ask with.
 //!
-//! Sessions of the same credentials share one login ([`super::logins`]); each knows from the catalogue where its
+//! Sessions of the same credentials share one login (`logins`); each knows from the catalogue where its
 //! own service is.
 
 use std::{path::PathBuf, sync::Arc};

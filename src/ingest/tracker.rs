@@ -171,7 +171,7 @@ impl<S: Store> TrackerWatch<S> {
             }
         });
         let silent = before.as_ref().is_none_or(Memory::asks_for_traces)
-            && !matches!(look, Look::Tracker(_))
+            && !matches!(look, Look::Tracker(..))
             && self.store.checkpoint(&self.source).await?.is_some()
             && self.fetched_nothing().await?;
         let (memory, findings) = Memory::after(before.as_ref(), &look, &self.source, silent, now);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use reqwest::StatusCode;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Page, Record, Settings, SourceError, Walk,
@@ -19,11 +20,22 @@ use crate::{
 const LIST: &str = "the trace list";
 
 /// A version of the API. v2 has no trackers of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Api {
     V1,
     V2,
     V3,
+}
+
+/// What a 404 says is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// The path: this version of the API is not offered.
+    Api,
+    Tracker,
+    /// Something else that CTS itself knows it does not have.
+    Other,
 }
 
 /// Parameters of a query, by their names in the API.
@@ -131,17 +143,29 @@ pub async fn list(
     if answer.is_transient() {
         return Err(answer.transient(LIST, now).into());
     }
-    if answer.status == StatusCode::NOT_FOUND {
-        return match answer.error_code().as_deref() {
-            Some("CTS.0214") => Err(SourceError::Refused {
-                reason: format!("the tracker `{tracker}` does not exist ({})", answer.describe()),
-                fix: "create it: `tracebell tracker create --bucket NAME`".to_owned(),
-            }),
-            Some(code) if code.starts_with("CTS.") && code != "CTS.0100" => Ok(Listed::Nothing(answer)),
-            _ => Ok(Listed::NoSuchApi(answer)),
-        };
+    match missing(&answer) {
+        Some(Missing::Tracker) => Err(SourceError::Refused {
+            reason: format!("the tracker `{tracker}` does not exist ({})", answer.describe()),
+            fix: "create it: `tracebell tracker create --bucket NAME`".to_owned(),
+        }),
+        Some(Missing::Other) => Ok(Listed::Nothing(answer)),
+        Some(Missing::Api) => Ok(Listed::NoSuchApi(answer)),
+        None => Err(refusal(LIST, &answer, now)),
     }
-    Err(refusal(LIST, &answer, now))
+}
+
+/// What a 404 means; `None` for any other answer. What CTS itself did not speak, a gateway did: the path is not there.
+pub(super) fn missing(answer: &Answer) -> Option<Missing> {
+    if answer.status != StatusCode::NOT_FOUND {
+        return None;
+    }
+    Some(match answer.error_code().as_deref() {
+        Some("CTS.0214") => Missing::Tracker,
+        // This version of the API is not supported.
+        Some("CTS.0100") => Missing::Api,
+        Some(code) if code.starts_with("CTS.") => Missing::Other,
+        _ => Missing::Api,
+    })
 }
 
 /// Why an answer that is no success will not get better by itself, and what to do.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     SourceError,
     catalogue::{self, Endpoints, Session},
-    cts::{Api, no_such_api, refusal},
+    cts::{Api, Missing, missing, no_such_api, refusal},
 };
 use crate::{
     clock::Timestamp,
@@ -124,7 +124,7 @@ impl Trackers {
             return Ok(Look::Forbidden { reason, fix });
         }
         let found = listed(&answer, now)?.into_iter().find(|tracker| tracker.is(name_or_id));
-        Ok(found.map_or(Look::Absent, |tracker| Look::Tracker(Box::new(tracker))))
+        Ok(found.map_or(Look::Absent, |tracker| Look::Tracker(Box::new(tracker), self.api)))
     }
 
     async fn ask(&mut self, now: Timestamp) -> Result<Answer, SourceError> {
@@ -211,7 +211,7 @@ impl Trackers {
     /// How many trackers and notifications there may be. v3 alone tells.
     pub async fn quotas(&mut self, now: Timestamp) -> Result<Vec<Quota>, SourceError> {
         let answer = self.session.call(now, TO, |client, at| client.get(format!("{}/quotas", at.v3))).await?;
-        if no_path(&answer) {
+        if missing(&answer) == Some(Missing::Api) {
             return Err(no_such_api(&answer));
         }
         succeeded(&answer, now)?;
@@ -239,40 +239,38 @@ impl Trackers {
     ) -> Result<Answer, SourceError> {
         let api = self.api;
         let mut answer = self.session.call(now, TO, |client, endpoints| build(client, endpoints, api)).await?;
-        if no_path(&answer) && self.may_fall_back && api == Api::V3 {
+        if missing(&answer) == Some(Missing::Api) && self.may_fall_back && api == Api::V3 {
             answer = self.session.call(now, TO, |client, endpoints| build(client, endpoints, Api::V1)).await?;
-            if !no_path(&answer) {
+            if missing(&answer) != Some(Missing::Api) {
                 self.api = Api::V1;
             }
         }
-        if no_path(&answer) { Err(no_such_api(&answer)) } else { Ok(answer) }
+        if missing(&answer) == Some(Missing::Api) { Err(no_such_api(&answer)) } else { Ok(answer) }
     }
 }
 
 /// The trackers in an answer of either version: an object, a list, or a list inside.
+///
+/// That there is none is an alarm to everybody, so it takes words that cannot mean anything else:
+/// `{}`, an empty list, or the cloud's own code. Anything else is no answer to the question.
 fn listed(answer: &Answer, now: Timestamp) -> Result<Vec<Tracker>, SourceError> {
-    if answer.status == StatusCode::NOT_FOUND {
-        return Ok(Vec::new());
+    match missing(answer) {
+        Some(Missing::Tracker) => return Ok(Vec::new()),
+        Some(_) => return Err(refusal(TO, answer, now)),
+        None => succeeded(answer, now)?,
     }
-    succeeded(answer, now)?;
-    let listed = match answer.json() {
+    let objects = match answer.json() {
+        Some(Value::Object(object)) if object.is_empty() => Vec::new(),
         Some(Value::Object(mut object)) => match object.remove("trackers") {
-            Some(list) => list,
-            None => Value::Object(object),
+            Some(Value::Array(list)) => list,
+            Some(Value::Null) => Vec::new(),
+            Some(one) => vec![one],
+            None => vec![Value::Object(object)],
         },
-        Some(list @ Value::Array(_)) => list,
+        Some(Value::Array(list)) => list,
         _ => return Err(unreadable(answer)),
     };
-    let objects = match listed {
-        Value::Array(list) => list,
-        object => vec![object],
-    };
-    Ok(objects.into_iter().filter_map(Tracker::read).collect())
-}
-
-/// A 404 that CTS itself did not speak: the path is not there.
-fn no_path(answer: &Answer) -> bool {
-    answer.status == StatusCode::NOT_FOUND && !answer.error_code().is_some_and(|code| code.starts_with("CTS."))
+    objects.into_iter().map(|object| Tracker::read(object).ok_or_else(|| unreadable(answer))).collect()
 }
 
 fn succeeded(answer: &Answer, now: Timestamp) -> Result<(), SourceError> {
@@ -308,7 +306,7 @@ fn unreadable(answer: &Answer) -> SourceError {
 }
 
 impl Tracker {
-    /// `None` for an object without a name: some clouds answer `{}` for no tracker.
+    /// `None` for an object without a name: that is no tracker.
     fn read(raw: Value) -> Option<Self> {
         let text = |key: &str| raw.get(key).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
         Some(Self {

@@ -22,7 +22,7 @@ pub async fn watch(name_or_id: &str, cloud: &Cloud) -> Said {
     let look = trackers.look(name_or_id, clock::now()).await.map_err(|error| failed(&error))?;
     let health = look.health();
     let tracker = match look {
-        Look::Tracker(tracker) => Some(tracker),
+        Look::Tracker(tracker, _) => Some(tracker),
         Look::Absent => None,
         Look::Forbidden { reason, fix } => return Err(failed(&SourceError::Refused { reason, fix })),
     };

@@ -1,9 +1,13 @@
 //! How a tracker stands, and what a change of it means to people. Pure.
 //!
 //! What the cloud fills in by itself (ids of the log service, location, defaults of an option that
-//! nobody chose) is no change. A setting is compared only where both looks spoke of it: v1 says less than v3.
+//! nobody chose) is no change. A version of the API that once spoke of a setting and now does not says that it
+//! is not set; of what a version never spoke nothing is concluded, since v1 says less than v3.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,12 +16,13 @@ use super::{
     Tracker,
     settings::{
         AGENCY, BUCKET, COMPRESS, DATA_BUCKET, DATA_EVENTS, ENCRYPT, EXCLUDE, KMS_KEY, LIFECYCLE, LTS, ORGANIZATION,
-        PREFIX, SORT, STATUS, VALIDATE, is_empty, words,
+        PREFIX, SORT, STATUS, VALIDATE, is_chosen, is_empty, words,
     },
 };
 use crate::{
     alert::Severity,
     clock::{self, Timestamp},
+    source::cts::Api,
 };
 
 /// Without a tracker ever and without a trace for this long, a person is told.
@@ -47,14 +52,12 @@ const HARMLESS: [&str; 4] = [PREFIX, SORT, COMPRESS, AGENCY];
 /// What one look at the tracker found.
 #[derive(Debug)]
 pub enum Look {
-    Tracker(Box<Tracker>),
+    /// Seen by this version of the API.
+    Tracker(Box<Tracker>, Api),
     /// There is none.
     Absent,
     /// We may not look.
-    Forbidden {
-        reason: String,
-        fix: String,
-    },
+    Forbidden { reason: String, fix: String },
 }
 
 /// What is remembered between looks, also over a restart.
@@ -76,7 +79,14 @@ struct Seen {
     id: Option<String>,
     status: Option<String>,
     detail: Option<String>,
+    /// What was said last of each setting, by whichever version.
     values: BTreeMap<String, Value>,
+    /// The versions that spoke of each.
+    #[serde(default)]
+    spoken: BTreeMap<String, BTreeSet<Api>>,
+    /// The versions that ever looked.
+    #[serde(default)]
+    versions: BTreeSet<Api>,
 }
 
 /// Something to tell people.
@@ -116,7 +126,7 @@ impl Look {
     /// `None` if we may not know.
     pub fn health(&self) -> Option<Health> {
         match self {
-            Self::Tracker(tracker) => Some(Seen::of(tracker).health()),
+            Self::Tracker(tracker, _) => Some(health(tracker.status())),
             Self::Absent => Some(Health::Absent),
             Self::Forbidden { .. } => None,
         }
@@ -151,11 +161,11 @@ impl Memory {
         // A memory of nothing but refusals knows no tracker yet.
         let known = before.filter(|before| before.ever || before.off_since.is_some());
         let (was, is) = (known.map(Self::health), look.health().expect("a look that was allowed found something"));
-        let seen = if let Look::Tracker(tracker) = look { Some(Seen::of(tracker)) } else { None };
         let old = known.and_then(|known| known.tracker.as_ref());
+        let seen = if let Look::Tracker(tracker, api) = look { Some(Seen::of(tracker, *api, old)) } else { None };
         findings.extend(turned(source, was, is, old, seen.as_ref(), memory.ever, memory.off_since, now));
-        if let (Some(old), Some(seen)) = (old, &seen) {
-            findings.extend(reconfigured(source, old, seen));
+        if let (Some(old), Some(seen), Look::Tracker(_, api)) = (old, &seen, look) {
+            findings.extend(reconfigured(source, old, seen, *api));
         }
         memory.off_since = if is == Health::Enabled { None } else { memory.off_since.or(Some(now)) };
         memory.ever |= seen.is_some();
@@ -179,23 +189,41 @@ impl Memory {
 }
 
 impl Seen {
-    fn of(tracker: &Tracker) -> Self {
-        let watched = |name: &&str| Some(((*name).to_owned(), tracker.get(name)?.clone()));
-        Self {
-            id: tracker.id.clone(),
+    /// A tracker as this version shows it; of what the version never spoke, what was known before stays known.
+    fn of(tracker: &Tracker, api: Api, old: Option<&Self>) -> Self {
+        let mut seen = Self {
+            id: tracker.id.clone().or_else(|| old.and_then(|old| old.id.clone())),
             status: tracker.status().map(str::to_owned),
             detail: tracker.detail.clone(),
-            values: WATCHED.iter().filter_map(watched).collect(),
+            values: BTreeMap::new(),
+            spoken: old.map(|old| old.spoken.clone()).unwrap_or_default(),
+            versions: old.map(|old| old.versions.clone()).unwrap_or_default(),
+        };
+        seen.versions.insert(api);
+        for name in WATCHED {
+            let spoken = seen.spoken.get(name).is_some_and(|versions| versions.contains(&api));
+            let known = || old.and_then(|old| old.values.get(name)).filter(|_| !spoken);
+            if let Some(value) = tracker.get(name).or_else(known) {
+                seen.values.insert(name.to_owned(), value.clone());
+            }
+            if tracker.get(name).is_some() {
+                seen.spoken.entry(name.to_owned()).or_default().insert(api);
+            }
         }
+        seen
     }
 
-    /// A word that nobody documents is no reason to ring.
     fn health(&self) -> Health {
-        match self.status.as_deref() {
-            Some("disabled") => Health::Disabled,
-            Some("error") => Health::Error,
-            _ => Health::Enabled,
-        }
+        health(self.status.as_deref())
+    }
+}
+
+/// A word that nobody documents is no reason to ring.
+fn health(status: Option<&str>) -> Health {
+    match status {
+        Some("disabled") => Health::Disabled,
+        Some("error") => Health::Error,
+        _ => Health::Enabled,
     }
 }
 
@@ -275,7 +303,7 @@ fn turned(
     }
 }
 
-fn reconfigured(source: &str, old: &Seen, seen: &Seen) -> Option<Finding> {
+fn reconfigured(source: &str, old: &Seen, seen: &Seen, api: Api) -> Option<Finding> {
     let mut lines = Vec::new();
     let mut severity = Severity::Medium;
     if let (Some(before), Some(after)) = (&old.id, &seen.id)
@@ -286,9 +314,15 @@ fn reconfigured(source: &str, old: &Seen, seen: &Seen) -> Option<Finding> {
         lines.push(format!("id: {before} -> {after}"));
     }
     for name in WATCHED {
-        let (Some(before), Some(after)) = (old.values.get(name), seen.values.get(name)) else { continue };
-        let (from, to) = (words(name, Some(before)), words(name, Some(after)));
-        if from == to || FILLED_IN.contains(&name) && is_empty(before) {
+        let (before, after) = (old.values.get(name), seen.values.get(name));
+        // A version that looks for the first time may just say more.
+        if before.is_none() && !old.versions.contains(&api) {
+            continue;
+        }
+        let (from, to) = (words(name, before), words(name, after));
+        // Off and not said are the same.
+        let chosen = before.is_some_and(is_chosen) || after.is_some_and(is_chosen);
+        if from == to || !chosen || FILLED_IN.contains(&name) && before.is_none_or(is_empty) {
             continue;
         }
         if !HARMLESS.contains(&name) {
@@ -341,7 +375,7 @@ mod tests {
         for (place, value) in change {
             super::super::settings::put(&mut raw, place, value.clone());
         }
-        Look::Tracker(Box::new(Tracker::read(raw).unwrap()))
+        Look::Tracker(Box::new(Tracker::read(raw).unwrap()), Api::V3)
     }
 
     fn at(minutes: i64) -> Timestamp {
@@ -400,17 +434,45 @@ mod tests {
 
     #[test]
     fn what_the_cloud_fills_in_or_leaves_out_is_no_change() {
-        let filled = tracker(&[
-            ("/obs_info/compress_type", json!("gzip")),
-            ("/obs_info/is_sort_by_service", json!(true)),
-            ("/obs_info/bucket_lifecycle", json!(30)),
-            ("/obs_info/is_authorized_bucket", json!(true)),
-            ("/lts/log_group_name", json!("CTS")),
-            ("/group_id", json!("g")),
-        ]);
+        let filled = || {
+            tracker(&[
+                ("/obs_info/compress_type", json!("gzip")),
+                ("/obs_info/is_sort_by_service", json!(true)),
+                ("/obs_info/bucket_lifecycle", json!(30)),
+                ("/obs_info/is_authorized_bucket", json!(true)),
+                ("/lts/log_group_name", json!("CTS")),
+                ("/group_id", json!("g")),
+            ])
+        };
         let flat = json!({ "id": "i-1", "tracker_name": "system", "status": "enabled", "bucket_name": "b-1" });
-        let v1 = Look::Tracker(Box::new(Tracker::read(flat).unwrap()));
-        check(vec![tracker(&[]), filled, v1], &[]);
+        let v1 = || Look::Tracker(Box::new(Tracker::read(flat.clone()).unwrap()), Api::V1);
+        check(vec![tracker(&[]), filled(), v1(), v1(), filled()], &[]);
+        // The other way round v3 says more than was known, and nothing that changed.
+        let excluded = || tracker(&[("/management_event_selector/exclude_service", json!(["KMS"]))]);
+        check(vec![v1(), excluded(), v1(), v1(), excluded()], &[]);
+        // Off and not said are the same.
+        check(
+            vec![tracker(&[("/is_support_validate", json!(false))]), tracker(&[("/is_support_validate", json!(null))])],
+            &[],
+        );
+    }
+
+    #[test]
+    fn a_setting_that_appears_or_disappears_is_told() {
+        let excluded = || tracker(&[("/management_event_selector/exclude_service", json!(["KMS"]))]);
+        let (memory, _) = Memory::after(None, &tracker(&[]), "prod", false, at(0));
+        let (memory, findings) = Memory::after(Some(&memory), &excluded(), "prod", false, at(1));
+        assert_eq!(findings[0].lines[0], "exclude-service: - -> KMS");
+        let (_, findings) = Memory::after(Some(&memory), &tracker(&[]), "prod", false, at(2));
+        assert_eq!(findings[0].lines[0], "exclude-service: KMS -> -");
+        check(vec![tracker(&[]), excluded(), excluded(), tracker(&[])], &["1 changed high all", "3 changed high all"]);
+        let without = || tracker(&[("/obs_info", json!(null))]);
+        check(vec![tracker(&[]), without(), without()], &["1 changed high all"]);
+        // A look by v1 in between hides nothing, and makes nothing up.
+        let flat = json!({ "id": "i-1", "tracker_name": "system", "status": "enabled", "bucket_name": "b-1" });
+        let v1 = || Look::Tracker(Box::new(Tracker::read(flat.clone()).unwrap()), Api::V1);
+        check(vec![tracker(&[]), v1(), excluded(), v1(), tracker(&[])], &["2 changed high all", "4 changed high all"]);
+        check(vec![tracker(&[]), v1(), without()], &["2 changed high all"]);
     }
 
     #[test]

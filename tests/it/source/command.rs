@@ -211,6 +211,29 @@ async fn a_look_says_whether_the_tracker_records() {
 }
 
 #[tokio::test]
+async fn only_the_cloud_itself_can_say_that_there_is_no_tracker() {
+    let gone = |code: &str| reply(404, format!(r#"{{"error_code":"{code}","error_msg":"no"}}"#));
+    let shown = || reply(200, json!([tracker("enabled", "b-1")]).to_string());
+    for (answers, expected, words) in [
+        (vec![gone("CTS.0214")], 1, "there is no tracker `system`"),
+        (vec![reply(200, "{}")], 1, "there is no tracker `system`"),
+        (vec![reply(200, "[]")], 1, "there is no tracker `system`"),
+        // This version of the API is not there: v1 is.
+        (vec![gone("CTS.0100"), shown()], 0, "is enabled"),
+        (vec![gone("CTS.0100"), gone("CTS.0100")], 3, "no such path"),
+        (vec![gone("CTS.0403")], 3, "CTS.0403"),
+        (vec![reply(200, r#"{"error":{"message":"upstream"}}"#)], 3, "no tracker"),
+        (vec![reply(200, r#"{"trackers":[{"error":"upstream"}]}"#)], 3, "no tracker"),
+        (vec![reply(200, r#"{"trackers":"none"}"#)], 3, "no tracker"),
+        (vec![reply(200, r#"{"tracker_name":""}"#)], 3, "no tracker"),
+    ] {
+        let cloud = Cloud::start(answers).await;
+        let (code, out, errors) = tracebell(&cloud, "tracker watch").await;
+        assert!(code == expected && format!("{out}{errors}").contains(words), "{words}: {code} {out}{errors}");
+    }
+}
+
+#[tokio::test]
 async fn deleting_is_confirmed_and_always_names_the_tracker() {
     let cloud = Cloud::start([trackers(&[tracker("enabled", "b-1")]), reply(204, "")]).await;
     let (code, _, errors) = tracebell(&cloud, "tracker delete").await;

@@ -6,6 +6,7 @@ use std::{
     io::{IsTerminal, Write as _},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -20,11 +21,12 @@ use crate::{
     backtest::text::{number, plural},
     checkpoint::{Gap, Part, parts},
     clock::{self, Timestamp},
+    cloud::auth::Credentials,
     config::{self, Config},
     generation::Generation,
     ingest::{
         Failure,
-        fill::{Fill, Filled, Step, Telling},
+        fill::{Closing, Fill, Filled, Open, Step, Telling},
     },
     render::facts::when,
     source::archive::{self, Bucket, Reading},
@@ -32,6 +34,9 @@ use crate::{
 };
 
 mod survey;
+
+/// Traces may be recorded, and files delivered, days late.
+const LATE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// More alerts than this ring only after somebody said yes.
 const ASK_ABOVE: u64 = 20;
@@ -53,6 +58,12 @@ pub struct Args {
     /// Tell people all alerts of the gap in one message for each subscription; programs get each
     #[arg(long)]
     digest: bool,
+    /// Read also what is filled: files that came later, or to another bucket. Trace ids are remembered for nine days
+    #[arg(long)]
+    again: bool,
+    /// Count a gap as filled though files of it are missing or unreadable: for what will never come
+    #[arg(long, conflicts_with = "dry_run")]
+    close: bool,
     /// Do not look beforehand how much would ring, and do not ask
     #[arg(long, conflicts_with = "dry_run")]
     yes: bool,
@@ -64,7 +75,8 @@ pub struct Args {
 struct Task<'c> {
     gap: Gap,
     parts: Vec<Part>,
-    archive: &'c archive::Settings,
+    archive: archive::Settings,
+    credentials: &'c Credentials,
 }
 
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -89,11 +101,15 @@ async fn fill_all(
     generation: &Arc<Generation>,
 ) -> Result<ExitCode, ExitCode> {
     let tasks = tasks(args, config, store).await?;
-    let Some(tasks) = tasks else { return Ok(ExitCode::SUCCESS) };
+    let Some(mut tasks) = tasks else { return Ok(ExitCode::SUCCESS) };
     for task in &tasks {
         let Gap { source, from, to, reason } = &task.gap;
         say!("Gap of {source}: {} to {}, {}", when(*from), when(*to), clock::in_words(clock::since(*from, *to)));
         say!("  {}", plain(reason));
+    }
+    for task in &mut tasks {
+        let known = task.archive.clone().of_project(task.credentials, clock::now()).await;
+        task.archive = known.map_err(|error| tracker::failed(&error))?;
     }
     if !args.yes {
         let found = survey::survey(&tasks, store, &generation.rules).await?;
@@ -111,8 +127,10 @@ async fn fill_all(
     }
     let mut whole = true;
     for task in tasks {
-        let filled = fill(args, &task, store, generation).await?;
-        whole &= tell(&task.gap, &filled, args.digest);
+        let (filled, open) = fill(args, &task, store, generation).await?;
+        tell(&task.gap, &filled, args.digest);
+        open.iter().for_each(|(part, open)| tell_open(part, *open, &task.archive));
+        whole &= open.is_empty();
     }
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
 }
@@ -134,10 +152,14 @@ async fn tasks<'c>(args: &Args, config: &'c Config, store: &Sqlite) -> Result<Op
         let fills = store.fills(&settings.name).await.map_err(|error| failed(&error))?;
         for gap in store.gaps(&settings.name).await.map_err(|error| failed(&error))? {
             gaps += 1;
-            let parts = parts(&gap, &fills, from, to);
+            let fills = if args.again { &[][..] } else { &fills[..] };
+            let parts = parts(&gap, fills, from, to);
             match config.archives.get(&settings.name) {
                 _ if parts.is_empty() => {}
-                Some(archive) => tasks.push(Task { gap, parts, archive }),
+                Some(archive) => {
+                    let (archive, credentials) = (archive.clone(), &settings.credentials);
+                    tasks.push(Task { gap, parts, archive, credentials });
+                }
                 None => without.push(settings.name.as_str()),
             }
         }
@@ -159,21 +181,29 @@ async fn tasks<'c>(args: &Args, config: &'c Config, store: &Sqlite) -> Result<Op
         match gaps {
             0 => say!("No gap{of} is recorded: nothing to fill."),
             _ if spanned => say!("No open gap{of} lies in that time: nothing to fill."),
-            _ => say!("Every gap{of} is filled; `tracebell status` shows them."),
+            _ => say!("Every gap{of} is filled; `tracebell status` shows them, `--again` reads them once more."),
         }
         return Ok(None);
     }
     Ok(Some(tasks))
 }
 
-async fn fill(args: &Args, task: &Task<'_>, store: &Sqlite, generation: &Arc<Generation>) -> Result<Filled, ExitCode> {
+async fn fill(
+    args: &Args,
+    task: &Task<'_>,
+    store: &Sqlite,
+    generation: &Arc<Generation>,
+) -> Result<(Filled, Vec<(Part, Open)>), ExitCode> {
+    let closing = if args.close { Closing::Anyhow } else { Closing::Whole };
+    let mut still_open = Vec::new();
     let telling = if args.digest { Telling::InOne } else { Telling::Each };
     let by = login().unwrap_or_else(|| "somebody".to_owned());
     let mut total = Filled::default();
     for part in &task.parts {
-        let reading = reading(task.archive, part)?;
+        let reading = reading(&task.archive, part)?;
         let source = task.gap.source.clone();
-        let mut fill = Fill::new(source, *part, reading, store.clone(), generation.clone(), telling, by.clone());
+        let (store, generation) = (store.clone(), generation.clone());
+        let mut fill = Fill::new(source, *part, reading, store, generation, telling, by.clone(), closing);
         let bar = bar(0, "{spinner} filling the gap {wide_bar} {percent}%  {msg}  {eta} left");
         let outcome = loop {
             let step = fill.step(clock::now()).await;
@@ -185,12 +215,12 @@ async fn fill(args: &Args, task: &Task<'_>, store: &Sqlite, generation: &Arc<Gen
             );
             match step {
                 Ok(Step::On) => {}
-                Ok(Step::Done) => break Ok(()),
+                Ok(Step::End(open)) => break Ok(open),
                 Err(error) => break Err(error),
             }
         };
         bar.finish_and_clear();
-        outcome.map_err(|error| {
+        let open = outcome.map_err(|error| {
             let code = match error {
                 Failure::Source(error) => tracker::failed(&error),
                 Failure::Store(error) => failed(&error),
@@ -198,6 +228,7 @@ async fn fill(args: &Args, task: &Task<'_>, store: &Sqlite, generation: &Arc<Gen
             anstream::eprintln!("what was read until then is kept; the same command goes on where it was");
             code
         })?;
+        still_open.extend(open.map(|open| (*part, open)));
         let Filled { traces, fresh, undecodable, alerts, unreadable, reasons } = fill.filled;
         total.traces += traces;
         total.fresh += fresh;
@@ -206,14 +237,14 @@ async fn fill(args: &Args, task: &Task<'_>, store: &Sqlite, generation: &Arc<Gen
         total.unreadable += unreadable;
         total.reasons.extend(reasons);
     }
-    Ok(total)
+    Ok((total, still_open))
 }
 
-/// Says what came of it; true if everything could be read.
-fn tell(gap: &Gap, filled: &Filled, digest: bool) -> bool {
+/// Says what came of it.
+fn tell(gap: &Gap, filled: &Filled, digest: bool) {
     let Filled { traces, fresh, undecodable, alerts, unreadable, reasons } = filled;
     say!(
-        "Filled: {} read from the archive, {} of them new; {} opened.",
+        "{} read from the archive, {} of them new; {} opened.",
         plural(*traces, "trace"),
         number(*fresh),
         plural(*alerts, "alert")
@@ -229,18 +260,55 @@ fn tell(gap: &Gap, filled: &Filled, digest: bool) -> bool {
         say!("{} could not be decoded and lie in quarantine.", plural(*undecodable, "record"));
     }
     if *traces == 0 {
-        say!("The archive holds no trace between {} and {}.", when(gap.from), when(gap.to));
+        say!("Nothing was found in the archive between {} and {}.", when(gap.from), when(gap.to));
     }
     if *unreadable > 0 {
         anstream::eprintln!("warning: {} could not be read:", plural(*unreadable, "file"));
         reasons.iter().for_each(|reason| anstream::eprintln!("  {}", plain(reason)));
     }
-    *unreadable == 0
+}
+
+/// Says why a part stays open, and what to do.
+fn tell_open(part: &Part, open: Open, archive: &archive::Settings) {
+    let (from, to) = (when(part.from), when(part.to));
+    let bucket = &archive.bucket;
+    let (why, hint) = match open {
+        Open::NoFile { others: 0 } => (
+            format!("bucket `{bucket}` holds no trace file that was delivered then or in the days after"),
+            "check that the tracker delivers there (`tracebell tracker show`), and did then".to_owned(),
+        ),
+        Open::NoFile { others } => {
+            let prefix = archive.prefix.as_ref().map(|prefix| format!("`{prefix}`"));
+            let is = if others == 1 { "is" } else { "are" };
+            (
+                format!(
+                    "{} of that time in bucket `{bucket}` {is} of another prefix, tracker or project",
+                    plural(others, "file")
+                ),
+                format!(
+                    "check `prefix` of the archive ({}) and `tracker` of the source (`{}`); `tracebell tracker show` \
+                     tells both",
+                    prefix.unwrap_or_else(|| "none".to_owned()),
+                    archive.tracker
+                ),
+            )
+        }
+        Open::Unreadable => (
+            "files of it could not be read".to_owned(),
+            "look at them with `tracebell archive verify`; the same command tries them again".to_owned(),
+        ),
+        Open::Young { until } => (
+            "files of it may still be delivered".to_owned(),
+            format!("give the same command again after {}", when(until)),
+        ),
+    };
+    anstream::eprintln!("warning: {from} to {to} stays open: {}", plain(&why));
+    anstream::eprintln!("help: {}; `--close` counts it as filled anyhow", plain(&hint));
 }
 
 fn reading(settings: &archive::Settings, part: &Part) -> Result<Reading, ExitCode> {
     let bucket = Bucket::new(settings.clone()).map_err(|error| tracker::failed(&error))?;
-    Ok(Reading::new(bucket, part.from, part.to, clock::now()).uploaded_since(part.reached))
+    Ok(Reading::new(bucket, part.from, part.to, clock::now()).late_by(LATE).uploaded_since(part.reached))
 }
 
 /// False where there is nobody to ask.

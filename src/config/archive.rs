@@ -4,7 +4,11 @@ use url::Url;
 
 use super::secrets::Secrets;
 use crate::{
-    cloud::{auth::Credentials, clouds, sign::AccessKey},
+    cloud::{
+        auth::{Credentials, NameOrId},
+        clouds,
+        sign::AccessKey,
+    },
     document::Walk,
     secret::Secret,
     source::{
@@ -110,7 +114,26 @@ impl Draft<'_> {
         };
         let (ca, tracker) = (credentials.ca.clone(), tracker.to_owned());
         let proxy = credentials.proxy.clone();
-        let settings = Settings { bucket, prefix, region, endpoint, style, key, ca, proxy, tracker, project: None };
+        let (project_id, project_name) = match &credentials.project {
+            Some(NameOrId::Id(id)) => (Some(id.clone()), None),
+            Some(NameOrId::Name(name)) => (None, Some(name.clone())),
+            None => (None, None),
+        };
+        let project = None;
+        let settings = Settings {
+            bucket,
+            prefix,
+            region,
+            endpoint,
+            style,
+            key,
+            ca,
+            proxy,
+            tracker,
+            project,
+            project_id,
+            project_name,
+        };
         match Bucket::new(settings.clone()) {
             Ok(_) => Some(settings),
             Err(SourceError::Refused { reason, fix }) => {

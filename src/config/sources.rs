@@ -128,6 +128,9 @@ fn source(
     let settings = names.iter().map(|project| {
         let (mut settings, mut archive) = (whole.clone(), archive.clone());
         settings.credentials.project = Some(NameOrId::Name((*project).to_owned()));
+        if let Some(archive) = &mut archive {
+            (archive.project_id, archive.project_name) = (None, Some((*project).to_owned()));
+        }
         if names.len() > 1 {
             settings.name = format!("{name}/{project}");
             if let Some(archive) = &mut archive {

@@ -1,11 +1,12 @@
 //! Fills a gap from the archive: what it hands out is judged and stored as a page of the poller's would be.
 //!
 //! May run beside the poller of the same source: trace ids that either has seen are duplicates to the other, and
-//! a page that both touched is decided anew. The checkpoint stays where it is.
+//! a page that both touched is decided anew. The checkpoint stays where it is. A part is done only if there is no
+//! reason to read it again; what is not done goes on where it was.
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Failure, effects};
+use super::{Failure, effects, trouble};
 use crate::{
     checkpoint::Part,
     clock::{self, Timestamp},
@@ -24,6 +25,9 @@ const CHUNK: usize = 500;
 const CONFLICTS: u32 = 20;
 /// What is told in one message waits for the end, but no longer than this for a process that died.
 const TOLD_WITHIN: Duration = Duration::from_secs(300);
+
+/// Files come within minutes; only after this nobody waits for more of them.
+pub const SETTLED: Duration = Duration::from_secs(24 * 3600);
 
 /// How alerts of the gap are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,7 @@ pub struct Fill<S> {
     telling: Telling,
     /// Who asked for it.
     by: String,
+    closing: Closing,
     /// Since the last commit.
     unreadable: u64,
     pub filled: Filled,
@@ -61,10 +66,34 @@ pub struct Filled {
     pub reasons: Vec<String>,
 }
 
+/// When a part counts as filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// When all that may be in it was read.
+    Whole,
+    /// When all that is there was read: somebody says that no more will come.
+    Anyhow,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     On,
-    Done,
+    /// All that is there was read; with a reason, the part stays open.
+    End(Option<Open>),
+}
+
+/// Why a part is not done though all that is there was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Open {
+    /// No trace file of the source was found, but so many others.
+    NoFile {
+        others: u64,
+    },
+    Unreadable,
+    /// Files may still come until then.
+    Young {
+        until: Timestamp,
+    },
 }
 
 impl<S: Store> Fill<S> {
@@ -76,9 +105,10 @@ impl<S: Store> Fill<S> {
         generation: Arc<Generation>,
         telling: Telling,
         by: String,
+        closing: Closing,
     ) -> Self {
         let (unreadable, filled) = (0, Filled::default());
-        Self { source, part, reading, store, generation, telling, by, unreadable, filled }
+        Self { source, part, reading, store, generation, telling, by, closing, unreadable, filled }
     }
 
     pub fn progress(&self) -> &Progress {
@@ -101,34 +131,56 @@ impl<S: Store> Fill<S> {
                 let mut rest = records;
                 while rest.len() > CHUNK {
                     let later = rest.split_off(CHUNK);
-                    self.commit(rest, None, now).await?;
+                    self.store(rest, None, now).await?;
                     rest = later;
                 }
-                self.commit(rest, Some(until), now).await?;
+                self.reach(until);
+                self.store(rest, None, now).await?;
                 return Ok(Step::On);
             }
             reading::Step::End => {}
         }
-        self.part.reached = self.part.to;
-        self.store(Vec::new(), true, now).await?;
-        Ok(Step::Done)
-    }
-
-    /// With the last of what lies before `until`, the part is read up to there.
-    async fn commit(&mut self, records: Vec<Record>, until: Option<Timestamp>, now: Timestamp) -> Result<(), Failure> {
-        if let Some(until) = until {
-            self.part.reached = self.part.reached.max(until.min(self.part.to));
+        let open = self.open(now).filter(|_| self.closing == Closing::Whole);
+        if open.is_none() {
+            self.part.reached = self.part.to;
         }
-        self.store(records, false, now).await
+        self.store(Vec::new(), Some(open), now).await?;
+        Ok(Step::End(open))
     }
 
-    async fn store(&mut self, records: Vec<Record>, done: bool, now: Timestamp) -> Result<(), Failure> {
+    fn open(&self, now: Timestamp) -> Option<Open> {
+        let Progress { files, others, .. } = self.reading.progress;
+        let until = clock::plus(self.part.to, SETTLED);
+        // One that goes on where it was has found files before.
+        if files == 0 && self.part.reached == self.part.from {
+            Some(Open::NoFile { others })
+        } else if self.filled.unreadable > 0 {
+            Some(Open::Unreadable)
+        } else {
+            (now < until).then_some(Open::Young { until })
+        }
+    }
+
+    /// The part is read up to there, unless something has to be read again.
+    fn reach(&mut self, until: Timestamp) {
+        if self.filled.unreadable == 0 {
+            self.part.reached = self.part.reached.max(until.min(self.part.to).min(self.reading.settled()));
+        }
+    }
+
+    /// `end` says that these are the last, and what then keeps the part open.
+    async fn store(&mut self, records: Vec<Record>, end: Option<Option<Open>>, now: Timestamp) -> Result<(), Failure> {
+        let done = end == Some(None);
         let records = Arc::new(records);
         let mut conflicts = 0;
         loop {
             let decided =
                 effects::decide(&self.source, &self.store, &self.generation, records.clone(), None, now).await?;
             let mut batch = decided.batch;
+            if batch.counts.undecodable > 0 {
+                batch.deliveries.extend(trouble::quarantine_notice(&self.generation, &batch, now));
+            }
+            batch.deliveries.extend(trouble::forgotten_notice(&self.generation, &batch, now));
             if self.telling == Telling::InOne {
                 self.hold(&mut batch.deliveries, now);
             }
@@ -140,7 +192,7 @@ impl<S: Store> Fill<S> {
                 by: self.by.clone(),
                 alerts,
                 unreadable: self.unreadable,
-                told_at: if done { now } else { clock::plus(now, TOLD_WITHIN) },
+                told_at: if end.is_some() { now } else { clock::plus(now, TOLD_WITHIN) },
                 done,
             });
             match self.store.commit_ingest(batch).await {

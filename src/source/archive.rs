@@ -7,7 +7,12 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::{cloud::sign::AccessKey, secret::Secret};
+use super::{SourceError, catalogue, cts};
+use crate::{
+    clock::Timestamp,
+    cloud::{auth::Credentials, sign::AccessKey},
+    secret::Secret,
+};
 
 pub mod audit;
 pub mod bucket;
@@ -37,6 +42,9 @@ pub struct Settings {
     pub tracker: String,
     /// The one project whose files they are, where several share the bucket.
     pub project: Option<String>,
+    /// What traces say of the project whose tracker delivers here, where they do not say it themselves.
+    pub project_id: Option<String>,
+    pub project_name: Option<String>,
 }
 
 /// How a request names the bucket.
@@ -60,6 +68,14 @@ impl Settings {
     pub fn style_of(endpoint: &Url) -> Style {
         let cloud = endpoint.host_str().is_some_and(|host| host.ends_with(".otc.t-systems.com"));
         if cloud { Style::Host } else { Style::Path }
+    }
+
+    /// With the project that the login is for, so that rules find in the archive what they find in the trace list.
+    pub async fn of_project(mut self, credentials: &Credentials, now: Timestamp) -> Result<Self, SourceError> {
+        let mut session = catalogue::session(credentials)?;
+        let context = cts::context(session.endpoints(now).await?);
+        (self.project_id, self.project_name) = (context.project_id, context.project_name);
+        Ok(self)
     }
 
     /// True of a file that this source's traces are in, as far as its key tells.

@@ -41,6 +41,12 @@ pub fn unpacked<'a>(mut raw: impl BufRead + Send + 'a) -> io::Result<Box<dyn Buf
     Ok(Box::new(raw))
 }
 
+/// Like [`unpacked`]; an error if more than so many bytes come out.
+pub fn unpacked_within<'a>(raw: impl BufRead + Send + 'a, limit: u64) -> io::Result<Box<dyn BufRead + Send + 'a>> {
+    let inner = unpacked(raw)?;
+    Ok(Box::new(BufReader::with_capacity(BUFFER, Within { inner, limit, left: limit })))
+}
+
 /// Hands the JSON text of each record to `each`.
 pub fn records(mut from: impl BufRead, each: &mut dyn FnMut(&str)) -> io::Result<()> {
     let mut line = Vec::with_capacity(4096);
@@ -106,6 +112,24 @@ fn split(text: &str, each: &mut dyn FnMut(&str)) {
     }
 }
 
+struct Within<R> {
+    inner: R,
+    limit: u64,
+    left: u64,
+}
+
+impl<R: Read> Read for Within<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // One byte more than is left tells an end from a limit.
+        let length = (&mut self.inner).take(self.left.saturating_add(1)).read(buffer)?;
+        self.left = self.left.checked_sub(length as u64).ok_or_else(|| {
+            let text = format!("it unpacks to more than {} MB", self.limit >> 20);
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        })?;
+        Ok(length)
+    }
+}
+
 struct Counted<R, F> {
     inner: R,
     read: u64,
@@ -153,6 +177,17 @@ mod tests {
         check("{\n \"traces\": [\n {\"a\": 1}\n ]\n}", &["{\"a\":1}"]);
         check("{\n \"a\": 1\n}\n{\n \"a\": 2\n}", &["{\"a\":1}", "{\"a\":2}"]);
         check("", &[]);
+    }
+
+    #[test]
+    fn what_unpacks_to_more_than_allowed_is_an_error() {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(&vec![b' '; 3 << 20]).expect("memory can be written");
+        let packed = packed.finish().expect("memory can be written");
+        let read = |limit| io::copy(&mut unpacked_within(&packed[..], limit).expect("it begins well"), &mut io::sink());
+        assert_eq!(read(3 << 20).expect("it is no longer"), 3 << 20);
+        let error = read((3 << 20) - 1).expect_err("it is longer");
+        assert_eq!(error.to_string(), "it unpacks to more than 2 MB");
     }
 
     #[test]

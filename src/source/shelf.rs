@@ -62,7 +62,8 @@ impl Shelf {
         // Without a time there is no right place; the decoder gets to say so.
         let second = time.map_or(i64::MAX, Timestamp::as_second);
         let drawer = self.drawers.entry(second.div_euclid(DRAWER_SECONDS)).or_default();
-        drawer.loose.extend_from_slice(raw.as_bytes());
+        // One record a line: between the parts of JSON a line break is no more than a space.
+        drawer.loose.extend(raw.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
         drawer.loose.push(b'\n');
         if drawer.loose.len() >= PACK_AT {
             drawer.pack();
@@ -77,12 +78,14 @@ impl Shelf {
 
     /// Empties the oldest drawer if it holds nothing but what is older than `before`, at [`Timestamp::MAX`] any;
     /// says where it ends.
-    /// Nothing is left out: what came twice comes out twice.
+    /// Nothing is left out: what came twice comes out twice. A record without a time is of the drawer's.
     pub fn draw(&mut self, before: Timestamp, context: &Context, now: Timestamp) -> Option<(Timestamp, Vec<Record>)> {
         if before != Timestamp::MAX && !self.has_before(before) {
             return None;
         }
         let (number, drawer) = self.drawers.pop_first()?;
+        let begins = Timestamp::from_second(number.saturating_mul(DRAWER_SECONDS)).unwrap_or(now);
+        let now = begins.min(now);
         let mut records: Vec<Record> = drawer
             .text()
             .split('\n')

@@ -142,7 +142,8 @@ pub fn time_of(raw: &str) -> Option<Timestamp> {
         #[serde(borrow)]
         record_time: Option<&'a RawValue>,
     }
-    let times = serde_json::from_str::<Times<'_>>(raw).ok()?;
+    let mended = mend(raw);
+    let times = serde_json::from_str::<Times<'_>>(&mended).ok()?;
     let read = |raw: Option<&RawValue>| raw.and_then(|raw| wire::value(raw.get())).and_then(|raw| time::read(&raw));
     read(times.time).or_else(|| read(times.record_time))
 }

@@ -55,6 +55,8 @@ fn settings(s3: &str) -> Settings {
         proxy: None,
         tracker: "system".into(),
         project: None,
+        project_id: None,
+        project_name: None,
     }
 }
 

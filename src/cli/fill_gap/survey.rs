@@ -39,7 +39,7 @@ pub(super) async fn survey(tasks: &[Task<'_>], store: &Sqlite, rules: &RuleSet) 
         let mut trial: Option<Trial<'_>> = None;
         let mut once = Once::default();
         for part in &task.parts {
-            let mut reading = reading(task.archive, part)?;
+            let mut reading = reading(&task.archive, part)?;
             let bar = bar(0, "{spinner} looking what would ring {wide_bar} {percent}%  {msg}  {eta} left");
             loop {
                 let step = reading.next(clock::now()).await;

@@ -95,11 +95,10 @@ impl Bucket {
             let page = self.page(prefix, None, after.as_deref()).await?;
             let last = page.objects.last().map(|object| object.key.clone());
             objects.extend(page.objects);
-            match page.next.or(last).filter(|_| page.truncated) {
-                // A server that does not get on would be asked for ever.
-                Some(next) if Some(&next) > after.as_ref() => after = Some(next),
-                _ => return Ok(objects),
+            if !page.truncated {
+                return Ok(objects);
             }
+            after = Some(self.further(page.next.or(last), after.as_ref())?);
         }
     }
 
@@ -109,11 +108,20 @@ impl Bucket {
         loop {
             let page = self.page(prefix, Some("/"), after.as_deref()).await?;
             folders.extend(page.folders);
-            match page.next.or_else(|| folders.last().cloned()).filter(|_| page.truncated) {
-                Some(next) if Some(&next) > after.as_ref() => after = Some(next),
-                _ => return Ok(folders),
+            if !page.truncated {
+                return Ok(folders);
             }
+            after = Some(self.further(page.next.or_else(|| folders.last().cloned()), after.as_ref())?);
         }
+    }
+
+    /// Where the next page begins. A server that does not get on would be asked for ever, and half of a list must
+    /// not pass for all of it.
+    fn further(&self, next: Option<String>, after: Option<&String>) -> Result<String, SourceError> {
+        next.filter(|next| Some(next) > after).ok_or_else(|| SourceError::Refused {
+            reason: format!("{} says that there is more and does not tell where", self.host()),
+            fix: "check `endpoint`: its list of a bucket has neither a marker that goes on nor an end".to_owned(),
+        })
     }
 
     /// One object; `None` if there is none under the key.

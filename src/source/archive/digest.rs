@@ -14,6 +14,9 @@ use super::key;
 /// The key that the trace service documents, for all regions.
 const DOCUMENTED: &str = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAsjQDkl8COPRhOCvm7ZI8sYZ20ojl+ay/gwRSk9q0gkY3pP0RrAhSsEzgYdYjaMCqixkmbpt4AH9AROJU4drnoCAZSMqRxgv0bGC9kVd4q95l4zibswAsksjuNQo/XoJjBl+rRAqCa+1uetgVU4k4Yx8RryYxYx/tImvMe/O4mGAIaTf+rsqt3VXR1QIj5lYR/nx41BEgC/Kb1elYAfDaaab8WS5INRprj7qdu6oAo4Ug47WqbecvEtG3JRpj5+oqLyW41Fvse3osC0h5DQdxTt4x00/rVZ+gH7Kua00y7gC8YOxFVpYbfn/oW61PUDeHG/N9hUjOrIgDDJpD2YbCIQIDAQAB";
 
+/// Hundred thousands of files; what unpacks to more is no digest.
+const UNPACKED_LIMIT: u64 = 64 << 20;
+
 /// A digest as far as it is needed; what is missing is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -21,6 +24,8 @@ pub struct Digest {
     pub digest_start_time: String,
     pub digest_end_time: String,
     pub digest_object: String,
+    /// The tracker writes none after it.
+    pub digest_end: bool,
     pub previous_digest_object: Option<String>,
     pub previous_digest_hash_value: Option<String>,
     pub previous_digest_signature: Option<String>,
@@ -40,7 +45,7 @@ pub struct LogFile {
 impl Digest {
     /// Of the file as it is stored, compressed or not.
     pub fn parse(stored: &[u8]) -> Result<Self, String> {
-        let text = file::unpacked(stored).map_err(|error| error.to_string())?;
+        let text = file::unpacked_within(stored, UNPACKED_LIMIT).map_err(|error| error.to_string())?;
         serde_json::from_reader(text).map_err(|error| format!("it is no digest: {error}"))
     }
 
@@ -145,5 +150,9 @@ mod tests {
         assert_eq!(digest.end().unwrap().to_string(), "2026-01-15T09:00:00Z");
         assert!(Digest::parse(b"[]").is_ok_and(|digest| digest == Digest::default()) || Digest::parse(b"[]").is_err());
         assert!(Digest::parse(b"hello").is_err());
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packed, &vec![b' '; (64 << 20) + 1]).unwrap();
+        let error = Digest::parse(&packed.finish().unwrap()).unwrap_err();
+        assert!(error.contains("it unpacks to more than 64 MB"), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, time::Duration};
 use jiff::{civil::Date, tz::TimeZone};
 
 use super::{
-    Bucket, Key,
+    Bucket, Key, Settings,
     bucket::Object,
     key::{self, Kind},
 };
@@ -18,7 +18,7 @@ use crate::{
     trace::decode::{self, Context},
 };
 
-/// Cycles of delivery take minutes; this long after a trace its file is looked for.
+/// Cycles of delivery take minutes; this long after a trace its file is looked for, unless somebody wants more.
 const SLACK: Duration = Duration::from_secs(3 * 3600);
 /// Traces wait so long for others that belong before them.
 const SORTED: Duration = Duration::from_secs(3600);
@@ -26,14 +26,18 @@ const SORTED: Duration = Duration::from_secs(3600);
 const ZONES: Duration = Duration::from_secs(2 * 3600);
 /// A file is held whole while it is unpacked.
 const FILE_LIMIT: u64 = 64 << 20;
+/// What comes out of it; traces pack to a tenth.
+const UNPACKED_LIMIT: u64 = 1 << 30;
 
 /// A stretch on its way out of the archive.
 pub struct Reading {
     bucket: Bucket,
     from: Timestamp,
     to: Timestamp,
-    /// Files of before are left out.
+    /// Files of before, and of later, are left out.
     uploaded_since: Timestamp,
+    uploaded_until: Timestamp,
+    now: Timestamp,
     regions: Option<Vec<String>>,
     days: VecDeque<Date>,
     files: VecDeque<(Timestamp, Object)>,
@@ -50,6 +54,8 @@ pub struct Progress {
     pub days: u64,
     pub days_listed: u64,
     pub files: u64,
+    /// Trace files of the same time that are another prefix's, tracker's or project's.
+    pub others: u64,
     pub files_of_day: u64,
     pub files_read_of_day: u64,
     pub bytes: u64,
@@ -77,15 +83,17 @@ pub enum Step {
 impl Reading {
     /// Traces from then to then, both included.
     pub fn new(bucket: Bucket, from: Timestamp, to: Timestamp, now: Timestamp) -> Self {
-        let days = days(from, clock::plus(to, SLACK + ZONES).min(clock::plus(now, ZONES)));
-        let context = Context { region: Some(bucket.settings().region.clone()), ..Context::default() };
-        let progress = Progress { days: days.len() as u64, ..Progress::default() };
+        let Settings { region, project_id, project_name, .. } = bucket.settings().clone();
+        let context = Context { region: Some(region), project_id, project_name, console: None };
         let (regions, files, reached) = (None, VecDeque::new(), None);
-        Self {
+        let (days, progress) = (VecDeque::new(), Progress::default());
+        let reading = Self {
             bucket,
             from,
             to,
             uploaded_since: from,
+            uploaded_until: clock::plus(to, SLACK),
+            now,
             regions,
             days,
             files,
@@ -93,15 +101,32 @@ impl Reading {
             reached,
             context,
             progress,
-        }
+        };
+        reading.with_days()
     }
 
     /// Leaves out files of before: to go on where another reading was.
     #[must_use]
     pub fn uploaded_since(mut self, since: Timestamp) -> Self {
         self.uploaded_since = self.uploaded_since.max(since);
-        let first = days(self.uploaded_since, self.uploaded_since);
-        self.days.retain(|day| first.front().is_none_or(|first| day >= first));
+        self.with_days()
+    }
+
+    /// Also takes files that were uploaded so long after its end: traces may be recorded, and files delivered, late.
+    #[must_use]
+    pub fn late_by(mut self, slack: Duration) -> Self {
+        self.uploaded_until = clock::plus(self.to, slack);
+        self.with_days()
+    }
+
+    /// What was uploaded before then was there when it was listed.
+    pub fn settled(&self) -> Timestamp {
+        clock::minus(self.now, SORTED)
+    }
+
+    fn with_days(mut self) -> Self {
+        let last = clock::plus(self.uploaded_until.min(self.now), ZONES);
+        self.days = days(self.uploaded_since, last);
         self.progress.days = self.days.len() as u64;
         self
     }
@@ -120,7 +145,7 @@ impl Reading {
             self.list(day).await?;
             return Ok(Step::On);
         };
-        let step = self.file(&object).await?;
+        let step = self.file(uploaded, &object).await?;
         self.reached = Some(uploaded);
         Ok(step)
     }
@@ -129,14 +154,17 @@ impl Reading {
         if self.regions.is_none() {
             self.regions = Some(regions(&self.bucket).await?);
         }
-        let (first, last) = (self.uploaded_since, clock::plus(self.to, SLACK));
+        let (first, last) = (self.uploaded_since, self.uploaded_until);
         let mut found = Vec::new();
         for folder in self.regions.iter().flatten().flat_map(|region| key::folders(region, day)) {
             for object in self.bucket.list(&folder).await? {
                 let Some(key) = Key::parse(&object.key) else { continue };
-                let ours = key.kind == Kind::Traces && self.bucket.settings().owns(&key);
-                if ours && first <= key.uploaded && key.uploaded <= last {
-                    found.push((key.uploaded, object));
+                if key.kind != Kind::Traces || key.uploaded < first || last < key.uploaded {
+                    continue;
+                }
+                match self.bucket.settings().owns(&key) {
+                    true => found.push((key.uploaded, object)),
+                    false => self.progress.others += 1,
                 }
             }
         }
@@ -148,7 +176,7 @@ impl Reading {
         Ok(())
     }
 
-    async fn file(&mut self, object: &Object) -> Result<Step, SourceError> {
+    async fn file(&mut self, uploaded: Timestamp, object: &Object) -> Result<Step, SourceError> {
         self.progress.files_read_of_day += 1;
         self.progress.bytes += object.size;
         let unreadable = |reason: String| Ok(Step::Unreadable { key: object.key.clone(), reason });
@@ -162,12 +190,18 @@ impl Reading {
         let read = self
             .with_shelf(move |shelf| {
                 let mut records = 0;
-                let outcome = file::unpacked(&stored.body[..]).and_then(|text| {
+                let outcome = file::unpacked_within(&stored.body[..], UNPACKED_LIMIT).and_then(|text| {
                     file::records(text, &mut |raw| {
                         let time = decode::time_of(raw);
-                        if time.is_none_or(|time| from <= time && time <= to) {
+                        // One without a time is of its file's; and nothing may come so late that `reached` has
+                        // passed its file by then.
+                        let wanted = match time {
+                            Some(time) => from <= time && time <= to,
+                            None => uploaded <= clock::plus(to, SLACK),
+                        };
+                        if wanted {
                             records += 1;
-                            shelf.put_at(raw, time);
+                            shelf.put_at(raw, Some(time.map_or(uploaded, |time| time.min(uploaded))));
                         }
                     })
                 });

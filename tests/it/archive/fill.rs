@@ -1,8 +1,8 @@
-//! `tracebell fill-gap` after an outage of ten days.
+//! `tracebell fill-gap` after an outage of ten days. The emulated cloud answers while the command is waited for.
 
 use super::*;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_ten_days_is_filled_and_rings_once() {
     let mut scene = Scene::new(world::RULES).await;
     scene.run(&["status"], 0, &["Gaps", "open", "tracebell fill-gap"]);
@@ -30,13 +30,15 @@ async fn an_outage_of_ten_days_is_filled_and_rings_once() {
     assert!(scene.told().await.is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_seen_already_and_what_comes_twice_is_a_duplicate() {
     let mut scene = Scene::new(world::RULES).await;
     let at = scene.at(HOUR * 5);
     let traces = [world::trace("d-1", "deleteServer", at), world::trace("d-2", "deleteServer", at)];
     scene.deliver(1, &traces).await;
     scene.deliver(2, &traces).await;
+    // The tracker went on delivering, so an empty stretch is known to be one.
+    scene.deliver(3, &[world::trace("after", "createServer", clock::minus(scene.now, DAY))]).await;
     scene.told().await;
     scene.run(
         &["fill-gap", "--from", &scene.at(HOUR).to_string(), "--to", &scene.at(HOUR * 6).to_string()],
@@ -50,6 +52,52 @@ async fn what_was_seen_already_and_what_comes_twice_is_a_duplicate() {
     scene.run(&["fill-gap"], 0, &["Every gap is filled"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_of_which_not_all_was_read_stays_open_and_says_why() {
+    let mut scene = Scene::new(world::RULES).await;
+    scene.deliver(1, &[world::trace("other", "deleteServer", scene.at(HOUR))]).await;
+    let good = std::fs::read_to_string(scene.bridge.path("tracebell.yaml")).unwrap();
+    let wrong = good.replace("bucket: audit-bucket", "bucket: audit-bucket, prefix: q-");
+    assert_ne!(good, wrong);
+    scene.told().await;
+    world::write(&scene.bridge.path("tracebell.yaml"), &wrong);
+    scene.run(&["fill-gap", "--yes"], 1, &["stays open: 1 file of that time", "check `prefix`", "`q-`"]);
+    world::write(&scene.bridge.path("tracebell.yaml"), &good);
+    // A file that is broken today may be mended.
+    let broken = moto::key(scene.at(HOUR * 3), "ECS", 2);
+    scene.moto.put(BUCKET, &broken, "[\n{").await;
+    scene.run(&["fill-gap", "--yes"], 1, &["1 of them new", "1 file could not be read", "stays open: files of it"]);
+    scene.run(&["status"], 0, &["open, filled in part"]);
+    let mended = world::trace("mended", "deleteServer", scene.at(HOUR * 2));
+    scene.moto.put(BUCKET, &broken, moto::file(&[mended])).await;
+    scene.run(&["fill-gap", "--yes"], 0, &["1 of them new"]);
+    scene.run(&["fill-gap"], 0, &["Every gap is filled"]);
+    // Delivered three days late, after it was closed.
+    let late = moto::key(scene.at(DAY * 6), "ECS", 9);
+    scene.moto.put(BUCKET, &late, moto::file(&[world::trace("late", "deleteServer", scene.at(DAY * 2))])).await;
+    scene.run(&["fill-gap", "--again", "--yes"], 0, &["1 of them new"]);
+    assert_eq!(scene.told().await.len(), 3);
+}
+
+/// Rules see of an archived trace what they see of a polled one.
+const PROJECT: &str = r#"
+rules:
+  - id: of-project
+    title: "Deleted in {{ project.name }}"
+    severity: high
+    match: { operation: deleteServer, project.name: eu-de }
+    topics: [security]
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_on_the_project_match_what_comes_from_the_archive() {
+    let mut scene = Scene::new(PROJECT).await;
+    scene.deliver(1, &[world::trace("d-1", "deleteServer", scene.at(HOUR))]).await;
+    scene.told().await;
+    scene.run(&["fill-gap", "--yes"], 0, &["1 alert opened"]);
+    assert_eq!(scene.told().await.len(), 1);
+}
+
 /// Counts over two files, far apart from what is read now.
 const GUESSING: &str = r#"
 rules:
@@ -61,7 +109,7 @@ rules:
     topics: [security]
 "#;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn rules_that_count_do_so_over_files() {
     let mut scene = Scene::new(GUESSING).await;
     for n in 0..6u32 {
@@ -75,7 +123,7 @@ async fn rules_that_count_do_so_over_files() {
     assert_eq!(told[0]["kind"], "late");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kill_in_the_middle_loses_and_repeats_nothing() {
     let mut scene = Scene::new(world::RULES).await;
     const FILES: u32 = 60;
@@ -114,7 +162,7 @@ async fn a_kill_in_the_middle_loses_and_repeats_nothing() {
         kills += u32::from(moved && !store.fills("prod").await.unwrap()[0].done);
     }
     assert!(kills > 0, "it was never killed on the way");
-    scene.run(&["fill-gap", "--yes"], 0, &["Filled"]);
+    scene.run(&["fill-gap", "--yes"], 0, &["read from the archive"]);
     let told = scene.told().await;
     let mut servers: Vec<&str> =
         told.iter().map(|told| told["alert"]["key"]["resource.id"].as_str().unwrap()).collect();
@@ -129,7 +177,7 @@ async fn a_kill_in_the_middle_loses_and_repeats_nothing() {
     scene.run(&["fill-gap"], 0, &["Every gap is filled"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn people_are_told_all_of_it_in_one_message_if_wanted() {
     let chat = |config: String, url: &str| {
         config.replace(&format!("webhook: {{ url: \"{url}\" }}"), "slack: { webhook_url: { file: url } }")
@@ -151,7 +199,7 @@ async fn people_are_told_all_of_it_in_one_message_if_wanted() {
     assert_eq!(accounting.subscriptions[0].summarised, 25, "{accounting:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn without_an_archive_or_a_gap_it_says_so() {
     let mut scene = Scene::new(world::RULES).await;
     scene.told().await;

@@ -8,8 +8,13 @@ use crate::endpoint::answer::in_words;
 /// Prints one line of a result. A reader that has gone away ends nothing; a result that cannot be
 /// written is no result.
 pub fn print_line(line: fmt::Arguments<'_>) {
+    print(&format!("{line}\n"));
+}
+
+/// Prints a result as [`print_line`] does, without a line's end.
+pub fn print(text: &str) {
     let mut out = anstream::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             anstream::eprintln!("error: cannot write to standard output: {}", in_words(&error.to_string()));
             std::process::exit(i32::from(OUTSIDE));

@@ -1,7 +1,7 @@
 //! `tracebell tracker`: the cloud's tracker, with the documented limits checked before anything is sent.
 
 use std::{
-    io::{BufRead, IsTerminal, Write},
+    io::{BufRead, IsTerminal},
     process::ExitCode,
 };
 
@@ -369,8 +369,6 @@ pub(super) fn visible(text: &str) -> String {
     shown
 }
 
-/// Writes to standard output; a reader that went away is no fault.
 pub(super) fn print(text: &str) {
-    let mut out = anstream::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    terminal::print(text);
 }

@@ -8,9 +8,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use super::Failure;
+use super::{BEAT_EVERY, Failure, LONGEST_TURN};
 use crate::{
     backoff,
     clock::{self, Timestamp},
@@ -105,9 +105,22 @@ impl<S: Store> TrackerWatch<S> {
         let now = clock::now();
         self.next_at = Some(clock::plus(now, SPREAD.min(self.every).mul_f64(backoff::jitter(&[&self.source]))));
         while !stop.is_cancelled() {
-            let step = tokio::select! {
-                step = self.step(clock::now()) => step,
-                () = stop.cancelled() => break,
+            let (begun, board) = (clock::now(), self.board.clone());
+            let step = {
+                let mut stepping = std::pin::pin!(self.step(begun));
+                loop {
+                    tokio::select! {
+                        step = &mut stepping => break step,
+                        () = stop.cancelled() => return,
+                        // One of many that waits for its turn is not dead, for a while.
+                        () = clock::sleep(BEAT_EVERY) => {
+                            let now = clock::now();
+                            if clock::since(begun, now) < LONGEST_TURN {
+                                board.beat(&task, now);
+                            }
+                        }
+                    }
+                }
             };
             let now = clock::now();
             self.board.beat(&task, now);
@@ -149,7 +162,9 @@ impl<S: Store> TrackerWatch<S> {
                 };
                 let until = clock::plus(now, (Duration::from_secs(1) + spread).max(asked.min(AFTER_REFUSAL)));
                 self.next_at = Some(until);
-                debug!(source = self.source, reason = %failure, "cannot look at the tracker now");
+                warn!(source = self.source, reason = %failure, "cannot look at the tracker now");
+                // What was seen last is not known to be so any more.
+                self.metrics.tracker_enabled.remove(&SourceLabel { source: self.source.clone() });
                 self.board.note(&Self::task(&self.source), Some(format!("cannot look at the tracker: {failure}")));
                 Step::Failed { until }
             }

@@ -145,6 +145,46 @@ async fn every_forged_post_gets_the_answer_that_is_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_pushed_in_part_neither_hides_nor_repeats_the_whole() {
+    let (forge, cloud) = (Forge::start(), world::cloud().await);
+    let (inbox, mut received) = Inbox::start().await.unwrap();
+    let mut bridge = bridge(&forge, &cloud.url(), &format!("http://{}/hook", inbox.http));
+    rewrite(&bridge.path("tracebell.yaml"), "poll_every: 1h", "poll_every: 1s");
+    bridge.start();
+    let url = format!("{}/ingest/smn/prod", bridge.address().await);
+    let push = async |number: u32, trace: &Value| {
+        let body = forge.seal(&notification(number, &trace.to_string(), clock::now())).to_string();
+        assert_eq!(post(&url, "Notification", body).await.1, "stored: 0 new, 0 known, 1 unreadable\n", "{trace}");
+    };
+    let mut rings = async |id: &str| {
+        let told = tokio::time::timeout(Duration::from_secs(20), received.recv()).await;
+        let Ok(Some(Received::Http { body, .. })) = told else { panic!("nothing rang for {id}: {told:?}") };
+        let told = String::from_utf8_lossy(&body).into_owned();
+        assert!(told.contains(&format!("server-{id}\"")) || told.contains(&format!("server-{id} ")), "{id}: {told}");
+    };
+    let cases: [(&str, &[&str]); 3] =
+        [("unnamed", &["trace_name", "service_type"]), ("timeless", &["time"]), ("nameless", &["trace_id"])];
+    for (number, (id, without)) in (1..).zip(cases) {
+        for (order, id) in [format!("{id}-before"), format!("{id}-after")].into_iter().enumerate() {
+            let whole = world::trace(&id, "deleteServer", clock::now());
+            let mut part = whole.clone();
+            without.iter().for_each(|name| drop(part.as_object_mut().unwrap().remove(*name)));
+            // What has no id is no fuller in the list.
+            let listed = if without == ["trace_id"] { part.clone() } else { whole };
+            if order == 0 {
+                push(2 * number, &part).await;
+            }
+            cloud.handle().add([listed]);
+            // The next ring is this one: neither is it missing, nor did an earlier one ring again.
+            rings(&id).await;
+            if order == 1 {
+                push(2 * number + 1, &part).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_function_needs_its_token_and_floods_end() {
     let (forge, cloud) = (Forge::start(), world::cloud().await);
     let mut bridge = bridge(&forge, &cloud.url(), "http://127.0.0.1:9/hook");

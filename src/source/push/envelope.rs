@@ -55,8 +55,11 @@ impl Envelope {
     /// The error names the field that is wrong, and does not repeat what stood in it.
     pub fn read(body: &[u8]) -> Result<Self, String> {
         let Fields(mut fields) = serde_json::from_slice(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => format!("the message is not SMN's: {error}"),
-            _ => "the message is not JSON".to_owned(),
+            // The library's own words repeat what stood there.
+            serde_json::error::Category::Data => {
+                "the message is not SMN's: expected one JSON object with few fields, texts, none of them twice"
+            }
+            _ => "the message is not JSON",
         })?;
         let mut take = |name: &str| fields.remove(name);
         let mut need = |name: &str| take(name).ok_or_else(|| format!("the message has no `{name}`"));
@@ -269,5 +272,9 @@ mod tests {
         assert!(Envelope::read(bare.as_bytes()).unwrap_err().contains("no `subscribe_url`"));
         assert!(Envelope::read(format!("{NOTIFICATION} x").as_bytes()).is_err(), "nothing follows");
         assert!(Envelope::read(b"\xff").is_err());
+        for body in [r#""hunter2""#, r#"{"type":["hunter2"]}"#, r#"["hunter2"]"#] {
+            let found = Envelope::read(body.as_bytes()).unwrap_err();
+            assert!(!found.contains("hunter2"), "{found}");
+        }
     }
 }

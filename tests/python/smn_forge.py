@@ -5,6 +5,7 @@ and where each certificate is), then answers each line of JSON on standard input
 
   {"sign": {fields}, "key": "good", "hash": "sha256"}   -> {"signature": base64}
   {"served": true}                                      -> {"served": [paths]}
+  {"down": true}                                        -> {"down": true}; each certificate is answered with 503
 """
 
 import base64
@@ -100,13 +101,16 @@ pages["huge"] = b"#" * (10 << 20)
 ODD = ["redirect", "slow", "missing", "drip"]
 paths = {label: f"/smn/SMN_{region}_{hashlib.md5(label.encode()).hexdigest()}.pem" for label in [*pages, *ODD]}
 served = []
+state = {"down": False}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         served.append(self.path)
         label = next((label for label, path in paths.items() if path == self.path), "missing")
-        if label == "redirect":
+        if state["down"]:
+            self.send_error(503)
+        elif label == "redirect":
             self.send_response(302)
             self.send_header("Location", f"https://127.0.0.1:{server.server_port}{paths['good']}")
             self.send_header("Content-Length", "0")
@@ -176,6 +180,9 @@ for line in sys.stdin:
     asked = json.loads(line)
     if "sign" in asked:
         answer = {"signature": sign(asked["sign"], asked.get("key", "good"), asked.get("hash", "sha256"))}
+    elif "down" in asked:
+        state.update(asked)
+        answer = asked
     else:
         answer = {"served": served}
     print(json.dumps(answer), flush=True)

@@ -1,11 +1,12 @@
 //! SMN's certificates: fetched from its own host alone, and seldom.
 //!
 //! The address comes from a message that nobody has verified yet, so it is held against a grammar first. Nothing
-//! is followed, no proxy asked, and what was fetched, or could not be, is remembered: forged messages cause no
-//! traffic.
+//! is followed, no proxy asked, and what was fetched, or could not be, is remembered: forged messages cause little
+//! traffic. What was good is used until something newer is there: SMN does not post again what was refused.
 
 use std::{
     collections::HashMap,
+    fmt,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -22,16 +23,28 @@ use crate::{
     metrics::{FetchLabel, Metrics},
 };
 
-/// A certificate that was good is used so long before it is asked for again.
+/// A certificate that was good is asked for again after this time.
 const GOOD_FOR: Duration = Duration::from_secs(24 * 3600);
-/// What could not be fetched, or is no good, is not asked for again within this time.
+/// What is no good, or was good and cannot be had again, is not asked for again within this time.
 const BAD_FOR: Duration = Duration::from_secs(3600);
-/// Addresses that are tried within [`BAD_FOR`]. SMN has one certificate at a time.
-const TRIES: usize = 4;
+/// Where a fetch failed by what may pass, the next waits so long, and twice as long after each failure, up to the
+/// latter.
+const AGAIN: Duration = Duration::from_secs(5);
+const AGAIN_AT_MOST: Duration = Duration::from_secs(60);
+/// Addresses without a good certificate that are tried within [`BAD_FOR`]. SMN has one certificate at a time, and
+/// an address that was good is no stranger.
+const STRANGERS: usize = 3;
 const WITHIN: Duration = Duration::from_secs(5);
 const LONGEST: usize = 16 * 1024;
 
-type Found = Result<Arc<Certificate>, String>;
+type Found = Result<Arc<Certificate>, Failure>;
+
+/// Why there is no certificate, and whether there may be one in a moment.
+#[derive(Debug, Clone)]
+struct Failure {
+    reason: String,
+    passes: bool,
+}
 
 pub struct Certificates {
     source: String,
@@ -44,10 +57,46 @@ pub struct Certificates {
 }
 
 struct Entry {
-    /// When it was asked for.
+    /// When it was last asked for.
     at: Timestamp,
     found: watch::Receiver<Option<Found>>,
+    /// What an earlier fetch found.
+    earlier: Option<Arc<Certificate>>,
+    /// Fetches in a row, before the last one, that failed by what may pass.
+    failures: u32,
 }
+
+impl Entry {
+    fn good(&self) -> Option<Arc<Certificate>> {
+        match &*self.found.borrow() {
+            Some(Ok(certificate)) => Some(Arc::clone(certificate)),
+            _ => self.earlier.clone(),
+        }
+    }
+
+    fn good_at(&self, now: Timestamp) -> Option<Arc<Certificate>> {
+        self.good().filter(|certificate| certificate.is_valid_at(now))
+    }
+
+    /// How long it is not asked for again.
+    fn rest(&self, now: Timestamp) -> Duration {
+        let still = self.good_at(now).is_some();
+        match &*self.found.borrow() {
+            Some(Ok(_)) if still => GOOD_FOR,
+            Some(Err(failure)) if failure.passes && !still => {
+                (AGAIN * 2_u32.saturating_pow(self.failures.min(8))).min(AGAIN_AT_MOST)
+            }
+            _ => BAD_FOR,
+        }
+    }
+
+    fn is_kept(&self, now: Timestamp) -> bool {
+        let known = if self.good().is_some() { GOOD_FOR } else { BAD_FOR };
+        self.good_at(now).is_some() || now < clock::plus(self.at, known)
+    }
+}
+
+type Looked = (Option<Arc<Certificate>>, watch::Receiver<Option<Found>>);
 
 impl Certificates {
     pub fn new(
@@ -65,32 +114,50 @@ impl Certificates {
     }
 
     /// The certificate at an address that a message of that region's SMN names.
-    pub async fn get(&self, url: &str, region: &str, now: Timestamp) -> Found {
+    pub async fn get(&self, url: &str, region: &str, now: Timestamp) -> Result<Arc<Certificate>, String> {
         let host = self.host.clone().unwrap_or_else(|| super::host(region));
         if !is_certificate(url, &host, region) {
             return Err(format!("the certificate is not where SMN has it: `https://{host}/smn/SMN_{region}_...pem`"));
         }
-        let mut found = self.entry(url, &host, now)?;
+        let (good, mut found) = self.entry(url, &host, now)?;
+        if let Some(good) = good {
+            return Ok(good);
+        }
         // Whoever asked for it may have gone; the fetch goes on by itself, so that it is not made twice.
         let settled = found.wait_for(Option::is_some).await.map(|found| found.clone());
-        settled.ok().flatten().unwrap_or_else(|| Err("the certificate could not be fetched".to_owned()))
+        match settled.ok().flatten() {
+            Some(found) => found.map_err(|failure| failure.reason),
+            None => Err("the certificate could not be fetched".to_owned()),
+        }
     }
 
-    fn entry(&self, url: &str, host: &str, now: Timestamp) -> Result<watch::Receiver<Option<Found>>, String> {
+    /// What is good now, and the fetch that was last begun; begins one if it is time.
+    fn entry(&self, url: &str, host: &str, now: Timestamp) -> Result<Looked, String> {
         let mut known = self.known.lock().expect("nothing panics while it is held");
-        known.retain(|_, entry| {
-            let good = entry.found.borrow().as_ref().is_some_and(Result::is_ok);
-            now < clock::plus(entry.at, if good { GOOD_FOR } else { BAD_FOR })
-        });
-        if let Some(entry) = known.get(url) {
-            return Ok(entry.found.clone());
-        }
-        if known.len() >= TRIES {
-            return Err("too many certificates were asked for within an hour".to_owned());
-        }
+        known.retain(|_, entry| entry.is_kept(now));
+        let (earlier, failures) = match known.get(url) {
+            Some(entry) if now < clock::plus(entry.at, entry.rest(now)) => {
+                return Ok((entry.good_at(now), entry.found.clone()));
+            }
+            Some(entry) => {
+                let passes = matches!(&*entry.found.borrow(), Some(Err(failure)) if failure.passes);
+                (entry.good(), if passes { entry.failures + 1 } else { 0 })
+            }
+            None if known.values().filter(|entry| entry.good().is_none()).count() >= STRANGERS => {
+                return Err("too many certificates were asked for within an hour".to_owned());
+            }
+            None => (None, 0),
+        };
         let (settle, found) = watch::channel(None);
-        known.insert(url.to_owned(), Entry { at: now, found: found.clone() });
+        let entry = Entry { at: now, found: found.clone(), earlier, failures };
+        let good = entry.good_at(now);
+        known.insert(url.to_owned(), entry);
         drop(known);
+        self.begin(url, host, now, settle);
+        Ok((good, found))
+    }
+
+    fn begin(&self, url: &str, host: &str, now: Timestamp, settle: watch::Sender<Option<Found>>) {
         let (client, url, anchors) = (self.client.clone(), url.to_owned(), Arc::clone(&self.anchors));
         let name = self.name.clone().unwrap_or_else(|| without_port(host).to_owned());
         let (metrics, source) = (self.metrics.clone(), self.source.clone());
@@ -98,12 +165,11 @@ impl Certificates {
             let found = fetch(&client, &url, &anchors, &name, now).await;
             let outcome = if found.is_ok() { "good" } else { "bad" };
             metrics.push_certificate_fetches.get_or_create(&FetchLabel { source: source.clone(), outcome }).inc();
-            if let Err(reason) = &found {
+            if let Err(Failure { reason, .. }) = &found {
                 tracing::warn!(source, "SMN's certificate cannot be used: {reason}");
             }
             settle.send_replace(Some(found.map(Arc::new)));
         });
-        Ok(found)
     }
 }
 
@@ -113,20 +179,26 @@ async fn fetch(
     anchors: &[TrustAnchor<'static>],
     name: &str,
     now: Timestamp,
-) -> Result<Certificate, String> {
-    let failed = |error: reqwest::Error| format!("the certificate could not be fetched: {}", error.without_url());
-    let mut answer = client.get(url).timeout(WITHIN).send().await.map_err(failed)?;
-    if answer.status() != StatusCode::OK {
-        return Err(format!("the certificate could not be fetched: {}", answer.status()));
+) -> Result<Certificate, Failure> {
+    let failed = |found: &dyn fmt::Display, passes| Failure {
+        reason: format!("the certificate could not be fetched: {found}"),
+        passes,
+    };
+    let cut = |error: reqwest::Error| failed(&error.without_url(), true);
+    let mut answer = client.get(url).timeout(WITHIN).send().await.map_err(cut)?;
+    let status = answer.status();
+    if status != StatusCode::OK {
+        return Err(failed(&status, status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS));
     }
+    let lasts = |reason| Failure { reason, passes: false };
     let mut pem = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+    while let Some(chunk) = answer.chunk().await.map_err(cut)? {
         pem.extend_from_slice(&chunk);
         if pem.len() > LONGEST {
-            return Err(format!("the certificate is longer than {} KiB", LONGEST / 1024));
+            return Err(lasts(format!("the certificate is longer than {} KiB", LONGEST / 1024)));
         }
     }
-    Certificate::vouched(&pem, anchors, name, now).map_err(|found| format!("the certificate {found}"))
+    Certificate::vouched(&pem, anchors, name, now).map_err(|found| lasts(format!("the certificate {found}")))
 }
 
 /// Those of the file, or those that this machine trusts.

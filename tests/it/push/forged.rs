@@ -10,6 +10,7 @@ use tracebell::{
 };
 
 use super::{Forge, TOPIC, invitation, notification, text};
+use crate::world;
 
 fn gate(settings: &Settings) -> Gate {
     Gate::new(settings, Metrics::new().0).unwrap()
@@ -100,6 +101,65 @@ async fn a_certificate_is_fetched_once_whatever_is_posted() {
     }
     assert!(forge.served().len() <= 5, "{:?}", forge.served());
     assert_eq!(post(9, "good", "good", minutes(61)).await, "taken", "what is known goes on");
+}
+
+#[tokio::test]
+async fn an_smn_that_is_down_for_a_moment_costs_a_moment() {
+    let (forge, now) = (Forge::start(), clock::now());
+    let gate = gate(&forge.settings());
+    let down = |down: bool| drop(forge.ask(&json!({ "down": down })));
+    let after = |seconds: u64| clock::plus(now, Duration::from_secs(seconds));
+    let post =
+        async |seconds: u64| judge(&gate, &forge.seal(&notification(1, "x", after(seconds))), after(seconds)).await;
+    let hours = |hours: u64| hours * 3600;
+    down(true);
+    assert_eq!(post(0).await, "certificate");
+    down(false);
+    assert_eq!((post(4).await, forge.served().len()), ("certificate", 1));
+    assert_eq!((post(6).await, forge.served().len()), ("taken", 2));
+
+    // A good one is used while its successor cannot be fetched, and asked for once an hour.
+    down(true);
+    for (second, served) in [(hours(25), 3), (hours(25) + 600, 3), (hours(26) + 1, 4), (hours(26) + 2, 4)] {
+        assert_eq!(post(second).await, "taken");
+        world::until("the fetch in the background", Duration::from_secs(10), async || {
+            (forge.served().len() == served).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn while_smn_is_down_it_is_not_flooded() {
+    let (forge, now) = (Forge::start(), clock::now());
+    let gate = gate(&forge.settings());
+    forge.ask(&json!({ "down": true }));
+    for second in 0..600 {
+        let now = clock::plus(now, Duration::from_secs(second));
+        assert_eq!(judge(&gate, &forge.seal(&notification(1, "x", now)), now).await, "certificate");
+    }
+    let served = forge.served().len();
+    assert!((5..=16).contains(&served), "{served} fetches in ten minutes");
+}
+
+#[tokio::test]
+async fn forged_addresses_leave_a_try_for_the_good_one() {
+    let (forge, now) = (Forge::start(), clock::now());
+    let gate = gate(&forge.settings());
+    assert_eq!(judge(&gate, &forge.seal(&notification(1, "x", now)), now).await, "taken");
+    let later = clock::plus(now, Duration::from_secs(25 * 3600));
+    for number in 0..9_u32 {
+        let mut fields = notification(number, "x", later);
+        fields["signing_cert_url"] = format!("https://{}/smn/SMN_eu-de_{number:032x}.pem", forge.host()).into();
+        assert_eq!(judge(&gate, &forge.seal(&fields), later).await, "certificate");
+    }
+    assert_eq!(forge.served().len(), 4, "{:?}", forge.served());
+    assert_eq!(judge(&gate, &forge.seal(&notification(1, "x", later)), later).await, "taken");
+    let good = forge.paths["good"].as_str().unwrap();
+    world::until("the good one to be fetched again", Duration::from_secs(10), async || {
+        (forge.served().iter().filter(|path| *path == good).count() == 2).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

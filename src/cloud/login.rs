@@ -129,17 +129,21 @@ impl Exchange<'_> {
     /// What a token is good for; exchanged for a key if that is wanted.
     async fn finish(&self, granted: Granted) -> Result<Held, Failure> {
         let catalogue = Catalogue::read(&granted.token).map_err(refused)?;
-        let usable = usable(&granted.token);
+        let lifetime = lifetime(&granted.token);
         if !self.credentials.temporary_key {
             let proof = Proof::Token(granted.header);
-            return Ok(Held { proof, catalogue, renew_at: clock::plus(self.now, usable) });
+            return Ok(self.held(proof, catalogue, lifetime));
         }
         let request = self.client.post(self.keys_url()).header("X-Auth-Token", &granted.header);
         let identity = json!({ "methods": ["token"], "token": { "duration_seconds": KEY_SECONDS } });
         let lent = self.lent(request.json(&json!({ "auth": { "identity": identity } })), |_| {}).await?;
         let proof = Proof::Key { key: lent.key, project: catalogue.project_id.clone() };
-        let renew_at = clock::plus(self.now, usable.min(usable_of(lent.lifetime)));
-        Ok(Held { proof, catalogue, renew_at })
+        Ok(self.held(proof, catalogue, lifetime.min(lent.lifetime)))
+    }
+
+    fn held(&self, proof: Proof, catalogue: Catalogue, lifetime: Duration) -> Held {
+        let [renew_at, expires_at] = [usable(lifetime), lifetime].map(|time| clock::plus(self.now, time));
+        Held { proof, catalogue, renew_at, expires_at }
     }
 
     /// Beside `/v3`, and under a version of its own.
@@ -210,8 +214,14 @@ impl Exchange<'_> {
         };
         let token = json!({ "project": { "id": project, "name": name }, "catalog": answer["catalog"] });
         let catalogue = Catalogue::read(&token).map_err(refused)?;
-        let usable = lifetime.map_or(CATALOGUE_FOR, usable_of);
-        Ok(Held { proof: Proof::Key { key, project }, catalogue, renew_at: clock::plus(self.now, usable) })
+        let proof = Proof::Key { key, project };
+        Ok(match lifetime {
+            Some(lifetime) => self.held(proof, catalogue, lifetime),
+            None => {
+                let renew_at = clock::plus(self.now, CATALOGUE_FOR);
+                Held { proof, catalogue, renew_at, expires_at: Timestamp::MAX }
+            }
+        })
     }
 
     async fn project(&self, key: &AccessKey, name: &str) -> Result<String, Failure> {
@@ -299,17 +309,16 @@ fn sign(key: &AccessKey, request: &mut reqwest::Request, project: Option<&str>, 
     key.sign(&method, &url, request.headers_mut(), project, &body, now);
 }
 
-/// How long a token is used, by the cloud's own two times, so that our clock does not matter.
-fn usable(token: &Value) -> Duration {
+/// How long a token lives, by the cloud's own two times, so that our clock does not matter.
+fn lifetime(token: &Value) -> Duration {
     let time = |name: &str| token.get(name)?.as_str()?.parse::<Timestamp>().ok();
-    let lifetime = match (time("issued_at"), time("expires_at")) {
+    match (time("issued_at"), time("expires_at")) {
         (Some(issued), Some(expires)) if issued < expires => clock::since(issued, expires),
         _ => LIFETIME,
-    };
-    usable_of(lifetime)
+    }
 }
 
-fn usable_of(lifetime: Duration) -> Duration {
+fn usable(lifetime: Duration) -> Duration {
     lifetime.saturating_sub(RENEW_BEFORE).max(lifetime * 3 / 4)
 }
 
@@ -359,8 +368,9 @@ mod tests {
 
     #[test]
     fn a_token_is_renewed_before_it_dies_whatever_our_clock_says() {
-        let usable =
-            |issued: &str, expires: &str| usable(&json!({ "issued_at": issued, "expires_at": expires })).as_secs();
+        let usable = |issued: &str, expires: &str| {
+            usable(lifetime(&json!({ "issued_at": issued, "expires_at": expires }))).as_secs()
+        };
         assert_eq!(usable("2026-01-15T08:30:00.000000Z", "2026-01-16T08:30:00.000000Z"), 23 * 3600 + 1800);
         assert_eq!(usable("2026-01-15T08:30:00Z", "2026-01-15T08:30:40Z"), 30);
         assert_eq!(usable("2026-01-15T08:30:00Z", "2026-01-15T08:30:00Z"), 2700);

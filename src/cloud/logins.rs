@@ -12,6 +12,7 @@ use std::{
 
 use reqwest::Client;
 use tokio::sync::{Mutex as Turn, Semaphore};
+use tracing::warn;
 
 use super::{
     CloudError,
@@ -41,6 +42,8 @@ pub struct Held {
     pub proof: Proof,
     pub catalogue: Catalogue,
     pub renew_at: Timestamp,
+    /// Until then it is used if nothing newer can be had.
+    pub expires_at: Timestamp,
 }
 
 /// Something that a person must mend, and when it was found.
@@ -53,7 +56,7 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn holds(&self, now: Timestamp) -> bool {
-        self.at <= now && now < clock::plus(self.at, REFUSED_FOR)
+        is_near(self.at, now, REFUSED_FOR)
     }
 
     pub fn error(&self) -> CloudError {
@@ -78,6 +81,8 @@ struct State {
     refused: Option<Refusal>,
     /// Whether what was held is gone because a service refused it, and when that led to a login.
     doubted: bool,
+    /// When a renewal failed while what was held was good still.
+    put_off: Option<Timestamp>,
     renewals: Vec<Timestamp>,
 }
 
@@ -166,6 +171,11 @@ impl Login {
         if let Some(held) = self.usable(now)? {
             return Ok(held);
         }
+        let gave = self.log_in(before, now).await;
+        gave.or_else(|error| self.still(&error, now).ok_or(error))
+    }
+
+    async fn log_in(&self, before: u64, now: Timestamp) -> Result<Arc<Held>, CloudError> {
         self.count_renewal(now)?;
         let first = self.user.enter(self.key, before, now).await?;
         let place = self.user.places.acquire().await.expect("it is never closed");
@@ -189,7 +199,9 @@ impl Login {
 
     fn usable(&self, now: Timestamp) -> Result<Option<Arc<Held>>, CloudError> {
         let state = lock(&self.state);
-        if let Some(held) = state.held.as_ref().filter(|held| now < held.renew_at) {
+        let put_off = state.put_off.is_some_and(|at| is_near(at, now, REFUSED_FOR));
+        let until = |held: &Held| if put_off { held.expires_at } else { held.renew_at };
+        if let Some(held) = state.held.as_ref().filter(|held| now < until(held)) {
             return Ok(Some(Arc::clone(held)));
         }
         match state.refused.as_ref().filter(|refusal| refusal.holds(now)) {
@@ -198,10 +210,19 @@ impl Login {
         }
     }
 
+    /// What is held, where nothing newer can be had. The next try is a minute away: each costs time.
+    fn still(&self, error: &CloudError, now: Timestamp) -> Option<Arc<Held>> {
+        let mut state = lock(&self.state);
+        let held = state.held.as_ref().filter(|held| now < held.expires_at).map(Arc::clone)?;
+        state.put_off = Some(now);
+        warn!("a login could not be renewed; the old one goes on while it is good: {error}");
+        Some(held)
+    }
+
     fn count_renewal(&self, now: Timestamp) -> Result<(), CloudError> {
         let mut state = lock(&self.state);
         if std::mem::take(&mut state.doubted) {
-            state.renewals.retain(|at| *at <= now && now < clock::plus(*at, REFUSED_FOR));
+            state.renewals.retain(|at| is_near(*at, now, REFUSED_FOR));
             if state.renewals.len() >= DOUBTS {
                 state.doubted = true;
                 return Err(CloudError::Refused {
@@ -224,7 +245,7 @@ impl Login {
                 self.user.good(now);
                 let held = Arc::new(held);
                 state.held = Some(Arc::clone(&held));
-                state.refused = None;
+                (state.refused, state.put_off) = (None, None);
                 Ok(held)
             }
             Err(failure) => {
@@ -274,8 +295,8 @@ impl User {
         if let Some(locked) = &mut state.refused {
             let own = locked.by == login;
             // The others first: it may be this one's project that is wrong.
-            let still = own && locked.turned_away && now < clock::plus(locked.refusal.at, 2 * REFUSED_FOR);
-            if locked.refusal.holds(now) || still && locked.refusal.at <= now {
+            let still = own && locked.turned_away && is_near(locked.refusal.at, now, 2 * REFUSED_FOR);
+            if locked.refusal.holds(now) || still {
                 locked.turned_away |= !own;
                 return Err(locked.refusal.error());
             }
@@ -307,7 +328,7 @@ impl User {
 
 impl Standing {
     fn is_good(&self, now: Timestamp) -> bool {
-        self.good.is_some_and(|at| at <= now && now < clock::plus(at, GOOD_FOR))
+        self.good.is_some_and(|at| is_near(at, now, GOOD_FOR))
     }
 }
 
@@ -318,6 +339,11 @@ impl Pool {
         self.logins.retain(|_, login| login.strong_count() > 0);
         self.users.retain(|_, user| Arc::strong_count(user) > 1 || lock(&user.state).refused.is_some());
     }
+}
+
+/// In both directions: who waited for a turn comes with the time at which the wait began.
+fn is_near(one: Timestamp, other: Timestamp, within: Duration) -> bool {
+    clock::since(one, other).max(clock::since(other, one)) < within
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -90,12 +90,10 @@ impl Metadata {
         Ok((answer.status == StatusCode::OK && !token.is_empty()).then_some(token))
     }
 
+    /// It may be gone for a moment only, also where there is one.
     fn nobody(&self, error: &CloudError) -> CloudError {
-        CloudError::Refused {
-            reason: format!("there is no metadata service at `{}` ({error})", self.base),
-            fix: "`auth_type: ecs_agency` works on a server of the cloud only; elsewhere give a user or an access key"
-                .to_owned(),
-        }
+        let (reason, retry_after) = (format!("there is no metadata service at `{}` ({error})", self.base), None);
+        CloudError::Transient { reason, retry_after }
     }
 
     fn no_agency(&self, answer: &Answer) -> CloudError {

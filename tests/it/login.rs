@@ -189,3 +189,46 @@ async fn an_iam_that_is_down_is_asked_by_a_few_for_all() {
     let (good, _) = ask(all, at(2)).await;
     assert_eq!((good, iam.lock().unwrap().logins), (500, logins + 500));
 }
+
+#[tokio::test]
+async fn who_waited_with_an_earlier_time_does_not_ask_again() {
+    let (url, iam) = start().await;
+    let mut all = sessions(&url, "wrong", 50, |number| format!("eu-de_{number}"));
+    // Each took its time before it waited for the one before it.
+    for (number, session) in all.iter_mut().enumerate() {
+        let now = at(30 - i64::try_from(number / 2).unwrap());
+        assert!(session.token(now).await.is_err());
+    }
+    assert_eq!(iam.lock().unwrap().logins, 1);
+    // Neither does the same one.
+    assert!(all[0].token(at(0)).await.is_err());
+    assert_eq!(iam.lock().unwrap().logins, 1);
+}
+
+#[tokio::test]
+async fn a_token_that_is_good_still_outlives_an_iam_that_is_down() {
+    let (url, iam) = start().await;
+    let mut session = session(&url, "pw", "eu-de");
+    assert!(session.token(at(0)).await.is_ok());
+    iam.lock().unwrap().down = true;
+    let (renewal, expiry) = (24 * 3600 - 1800, 24 * 3600);
+    for second in [renewal + 1, renewal + 2, renewal + 59] {
+        assert!(session.token(at(second)).await.is_ok(), "{second}");
+    }
+    assert_eq!(iam.lock().unwrap().logins, 2, "asked once a minute");
+    assert!(session.token(at(renewal + 62)).await.is_ok());
+    assert_eq!(iam.lock().unwrap().logins, 3);
+    let error = session.token(at(expiry + 1)).await.err().unwrap();
+    assert!(matches!(error, CloudError::Transient { .. }), "{error}");
+    // What a service refused is not used again, whatever its time.
+    iam.lock().unwrap().down = false;
+    let proof = session.token(at(expiry + 2)).await.unwrap().proof.clone();
+    iam.lock().unwrap().down = true;
+    session.doubt(&proof);
+    assert!(session.token(at(expiry + 3)).await.is_err());
+    // Renewed as soon as IAM is back.
+    iam.lock().unwrap().down = false;
+    let logins = iam.lock().unwrap().logins;
+    assert!(session.token(at(expiry + 4)).await.is_ok());
+    assert_eq!(iam.lock().unwrap().logins, logins + 1);
+}

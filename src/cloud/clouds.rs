@@ -91,8 +91,8 @@ fn read(entry: Tree, place: &str, around: &Surroundings) -> Result<Credentials, 
     let mut credentials = Credentials::new(entry.auth_url()?, method::read(&entry)?);
     credentials.project = method::project(&entry);
     credentials.region = entry.text("region_name");
-    credentials.cts_endpoint_override = entry.text("cts_endpoint_override");
-    credentials.smn_endpoint_override = entry.text("smn_endpoint_override");
+    credentials.cts_endpoint_override = entry.address("cts_endpoint_override")?;
+    credentials.smn_endpoint_override = entry.address("smn_endpoint_override")?;
     credentials.ca = entry.text("cacert").map(PathBuf::from);
     credentials.proxy = entry.proxy()?;
     credentials.temporary_key = method::wants_temporary_key(&entry, &credentials.method);

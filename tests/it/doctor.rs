@@ -139,7 +139,8 @@ fn cases() -> Vec<Case> {
             .before(&[]),
         case("not on a server of the cloud", "login", "there is no metadata service", "on a server of the cloud only")
             .and("auth_type: ecs_agency, metadata_url: 'http://127.0.0.1:CLOSED'")
-            .before(&[]),
+            .before(&[])
+            .code(3),
         case("server without agency", "login", "this server has no agency", "choose an agency for this server")
             .and("auth_type: ecs_agency, metadata_url: URL")
             .cloud(|settings| settings.iam.metadata.agency = false)
@@ -172,6 +173,12 @@ fn cases() -> Vec<Case> {
         case("no permission on quotas", "quotas", "may not read quotas", "`cts:quota:get`")
             .fault(Plan::new(Fault::Status(403)).path("/quotas"))
             .code(0),
+        case("notifications are down", "notifications", "CTS answered 503", "only `push` and `tracker`")
+            .fault(Plan::new(Fault::Status(503)).path("/notifications"))
+            .code(0),
+        case("quotas are down", "quotas", "CTS answered 500", "only `push` and `tracker`")
+            .fault(Plan::new(Fault::Status(500)).path("/quotas"))
+            .code(0),
         case("a portal's page in place of traces", "traces", "something that is no list of traces", "a proxy's page?")
             .fault(Plan::new(Fault::Html).path("/traces"))
             .code(3),
@@ -180,7 +187,8 @@ fn cases() -> Vec<Case> {
         case("tracker disabled", "tracker", "the tracker is disabled", "tracebell tracker update --status enabled")
             .before(&["tracker create --bucket audit-bucket", "tracker update --status disabled"]),
         case("clock an hour behind", "clock", "this machine is 1 h behind the cloud", "set the clock")
-            .fault(Plan::new(Fault::DateSeconds(3603))),
+            .fault(Plan::new(Fault::DateSeconds(3603)))
+            .code(0),
         case("clock an hour ahead, with an access key", "clock", "ahead of the cloud", "signatures are refused")
             .entry("username: alice, password: secret, user_domain_name: OTC00000000001000000001, ", "")
             .and("ak: AKEMULATOR, sk: SKEMULATOR")

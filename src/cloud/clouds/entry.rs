@@ -80,6 +80,16 @@ impl Entry {
         Ok(if url.ends_with("/v3") { url.to_owned() } else { format!("{url}/v3") })
     }
 
+    /// Where a service is, in place of what the catalogue says. It is shown, as `auth_url` is.
+    pub fn address(&self, key: &str) -> Result<Option<String>, String> {
+        match self.text(key) {
+            Some(url) if url.contains('@') => {
+                Err(format!("`{key}` in {} holds a login, and requests bear one already; leave it out", self.place))
+            }
+            url => Ok(url),
+        }
+    }
+
     /// Never quoted in errors: it may hold a password.
     pub fn proxy(&self) -> Result<Option<Secret>, String> {
         let Some(text) = self.text("proxy") else { return Ok(None) };

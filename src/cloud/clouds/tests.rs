@@ -198,6 +198,13 @@ fn a_password_inside_the_address_is_refused_and_not_shown() {
         let error = look(Some("c"), &[], &[("clouds.yaml", &entry)]).unwrap_err();
         assert!(error.contains("`password`") && !error.contains("hunter2"), "{error}");
     }
+    for key in ["cts_endpoint_override", "smn_endpoint_override"] {
+        let entry = format!(
+            "clouds: {{ c: {{ auth: {{ auth_url: 'https://h/v3', token: t }}, {key}: 'https://u:hunter2@h' }} }}"
+        );
+        let error = look(Some("c"), &[], &[("clouds.yaml", &entry)]).unwrap_err();
+        assert!(error.contains(key) && error.contains("clouds.yaml") && !error.contains("hunter2"), "{error}");
+    }
 }
 
 #[test]

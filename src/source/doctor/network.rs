@@ -13,7 +13,6 @@ use super::{Report, Stop, Verdict};
 use crate::{
     clock,
     cloud::{
-        CloudError,
         auth::{Credentials, Method},
         certificate::Certificate,
         greeting::{Greeting, greet},
@@ -164,6 +163,10 @@ async fn tls(report: &mut Report, credentials: &Credentials, url: &Url) -> Resul
             let at = shown.expires.strftime("%Y-%m-%d %H:%M UTC");
             (format!("the certificate of `{host}` expired at {at}"), Fault::Expired.fix().to_owned())
         }
+        (_, Some(fault @ Fault::Early)) => (
+            format!("the certificate of `{host}` is not valid yet, by the clock of this machine"),
+            fault.fix().to_owned(),
+        ),
         (_, Some(fault @ Fault::NoTls)) => {
             (format!("what answers at `{}` speaks no TLS", authority(url)), fault.fix().to_owned())
         }
@@ -200,15 +203,22 @@ fn tell_clock(report: &mut Report, credentials: &Credentials, offset: Option<Sig
     }
     let ahead = if offset.is_negative() { "ahead of" } else { "behind" };
     let found = format!("this machine is {} {ahead} the cloud", clock::in_words(offset.unsigned_abs()));
-    let signs = credentials.temporary_key || matches!(credentials.method, Method::Key(_) | Method::EcsAgency { .. });
-    if signs && offset.abs() >= SKEW_OF_SIGNATURES {
+    if signs(credentials) && offset.abs() >= SKEW_OF_SIGNATURES {
         let fix = "set the clock (NTP): signatures are refused when it is wrong by 15 minutes";
         report.wrong("clock", Verdict::Bad, found, fix);
         return Err(Stop);
     }
-    let fix = "set the clock (NTP): what is recorded meanwhile is looked for at the wrong time";
-    report.wrong("clock", Verdict::Bad, found, fix);
+    let fix = "set the clock (NTP): traces are looked for by the cloud's clock, but this machine tells wrong times";
+    report.wrong("clock", Verdict::Doubtful, found, fix);
     Ok(())
+}
+
+/// Whether any request on the way to the traces bears a signature, which is good for a while only.
+fn signs(credentials: &Credentials) -> bool {
+    let by_key = |method: &Method| matches!(method, Method::Key(_) | Method::EcsAgency { .. });
+    credentials.temporary_key
+        || by_key(&credentials.method)
+        || matches!(&credentials.method, Method::Agency(agency) if by_key(&agency.by))
 }
 
 fn authority(url: &Url) -> String {
@@ -225,10 +235,12 @@ fn is_near(host: &str) -> bool {
 /// What the libraries below say in words of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
+    NoMetadata,
     Name,
     Refused,
     UnknownIssuer,
     Expired,
+    Early,
     OtherName,
     NoTls,
     ProxyLogin,
@@ -242,10 +254,12 @@ impl Fault {
         let reason = reason.to_ascii_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
         Some(match () {
+            () if has(&["no metadata service"]) => Self::NoMetadata,
             () if has(&["dns error", "failed to lookup"]) => Self::Name,
             () if has(&["proxy authorization required", "proxy authentication required"]) => Self::ProxyLogin,
             () if has(&["tunnel", "unsuccessful"]) => Self::Proxy,
             () if has(&["unknownissuer", "unknown issuer", "badsignature"]) => Self::UnknownIssuer,
+            () if has(&["notvalidyet", "not valid yet"]) => Self::Early,
             () if has(&["expired"]) => Self::Expired,
             () if has(&["notvalidforname", "not valid for name"]) => Self::OtherName,
             () if has(&["invalidcontenttype", "corrupt message"]) => Self::NoTls,
@@ -258,12 +272,16 @@ impl Fault {
 
     fn fix(self) -> &'static str {
         match self {
+            Self::NoMetadata => {
+                "`auth_type: ecs_agency` works on a server of the cloud only; elsewhere give a user or an access key"
+            }
             Self::Name => "check the name server of this machine",
             Self::Refused => "check the port in the address",
             Self::UnknownIssuer => "give the PEM file of its CA as `cacert` in the entry of clouds.yaml",
             Self::Expired => {
                 "have the certificate renewed; if its date is still to come, this machine's clock is wrong"
             }
+            Self::Early => "set the clock of this machine (NTP): certificates are seldom given out before their time",
             Self::OtherName => "write the name that the certificate is for in `auth_url`",
             Self::NoTls => "check the port, or write `http://` if there is really none",
             Self::ProxyLogin => "the proxy wants a login: write `proxy: http://user:password@host:port`",
@@ -280,8 +298,51 @@ pub fn in_words(reason: &str) -> (String, String) {
     (reason.to_owned(), fix.to_owned())
 }
 
-impl From<CloudError> for Stop {
-    fn from(_: CloudError) -> Self {
-        Self
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cloud::{
+            auth::{Agency, NameOrId},
+            sign::AccessKey,
+        },
+        secret::Secret,
+    };
+
+    #[test]
+    fn a_clock_is_bad_where_it_spoils_signatures_and_a_doubt_elsewhere() {
+        let key = || Method::Key(AccessKey { access: "A".into(), secret: Secret::new("S"), security_token: None });
+        let token = || Method::Token(Secret::new("t"));
+        let agency = |by| {
+            let domain = NameOrId::Id("d".to_owned());
+            Method::Agency(Box::new(Agency { by, domain, name: "a".to_owned() }))
+        };
+        let check = |method: Method, seconds: i64, expected: Verdict| {
+            let mut report = Report::default();
+            let credentials = Credentials::new("https://iam.example.org/v3", method);
+            let goes_on = tell_clock(&mut report, &credentials, Some(SignedDuration::from_secs(seconds))).is_ok();
+            assert_eq!((report.steps[0].verdict, goes_on), (expected, expected != Verdict::Bad), "{seconds}");
+        };
+        check(token(), 30, Verdict::Good);
+        check(token(), -3600, Verdict::Doubtful);
+        check(agency(token()), 3600, Verdict::Doubtful);
+        check(key(), 60, Verdict::Doubtful);
+        check(key(), 3600, Verdict::Bad);
+        check(agency(key()), -3600, Verdict::Bad);
+        check(Method::EcsAgency { metadata: String::new() }, 3600, Verdict::Bad);
+    }
+
+    #[test]
+    fn what_libraries_say_is_told_apart() {
+        for (reason, expected) in [
+            ("invalid peer certificate: NotValidYet", Fault::Early),
+            ("invalid peer certificate: certificate not valid yet: verification time 1 (UNIX)", Fault::Early),
+            ("invalid peer certificate: certificate expired: verification time 1 (UNIX)", Fault::Expired),
+            ("there is no metadata service at `http://x` (connection refused)", Fault::NoMetadata),
+        ] {
+            assert_eq!(Fault::of(reason), Some(expected), "{reason}");
+        }
+        let early = rustls::Error::InvalidCertificate(rustls::CertificateError::NotValidYet);
+        assert_eq!(Fault::of(&early.to_string()), Some(Fault::Early), "{early}");
     }
 }

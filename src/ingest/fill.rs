@@ -97,6 +97,7 @@ pub enum Open {
 }
 
 impl<S: Store> Fill<S> {
+    #[expect(clippy::too_many_arguments, reason = "the parts that the command wires, each used by its own name")]
     pub fn new(
         source: String,
         part: Part,

@@ -201,7 +201,7 @@ pub fn gap_notice(generation: &Generation, gap: &Gap, now: Timestamp) -> Vec<Del
 pub fn quarantine_notice(generation: &Generation, batch: &IngestBatch, now: Timestamp) -> Vec<Delivery> {
     let Some(first) = batch.quarantine.first() else { return Vec::new() };
     let lines = vec![
-        format!("The first one is {}: {}.", first.id, first.reason),
+        format!("The first one is {}: {}.", first.id.replace('\n', " "), first.reason),
         "It is kept as it came; `tracebell status` counts them. This notice comes once a day.".into(),
     ];
     let title = format!("Source {} sent a record that could not be decoded", batch.source);

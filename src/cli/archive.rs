@@ -134,7 +134,7 @@ async fn look(settings: &Settings, key: PublicKey, from: Timestamp, to: Timestam
 }
 
 fn show(name: &str, settings: &Settings, audit: &Audit, from: Timestamp, to: Timestamp) {
-    let Seen { digests, signed, files, whole, .. } = audit.seen;
+    let Seen { digests, signed, files, whole, too_young, .. } = audit.seen;
     say!("Archive of {name}: bucket {}, {} to {}", settings.bucket, when(from), when(to));
     if digests == 0 {
         say!("  There are no digests in this time: nothing can be verified.");
@@ -146,6 +146,9 @@ fn show(name: &str, settings: &Settings, audit: &Audit, from: Timestamp, to: Tim
         };
         say!("  {} are signed by the trace service", all(signed, digests, "digest"));
         say!("  {} that they name are there and unchanged", all(whole, files, "file"));
+        if too_young > 0 {
+            say!("  {} came after the last digest and cannot be verified yet", plural(too_young, "file"));
+        }
     }
     if audit.findings.is_empty() {
         if digests > 0 {

@@ -24,6 +24,7 @@ pub struct Audit {
     key: PublicKey,
     from: Timestamp,
     to: Timestamp,
+    now: Timestamp,
     days: VecDeque<Date>,
     regions: Option<Vec<String>>,
     digests: VecDeque<(Chain, String)>,
@@ -47,6 +48,8 @@ pub struct Seen {
     /// Trace files that digests name, and those of them that are as they were.
     pub files: u64,
     pub whole: u64,
+    /// Trace files whose digest is not due yet.
+    pub too_young: u64,
 }
 
 /// Digests that follow each other: the folder, and what their names begin with.
@@ -58,6 +61,8 @@ struct Link {
     md5: String,
     signature: String,
     end: Option<Timestamp>,
+    /// None comes after it.
+    is_last: bool,
 }
 
 /// Something that is not as it should be.
@@ -85,6 +90,8 @@ pub enum Wrong {
     ChangedFile,
     /// A file that no digest names.
     UnknownFile,
+    /// A file of hours that no digest tells of.
+    Uncovered,
 }
 
 impl Wrong {
@@ -97,6 +104,7 @@ impl Wrong {
             Self::MissingFile => "file is missing",
             Self::ChangedFile => "file was changed",
             Self::UnknownFile => "file is in no digest",
+            Self::Uncovered => "file is not covered",
         }
     }
 }
@@ -110,6 +118,7 @@ impl Audit {
             key,
             from,
             to,
+            now,
             days,
             regions: None,
             digests: VecDeque::new(),
@@ -131,6 +140,7 @@ impl Audit {
         } else if let Some(day) = self.days.pop_front() {
             self.list(day).await?;
         } else {
+            self.tell_missing_at_the_end();
             self.tell_unnamed();
             return Ok(false);
         }
@@ -175,21 +185,25 @@ impl Audit {
                 return Ok(());
             }
         };
-        // One that was written within the slack and is about a later hour.
-        if digest.start().is_some_and(|start| start >= self.to) {
+        let hash = md5(&stored.body);
+        let signature = stored.signature.unwrap_or_default();
+        let wrong = if signature.is_empty() {
+            Some("the object has no `meta-signature`".to_owned())
+        } else if !self.key.signed(&digest.signed_text(&hash), &signature) {
+            Some("it is not the trace service's, or not of this file".to_owned())
+        } else if digest.digest_object != object {
+            Some(format!("it is the one of `{}`", digest.digest_object))
+        } else {
+            None
+        };
+        // One that was written within the slack and is about a later hour; only a signed one is believed that.
+        if wrong.is_none() && digest.start().is_some_and(|start| start >= self.to) {
             return Ok(());
         }
         self.seen.digests += 1;
-        let hash = md5(&stored.body);
-        let signature = stored.signature.unwrap_or_default();
-        if signature.is_empty() {
-            self.find(Wrong::Signature, &object, "the object has no `meta-signature`".to_owned());
-        } else if !self.key.signed(&digest.signed_text(&hash), &signature) {
-            self.find(Wrong::Signature, &object, "it is not the trace service's, or not of this file".to_owned());
-        } else if digest.digest_object != object {
-            self.find(Wrong::Signature, &object, format!("it is the one of `{}`", digest.digest_object));
-        } else {
-            self.seen.signed += 1;
+        match wrong {
+            Some(detail) => self.find(Wrong::Signature, &object, detail),
+            None => self.seen.signed += 1,
         }
         self.link(&chain, &object, &digest);
         for file in &digest.log_files {
@@ -197,7 +211,8 @@ impl Audit {
             self.named.insert(file.object.clone());
             self.files.push_back((file.bucket.clone(), file.object.clone(), file.log_hash_value.to_ascii_lowercase()));
         }
-        self.last.insert(chain, Link { object, md5: hash, signature, end: digest.end() });
+        let (end, is_last) = (digest.end(), digest.digest_end);
+        self.last.insert(chain, Link { object, md5: hash, signature, end, is_last });
         Ok(())
     }
 
@@ -205,14 +220,15 @@ impl Audit {
     fn link(&mut self, chain: &Chain, object: &str, digest: &Digest) {
         let Some(last) = self.last.get(chain) else {
             // What was before the stretch is not looked at; the first of all names nothing.
+            if let Some(start) = digest.start().filter(|start| *start > self.from && digest.previous().is_some()) {
+                self.find(Wrong::MissingHours, object, no_digest(self.from, start));
+            }
             return;
         };
         let mut wrong = Vec::new();
         match (last.end, digest.start()) {
             (Some(end), Some(start)) if start > end => {
-                let hours = clock::in_words(clock::since(end, start));
-                wrong
-                    .push((Wrong::MissingHours, format!("no digest from {} to {}, {hours}", short(end), short(start))));
+                wrong.push((Wrong::MissingHours, no_digest(end, start)));
             }
             _ => {}
         }
@@ -254,17 +270,39 @@ impl Audit {
         Ok(())
     }
 
-    /// Files of hours that digests tell of, and that none of them names.
+    /// Until then all digests are written.
+    fn due(&self) -> Timestamp {
+        self.to.min(clock::minus(self.now, SOON))
+    }
+
+    /// Chains that end before the stretch does.
+    fn tell_missing_at_the_end(&mut self) {
+        let due = self.due();
+        let short_of = |link: &&Link| !link.is_last && link.end.is_some_and(|end| end < due);
+        let missing: Vec<(String, String)> = self
+            .last
+            .values()
+            .filter(short_of)
+            .map(|link| (link.object.clone(), no_digest(link.end.unwrap_or(due), due)))
+            .collect();
+        missing.into_iter().for_each(|(object, detail)| self.find(Wrong::MissingHours, &object, detail));
+    }
+
+    /// Files that no digest names: of hours that digests tell of, or of hours of which they should.
     fn tell_unnamed(&mut self) {
         let end = self.last.values().filter_map(|link| link.end).max();
-        let within = |uploaded: Timestamp| end.is_some_and(|end| uploaded < end);
-        let unnamed: Vec<String> = std::mem::take(&mut self.unnamed)
-            .into_iter()
-            .filter(|(object, uploaded)| within(*uploaded) && !self.named.contains(object))
-            .map(|(object, _)| object)
-            .collect();
-        for object in unnamed {
-            self.find(Wrong::UnknownFile, &object, "no digest of its hour names it".to_owned());
+        let due = self.due();
+        for (object, uploaded) in std::mem::take(&mut self.unnamed) {
+            if self.named.contains(&object) {
+                continue;
+            }
+            if end.is_some_and(|end| uploaded < end) {
+                self.find(Wrong::UnknownFile, &object, "no digest of its hour names it".to_owned());
+            } else if uploaded < due {
+                self.find(Wrong::Uncovered, &object, "it came after the last digest".to_owned());
+            } else {
+                self.seen.too_young += 1;
+            }
         }
     }
 
@@ -278,6 +316,10 @@ fn chain(object: &str, key: &Key<'_>) -> Chain {
     let folders: Vec<&str> = object.split('/').collect();
     let below = folders.get(5..folders.len().saturating_sub(1)).unwrap_or_default().join("/");
     (format!("{}/{below}", key.region), format!("{} {}", key.prefix, key.place))
+}
+
+fn no_digest(from: Timestamp, to: Timestamp) -> String {
+    format!("no digest from {} to {}, {}", short(from), short(to), clock::in_words(clock::since(from, to)))
 }
 
 fn short(time: Timestamp) -> String {

@@ -180,5 +180,20 @@ async fn whatever_is_done_to_it_is_found() {
     );
     archive.put_digest(&digests[4], b"hello".to_vec(), "00").await;
     archive.check(1, &["digest is unreadable"]);
+    moto.delete(BUCKET, &digests[4]).await;
+
+    // The end and the beginning of the time, wiped.
+    let last = moto.get(BUCKET, &digests[5]).await;
+    moto.delete(BUCKET, &digests[5]).await;
+    archive.check(1, &["no digest from 2026-01-16 01:00 UTC to 2026-01-16 03:00 UTC, 2 h", "file is not covered"]);
+    moto.delete(BUCKET, &digests[0]).await;
+    archive.check(1, &["no digest from 2026-01-15 21:00 UTC to 2026-01-15 22:00 UTC, 1 h"]);
+    // One that says that it is of another time is not believed without a signature.
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&last[..]), &mut text).unwrap();
+    let mut digest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    digest["digest_start_time"] = "2036-01-16T02-00-00Z".into();
+    archive.put_digest(&digests[5], moto::packed(&digest.to_string()), "00ff").await;
+    archive.check(1, &["signature is wrong", &digests[5]]);
     drop(body);
 }

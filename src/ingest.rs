@@ -339,10 +339,6 @@ impl<S: Store> Ingest<S> {
             for gap in &gaps {
                 batch.deliveries.extend(trouble::gap_notice(&generation, gap, now));
             }
-            if batch.counts.undecodable > 0 {
-                batch.deliveries.extend(trouble::quarantine_notice(&generation, &batch, now));
-            }
-            batch.deliveries.extend(trouble::forgotten_notice(&generation, &batch, now));
             let took = delay::of(&records, &batch, since, cloud_now);
             batch.delays = store::delay(Way::Poll, &took);
             let (fresh, opened) = (batch.seen.len(), opened(&batch));

@@ -6,15 +6,13 @@ use clap::Subcommand;
 
 use super::time::{Span, shown};
 use crate::clock::{self, Timestamp};
+pub(super) use crate::source::plan::RETENTION;
 
 mod export;
 mod filter;
 mod format;
 mod list;
 mod show;
-
-/// The cloud keeps this much.
-pub(super) const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

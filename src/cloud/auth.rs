@@ -237,7 +237,5 @@ impl<P> Session<P> {
 }
 
 fn put_on(proof: &Proof, request: &mut reqwest::Request, now: Timestamp) {
-    let (method, url) = (request.method().as_str().to_owned(), request.url().clone());
-    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
-    proof.put_on(&method, &url, request.headers_mut(), &body, now);
+    http::touched(request, |method, url, headers, body| proof.put_on(method, url, headers, body, now));
 }

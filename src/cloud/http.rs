@@ -183,6 +183,13 @@ pub(super) fn failed(error: reqwest::Error, to: &str) -> CloudError {
     CloudError::Transient { reason: format!("{to}: {}{host}", chain(&error.without_url())), retry_after: None }
 }
 
+/// Hands out what a signature is made of, and the headers it goes into.
+pub fn touched(request: &mut Request, touch: impl FnOnce(&str, &Url, &mut HeaderMap, &[u8])) {
+    let (method, url) = (request.method().as_str().to_owned(), request.url().clone());
+    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
+    touch(&method, &url, request.headers_mut(), &body);
+}
+
 /// An error with its causes in one line: reqwest's own text hides the reason.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

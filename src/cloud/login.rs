@@ -304,9 +304,7 @@ fn refused((reason, fix): (String, String)) -> Failure {
 }
 
 fn sign(key: &AccessKey, request: &mut reqwest::Request, project: Option<&str>, now: Timestamp) {
-    let (method, url) = (request.method().as_str().to_owned(), request.url().clone());
-    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
-    key.sign(&method, &url, request.headers_mut(), project, &body, now);
+    http::touched(request, |method, url, headers, body| key.sign(method, url, headers, project, body, now));
 }
 
 /// How long a token lives, by the cloud's own two times, so that our clock does not matter.

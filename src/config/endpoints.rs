@@ -118,7 +118,7 @@ fn fallback(name: &str, walk: &Walk<'_>, names: &[String]) -> Option<String> {
 /// Credentials that stand in another file than the configuration. For hashing only.
 pub fn fingerprint(settings: &Settings) -> Option<String> {
     let KindSettings::Smn(smn) = &settings.kind else { return None };
-    Some(format!("{smn:?} {}", super::sources::secret(&smn.credentials)))
+    Some(format!("{smn:?} {}", smn.credentials.secrets()))
 }
 
 fn endpoint(

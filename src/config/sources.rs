@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 use super::{archive, named, secrets::Secrets};
 use crate::{
     clock,
-    cloud::{
-        auth::{Credentials, NameOrId},
-        clouds,
-    },
+    cloud::{auth::NameOrId, clouds},
     document::{Value, Walk},
     source::{self, SourceError, cts::Cts, plan::Polling},
 };
@@ -54,12 +51,7 @@ pub fn read(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Sources {
 
 /// Changes with anything that a source is made of, its secret included. For hashing only.
 pub fn fingerprint(settings: &source::Settings) -> String {
-    format!("{settings:?} {}", secret(&settings.credentials))
-}
-
-/// For hashing only.
-pub fn secret(credentials: &Credentials) -> String {
-    credentials.secrets()
+    format!("{settings:?} {}", settings.credentials.secrets())
 }
 
 /// One entry gives a source for each of its projects.

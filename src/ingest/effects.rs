@@ -6,7 +6,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use crate::{
     clock::Timestamp,
     generation::Generation,
-    ingest::pacing::Pacing,
+    ingest::{pacing::Pacing, trouble},
     ring::{self, Looked},
     source::Record,
     store::{IngestBatch, Quarantined, Store, StoreError},
@@ -69,6 +69,10 @@ pub async fn decide<S: Store>(
     ledger::write(rules, &looked, &rings, &mut batch);
     let crowded_out = memories.dropped;
     recollect::write(rules, memories, &known, &mut batch);
+    if batch.counts.undecodable > 0 {
+        batch.deliveries.extend(trouble::quarantine_notice(generation, &batch, now));
+    }
+    batch.deliveries.extend(trouble::forgotten_notice(generation, &batch, now));
     Ok(Decided { batch, crowded_out })
 }
 

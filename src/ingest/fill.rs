@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Failure, effects, trouble};
+use super::{Failure, effects};
 use crate::{
     checkpoint::Part,
     clock::{self, Timestamp},
@@ -178,10 +178,6 @@ impl<S: Store> Fill<S> {
             let decided =
                 effects::decide(&self.source, &self.store, &self.generation, records.clone(), None, now).await?;
             let mut batch = decided.batch;
-            if batch.counts.undecodable > 0 {
-                batch.deliveries.extend(trouble::quarantine_notice(&self.generation, &batch, now));
-            }
-            batch.deliveries.extend(trouble::forgotten_notice(&self.generation, &batch, now));
             if self.telling == Telling::InOne {
                 self.hold(&mut batch.deliveries, now);
             }

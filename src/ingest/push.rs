@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 use super::{
     CONFLICTS_PER_PAGE, Turn, delay,
     effects::{self, Decided},
-    opened, trouble,
+    opened,
 };
 use crate::{
     alert::Severity,
@@ -153,10 +153,6 @@ impl<S: Store> Push<S> {
         let took = delay::of(records, &batch, Timestamp::MIN, now);
         batch.delays = store::delay(Way::Push, &took);
         batch.seen.extend(id.clone());
-        if batch.counts.undecodable > 0 {
-            batch.deliveries.extend(trouble::quarantine_notice(&generation, &batch, now));
-        }
-        batch.deliveries.extend(trouble::forgotten_notice(&generation, &batch, now));
         if let (Some(Heard { standing: Standing::Left, topic_urn, .. }), Some(id)) = (heard, id) {
             batch.deliveries.extend(self.left(&generation, topic_urn, id, now));
         }

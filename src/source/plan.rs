@@ -16,7 +16,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The trace list answers for this much of the past.
-const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A watermark further back than this is caught up with, in chunks of this length.
 const CHUNK: Duration = Duration::from_secs(15 * 60);
 /// Chunks of a catch-up overlap by this much.

@@ -12,12 +12,11 @@ use crate::{
     source::{
         catalogue::{self, Session},
         cts,
+        plan::RETENTION,
     },
     trace::decode,
 };
 
-/// As far back as the cloud keeps traces.
-const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Few accounts are this quiet.
 const QUIET: Duration = Duration::from_secs(24 * 3600);
 

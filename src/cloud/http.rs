@@ -244,6 +244,13 @@ impl Answer {
         }
     }
 
+    /// How long everybody who asks there is to wait. Of a 503 only the one who asked can learn anything: its
+    /// project, or what it asked for, may be all that is down.
+    pub fn patience(&self, now: Timestamp) -> Option<Duration> {
+        let everybody = self.status == StatusCode::TOO_MANY_REQUESTS;
+        if everybody { retry_after(&self.headers, now) } else { None }
+    }
+
     /// True for the statuses that say "not now".
     pub fn is_transient(&self) -> bool {
         self.status.is_server_error()

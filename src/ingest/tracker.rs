@@ -1,8 +1,8 @@
 //! Watches the tracker of one source: without it nothing is recorded, and no trace would say so.
 //!
 //! What was seen last is kept in the store, so a change made while Tracebell was down is told at the
-//! next start. Whatever is found is looked at twice before it is told; a cloud that does not answer is
-//! no finding, since a blind source is told of by its own loop.
+//! next start. Whatever is found is looked at twice before it is told. A cloud that does not answer is a
+//! finding only after an hour of it, counted over restarts: a blind source is told of by its own loop long before.
 
 use std::{sync::Arc, time::Duration};
 
@@ -104,6 +104,8 @@ impl<S: Store> TrackerWatch<S> {
         let task = Self::task(&self.source);
         let now = clock::now();
         self.next_at = Some(clock::plus(now, SPREAD.min(self.every).mul_f64(backoff::jitter(&[&self.source]))));
+        // At least as often as it looks.
+        let beat_every = BEAT_EVERY.min(self.every);
         while !stop.is_cancelled() {
             let (begun, board) = (clock::now(), self.board.clone());
             let step = {
@@ -113,7 +115,7 @@ impl<S: Store> TrackerWatch<S> {
                         step = &mut stepping => break step,
                         () = stop.cancelled() => return,
                         // One of many that waits for its turn is not dead, for a while.
-                        () = clock::sleep(BEAT_EVERY) => {
+                        () = clock::sleep(beat_every) => {
                             let now = clock::now();
                             if clock::since(begun, now) < LONGEST_TURN {
                                 board.beat(&task, now);
@@ -163,8 +165,13 @@ impl<S: Store> TrackerWatch<S> {
                 let until = clock::plus(now, (Duration::from_secs(1) + spread).max(asked.min(AFTER_REFUSAL)));
                 self.next_at = Some(until);
                 warn!(source = self.source, reason = %failure, "cannot look at the tracker now");
-                // What was seen last is not known to be so any more.
-                self.metrics.tracker_enabled.remove(&SourceLabel { source: self.source.clone() });
+                self.know_nothing();
+                // A store that fails is told of by whoever has something to store.
+                if let Failure::Source(error) = &failure
+                    && let Err(error) = self.fail(error, now).await
+                {
+                    warn!(source = self.source, reason = %error, "cannot keep that the tracker could not be looked at");
+                }
                 self.board.note(&Self::task(&self.source), Some(format!("cannot look at the tracker: {failure}")));
                 Step::Failed { until }
             }
@@ -173,18 +180,14 @@ impl<S: Store> TrackerWatch<S> {
 
     async fn look(&mut self, now: Timestamp) -> Result<Step, Failure> {
         let look = self.trackers.look(&self.tracker, now).await?;
-        if let Some(health) = look.health() {
-            let enabled = self.metrics.tracker_enabled.get_or_create(&SourceLabel { source: self.source.clone() });
-            enabled.set(i64::from(health == Health::Enabled));
-        }
-        let kept = self.store.tracker(&self.source).await?;
-        let before = kept.as_ref().and_then(|kept| match serde_json::from_str::<Memory>(&kept.standing) {
-            Ok(memory) => Some(memory),
-            Err(error) => {
-                warn!(source = self.source, %error, "what was known of the tracker is damaged; it is looked at as for the first time");
-                None
+        match look.health() {
+            Some(health) => {
+                let enabled = self.metrics.tracker_enabled.get_or_create(&SourceLabel { source: self.source.clone() });
+                enabled.set(i64::from(health == Health::Enabled));
             }
-        });
+            None => self.know_nothing(),
+        }
+        let (before, kept_at) = self.remembered().await?;
         let silent = before.as_ref().is_none_or(Memory::asks_for_traces)
             && !matches!(look, Look::Tracker(..))
             && self.store.checkpoint(&self.source).await?.is_some()
@@ -196,11 +199,50 @@ impl<S: Store> TrackerWatch<S> {
             return Ok(Step::Suspected { until: clock::plus(now, CONFIRM.min(self.every)) });
         }
         self.suspected.clear();
-        if before.as_ref() == Some(&memory) {
-            return Ok(Step::Looked { told: 0 });
+        if before.as_ref() != Some(&memory) {
+            self.remember(&memory, kept_at, &findings, now).await?;
         }
+        Ok(Step::Looked { told: findings.len() })
+    }
+
+    /// Counts a look that failed, and tells when it is time to.
+    async fn fail(&mut self, error: &SourceError, now: Timestamp) -> Result<(), Failure> {
+        let (before, kept_at) = self.remembered().await?;
+        let (reason, fix) = match error {
+            SourceError::Refused { reason, fix } => (reason, Some(fix.as_str())),
+            SourceError::Transient { reason, .. } => (reason, None),
+        };
+        let (memory, finding) = Memory::after_failure(before.as_ref(), reason, fix, &self.source, now);
+        if before.as_ref() != Some(&memory) {
+            self.remember(&memory, kept_at, finding.as_slice(), now).await?;
+        }
+        Ok(())
+    }
+
+    /// What was seen last is not known to be so any more.
+    fn know_nothing(&self) {
+        self.metrics.tracker_enabled.remove(&SourceLabel { source: self.source.clone() });
+    }
+
+    /// What the store knows, and since when.
+    async fn remembered(&self) -> Result<(Option<Memory>, Option<Timestamp>), Failure> {
+        let Some(kept) = self.store.tracker(&self.source).await? else { return Ok((None, None)) };
+        let memory = serde_json::from_str::<Memory>(&kept.standing).map_err(|error| {
+            warn!(source = self.source, %error, "what was known of the tracker is damaged; it is looked at as for the first time");
+        });
+        Ok((memory.ok(), Some(kept.changed_at)))
+    }
+
+    /// Keeps it, and in the same breath owes the notices of what was found.
+    async fn remember(
+        &self,
+        memory: &Memory,
+        kept_at: Option<Timestamp>,
+        findings: &[Finding],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         let generation = self.generation.borrow().clone();
-        let since = kept.map_or_else(|| "first".to_owned(), |kept| kept.changed_at.to_string());
+        let since = kept_at.map_or_else(|| "first".to_owned(), |kept_at| kept_at.to_string());
         let notice = |finding: &Finding| {
             let Finding { severity, title, lines, everybody, about } = finding;
             let notification = Notification::notice(*severity, title.clone(), lines.clone(), now);
@@ -209,16 +251,16 @@ impl<S: Store> TrackerWatch<S> {
             generation.topics.notice(&notification, &occasion, *everybody)
         };
         let deliveries = findings.iter().flat_map(notice).collect();
-        let standing = serde_json::to_string(&memory).expect("a memory is plain text and numbers");
+        let standing = serde_json::to_string(memory).expect("a memory is plain text and numbers");
         let batch = TrackerBatch { source: self.source.clone(), standing, changed_at: now, deliveries };
         self.store.watch_tracker(batch).await?;
-        for finding in &findings {
+        for finding in findings {
             info!(source = self.source, severity = finding.severity.as_str(), "{}", finding.title);
         }
         if !findings.is_empty() {
             self.committed.send_replace(());
         }
-        Ok(Step::Looked { told: findings.len() })
+        Ok(())
     }
 
     async fn fetched_nothing(&self) -> Result<bool, Failure> {

@@ -12,8 +12,11 @@ use super::{
     walk::{PAGE_LIMIT, Seen},
 };
 use crate::{
-    clock::{self, Timestamp},
-    cloud::{budget::Budget, http::Answer},
+    clock::Timestamp,
+    cloud::{
+        budget::{Budget, Host},
+        http::Answer,
+    },
     trace::decode::{self, BODY_LIMIT, Context},
 };
 
@@ -75,20 +78,13 @@ impl Cts {
     }
 
     pub async fn page(&mut self, walk: &mut Walk, now: Timestamp) -> Result<Page, SourceError> {
-        let Some(budget) = &self.budget else { return self.ask(walk, now).await };
+        let Some(budget) = &self.budget else { return self.ask(walk, None, now).await };
         let host = budget.host(&self.session.endpoints(now).await?.v3);
-        let begun = clock::now();
-        let turn = host.turn().await;
-        let now = clock::plus(now, clock::since(begun, clock::now()));
-        let page = self.ask(walk, now).await;
-        drop(turn);
-        if let Err(SourceError::Transient { retry_after: Some(patience), .. }) = &page {
-            host.pause(*patience).await;
-        }
-        page
+        let turn = host.turn(now).await;
+        self.ask(walk, Some(&host), turn.now).await
     }
 
-    async fn ask(&mut self, walk: &mut Walk, now: Timestamp) -> Result<Page, SourceError> {
+    async fn ask(&mut self, walk: &mut Walk, host: Option<&Host>, now: Timestamp) -> Result<Page, SourceError> {
         // Both ends of the API's window are exclusive.
         let mut parameters = vec![
             ("limit", PAGE_LIMIT.to_string()),
@@ -96,11 +92,11 @@ impl Cts {
             ("to", (walk.window.to.as_millisecond() + 1).max(1).to_string()),
         ];
         parameters.extend(walk.marker.iter().map(|marker| ("next", marker.clone())));
-        let mut listed = list(&mut self.session, self.api, &self.tracker, &parameters, now).await?;
+        let mut listed = list(&mut self.session, self.api, &self.tracker, &parameters, host, now).await?;
         if let Listed::NoSuchApi(_) = listed {
             // Also from v2 back to v3: the cloud says that v2 will go.
             let other = if self.api == Api::V3 { Api::V2 } else { Api::V3 };
-            listed = list(&mut self.session, other, &self.tracker, &parameters, now).await?;
+            listed = list(&mut self.session, other, &self.tracker, &parameters, host, now).await?;
             if let Listed::Page(_) = listed {
                 self.api = other;
             }
@@ -118,12 +114,13 @@ impl Cts {
     }
 }
 
-/// Asks for one page of traces.
+/// Asks for one page of traces; the host, if it is shared, hears what it answers.
 pub async fn list(
     session: &mut Session,
     api: Api,
     tracker: &str,
     parameters: &Parameters,
+    host: Option<&Host>,
     now: Timestamp,
 ) -> Result<Listed, SourceError> {
     let answer = session
@@ -137,6 +134,9 @@ pub async fn list(
             }
         })
         .await?;
+    if let Some(host) = host {
+        host.heed(&answer, now).await;
+    }
     if answer.status == StatusCode::OK {
         return Ok(Listed::Page(answer));
     }

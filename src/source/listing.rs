@@ -1,15 +1,16 @@
 //! The trace list as a person asks for it: filters, a window, a version of the API, at most so many traces.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use super::{
     Page, PageNext, Record, SourceError, Walk,
     catalogue::{self, Session},
     cts::{self, Api, Listed, Parameters},
+    plan::RETENTION,
     walk::PAGE_LIMIT,
 };
 use crate::{
-    clock::{SignedDuration, Timestamp},
+    clock::{self, SignedDuration, Timestamp},
     cloud::{auth::Credentials, http::Answer},
     trace::decode,
 };
@@ -26,7 +27,12 @@ pub struct Found {
     pub records: Vec<Record>,
     /// Whether the cloud has more than were asked for.
     pub more: bool,
+    /// The cloud's markers led back to where they came from, so there may be traces that they do not reach.
+    pub circle: bool,
 }
+
+/// Pages without anything new before the markers are taken for a circle.
+const STALE_LIMIT: u32 = 3;
 
 pub struct Listing {
     session: Session,
@@ -51,15 +57,30 @@ impl Listing {
         Ok(Self { session, api: api.unwrap_or(Api::V3), may_fall_back, tracker: tracker.to_owned(), filters })
     }
 
+    /// The trace of that id, in place of what the filters say. What was not asked for is no answer, whatever the
+    /// cloud gives.
+    pub async fn one(&mut self, id: &str, now: Timestamp) -> Result<Option<Record>, SourceError> {
+        self.filters = vec![("trace_id", id.to_owned())];
+        // The oldest minute may be gone by the time it is asked for.
+        let from = clock::minus(now, RETENTION - Duration::from_secs(60));
+        let found = self.read(&Query { from, to: now, limit: 1 }, now).await?;
+        Ok(found.records.into_iter().find(|record| match record {
+            Record::Trace(trace) => trace.id == id,
+            // One that lost its id is known by its text.
+            Record::Undecodable { id: own, raw, .. } => own == id || own.starts_with("fp-") && raw.contains(id),
+        }))
+    }
+
     /// Newest first, up to the limit.
     pub async fn read(&mut self, query: &Query, now: Timestamp) -> Result<Found, SourceError> {
         let mut records = Vec::new();
         let (mut seen, mut markers) = (HashSet::new(), HashSet::new());
         let mut marker: Option<String> = None;
+        let mut stale = 0;
         loop {
-            let page = PAGE_LIMIT.min(query.limit - records.len());
-            let Some(answer) = self.ask(page, query.from, query.to, marker.as_deref(), now).await? else {
-                return Ok(Found { records, more: false });
+            let limit = PAGE_LIMIT.min(query.limit - records.len());
+            let Some(answer) = self.ask(limit, query.from, query.to, marker.as_deref(), now).await? else {
+                return Ok(Found { records, more: false, circle: false });
             };
             let context = cts::context(self.session.endpoints(now).await?);
             let body = decode::readable(&answer.body);
@@ -67,7 +88,7 @@ impl Listing {
                 reason: format!("the trace list answered {found}"),
                 retry_after: None,
             })?;
-            let mut fresh = false;
+            let before = records.len();
             for element in &page.elements {
                 let record = match decode::decode(element.get(), &context, now) {
                     Ok(trace) => Record::Trace(std::sync::Arc::new(trace)),
@@ -81,21 +102,29 @@ impl Listing {
                     Record::Undecodable { id, .. } => id,
                 };
                 if seen.insert(id.clone()) {
-                    fresh = true;
                     records.push(record);
                 }
             }
-            let more = page.marker.is_some() && fresh;
+            let fresh = records.len() > before;
             if records.len() >= query.limit {
-                let more = more || records.len() > query.limit;
+                let more = page.marker.is_some() && fresh || records.len() > query.limit;
                 records.truncate(query.limit);
-                return Ok(Found { records, more });
+                return Ok(Found { records, more, circle: false });
             }
-            match page.marker {
-                // A marker that comes again leads in a circle.
-                Some(next) if fresh && markers.insert(next.clone()) => marker = Some(next),
-                _ => return Ok(Found { records, more: false }),
+            let Some(next) = page.marker.filter(|_| !page.elements.is_empty()) else {
+                return Ok(Found { records, more: false, circle: false });
+            };
+            let short = page.elements.len() < limit;
+            if !fresh && short && marker.as_ref() == Some(&next) {
+                // A short page that brings nothing new and points at itself is the end.
+                return Ok(Found { records, more: false, circle: false });
             }
+            stale = if fresh { 0 } else { stale + 1 };
+            let known = !markers.insert(next.clone());
+            if !fresh && (known || stale >= STALE_LIMIT) {
+                return Ok(Found { records, more: false, circle: true });
+            }
+            marker = Some(next);
         }
     }
 
@@ -157,6 +186,6 @@ impl Listing {
             }
             _ => {}
         }
-        cts::list(&mut self.session, api, &self.tracker, &parameters, now).await
+        cts::list(&mut self.session, api, &self.tracker, &parameters, None, now).await
     }
 }

@@ -102,22 +102,13 @@ impl Trackers {
     }
 
     pub async fn list(&mut self, now: Timestamp) -> Result<Vec<Tracker>, SourceError> {
-        let answer = self.ask(now).await?;
+        let (answer, now) = self.ask(now).await?;
         listed(&answer, now)
     }
 
     /// How the tracker of that name or id stands.
     pub async fn look(&mut self, name_or_id: &str, now: Timestamp) -> Result<Look, SourceError> {
-        let host = match &self.budget {
-            Some(budget) => Some(budget.host(&self.session.endpoints(now).await?.v3)),
-            None => None,
-        };
-        let turn = match &host {
-            Some(host) => Some(host.turn().await),
-            None => None,
-        };
-        let answer = self.ask(now).await?;
-        drop(turn);
+        let (answer, now) = self.ask(now).await?;
         if answer.status == StatusCode::FORBIDDEN
             && let SourceError::Refused { reason, fix } = refusal(TO, &answer, now)
         {
@@ -127,7 +118,7 @@ impl Trackers {
         Ok(found.map_or(Look::Absent, |tracker| Look::Tracker(Box::new(tracker), self.api)))
     }
 
-    async fn ask(&mut self, now: Timestamp) -> Result<Answer, SourceError> {
+    async fn ask(&mut self, now: Timestamp) -> Result<(Answer, Timestamp), SourceError> {
         self.call(now, |client, endpoints, api| match api {
             Api::V3 => client.get(format!("{}/trackers", endpoints.v3)),
             _ => client.get(format!("{}/tracker", endpoints.v1)),
@@ -150,7 +141,7 @@ impl Trackers {
 
     pub async fn create(&mut self, name: &str, wish: &Wish, now: Timestamp) -> Result<Granted, SourceError> {
         self.stay_where_it_can_be_said(wish);
-        let answer = self
+        let (answer, now) = self
             .call(now, |client, endpoints, api| match api {
                 Api::V3 => client.post(format!("{}/tracker", endpoints.v3)).json(&body::creation(api, name, wish)),
                 _ => client.post(format!("{}/tracker", endpoints.v1)).json(&body::creation(api, name, wish)),
@@ -179,7 +170,7 @@ impl Trackers {
         if let Some(refused) = before.locked(wish) {
             return Err(refused);
         }
-        let answer = self
+        let (answer, now) = self
             .call(now, |client, endpoints, api| {
                 let body = body::update(api, &before, wish);
                 match api {
@@ -198,7 +189,7 @@ impl Trackers {
         let tracker = self.get(name_or_id, now).await?;
         // Without a name the cloud deletes every tracker.
         let name = [("tracker_name", tracker.name.as_str())];
-        let answer = self
+        let (answer, now) = self
             .call(now, |client, endpoints, api| match api {
                 Api::V3 => client.delete(format!("{}/trackers", endpoints.v3)).query(&name),
                 _ => client.delete(format!("{}/tracker", endpoints.v1)).query(&name),
@@ -232,20 +223,48 @@ impl Trackers {
         self.may_fall_back &= kind && wish.values.keys().all(sayable);
     }
 
+    /// The answer, and when it was asked for.
     async fn call(
         &mut self,
         now: Timestamp,
         build: impl Fn(&Client, &Endpoints, Api) -> RequestBuilder,
-    ) -> Result<Answer, SourceError> {
+    ) -> Result<(Answer, Timestamp), SourceError> {
         let api = self.api;
-        let mut answer = self.session.call(now, TO, |client, endpoints| build(client, endpoints, api)).await?;
+        let (mut answer, mut now) = self.in_turn(api, now, &build).await?;
         if missing(&answer) == Some(Missing::Api) && self.may_fall_back && api == Api::V3 {
-            answer = self.session.call(now, TO, |client, endpoints| build(client, endpoints, Api::V1)).await?;
+            (answer, now) = self.in_turn(Api::V1, now, &build).await?;
             if missing(&answer) != Some(Missing::Api) {
                 self.api = Api::V1;
             }
         }
-        if missing(&answer) == Some(Missing::Api) { Err(no_such_api(&answer)) } else { Ok(answer) }
+        if missing(&answer) == Some(Missing::Api) { Err(no_such_api(&answer)) } else { Ok((answer, now)) }
+    }
+
+    /// One request: where the host is shared, in a turn of its own.
+    async fn in_turn(
+        &mut self,
+        api: Api,
+        now: Timestamp,
+        build: impl Fn(&Client, &Endpoints, Api) -> RequestBuilder,
+    ) -> Result<(Answer, Timestamp), SourceError> {
+        let host = match &self.budget {
+            Some(budget) => {
+                let endpoints = self.session.endpoints(now).await?;
+                Some(budget.host(if api == Api::V3 { &endpoints.v3 } else { &endpoints.v1 }))
+            }
+            None => None,
+        };
+        let turn = match &host {
+            Some(host) => Some(host.turn(now).await),
+            None => None,
+        };
+        let now = turn.as_ref().map_or(now, |turn| turn.now);
+        let answer = self.session.call(now, TO, |client, endpoints| build(client, endpoints, api)).await?;
+        drop(turn);
+        if let Some(host) = &host {
+            host.heed(&answer, now).await;
+        }
+        Ok((answer, now))
     }
 }
 

@@ -27,6 +27,8 @@ use crate::{
 
 /// Without a tracker ever and without a trace for this long, a person is told.
 const WITHOUT_TRACES: Duration = Duration::from_secs(10 * 60);
+/// Looks that fail for so long are told: who switches the tracker off meanwhile is not seen.
+const FAILING: Duration = Duration::from_secs(3600);
 /// What is held against what was, worst first.
 const WATCHED: [&str; 14] = [
     BUCKET,
@@ -72,6 +74,12 @@ pub struct Memory {
     forbidden: bool,
     /// It was told that there never was a tracker.
     told_absent: bool,
+    /// Since when every look fails.
+    #[serde(default)]
+    failing_since: Option<Timestamp>,
+    /// And that this was told.
+    #[serde(default)]
+    told_failing: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -145,17 +153,18 @@ impl Memory {
     ) -> (Self, Vec<Finding>) {
         let mut memory = before.cloned().unwrap_or_default();
         let mut findings = Vec::new();
+        let (failing_since, told_failing) = (memory.failing_since.take(), std::mem::take(&mut memory.told_failing));
         if let Look::Forbidden { reason, fix } = look {
-            if !memory.forbidden {
+            // Of one that fails no more and is forbidden now it would be wrong to say that it can be looked at again.
+            if !memory.forbidden || told_failing {
                 findings.push(forbidden(source, reason, fix));
             }
             memory.forbidden = true;
             return (memory, findings);
         }
-        if memory.forbidden {
-            let title = format!("The tracker of source {source} can be looked at again");
-            let lines = vec!["From now on it is watched.".to_owned()];
-            findings.push(Finding { severity: Severity::Info, title, lines, everybody: false, about: "allowed" });
+        if memory.forbidden || told_failing {
+            let about = if memory.forbidden { "allowed" } else { "answered" };
+            findings.push(again(source, failing_since.filter(|_| told_failing), about, now));
         }
         memory.forbidden = false;
         // A memory of nothing but refusals knows no tracker yet.
@@ -176,6 +185,27 @@ impl Memory {
         }
         memory.tracker = seen;
         (memory, findings)
+    }
+
+    /// What is to be remembered after a look that failed, and what is to be told. How it stood before stays known,
+    /// so whatever is changed meanwhile is found by the next look.
+    pub fn after_failure(
+        before: Option<&Self>,
+        reason: &str,
+        fix: Option<&str>,
+        source: &str,
+        now: Timestamp,
+    ) -> (Self, Option<Finding>) {
+        let mut memory = before.cloned().unwrap_or_default();
+        // One that lies ahead is left from a clock that was set back since.
+        let since = memory.failing_since.map_or(now, |since| since.min(now));
+        memory.failing_since = Some(since);
+        if memory.told_failing || clock::since(since, now) < FAILING {
+            return (memory, None);
+        }
+        memory.told_failing = true;
+        let finding = failing(source, since, reason, fix);
+        (memory, Some(finding))
     }
 
     /// Whether the next look wants to know if any trace was read.
@@ -353,6 +383,31 @@ fn forbidden(source: &str, reason: &str, fix: &str) -> Finding {
     Finding { severity: Severity::Low, title, lines, everybody: false, about: "forbidden" }
 }
 
+fn failing(source: &str, since: Timestamp, reason: &str, fix: Option<&str>) -> Finding {
+    let since = since.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let fix = fix.unwrap_or("check that the cloud's API answers from this machine: `tracebell doctor`");
+    let lines = vec![
+        format!("Since {since} every look at it failed."),
+        format!("What was found: {reason}"),
+        "That somebody switches the tracker off meanwhile is seen only by the trace that it leaves.".to_owned(),
+        format!(
+            "What to do: {fix}. The looks go on by themselves, and what was changed is told by the first that succeeds."
+        ),
+    ];
+    let title = format!("The tracker of source {source} could not be looked at for an hour");
+    Finding { severity: Severity::Medium, title, lines, everybody: false, about: "failing" }
+}
+
+fn again(source: &str, failing_since: Option<Timestamp>, about: &'static str, now: Timestamp) -> Finding {
+    let title = format!("The tracker of source {source} can be looked at again");
+    let meanwhile = failing_since.map(|since| clock::in_words(clock::since(since, now)));
+    let lines = match meanwhile {
+        Some(words) => vec![format!("It could not be for {words}; from now on it is watched again.")],
+        None => vec!["From now on it is watched.".to_owned()],
+    };
+    Finding { severity: Severity::Info, title, lines, everybody: false, about }
+}
+
 fn never(source: &str) -> Finding {
     let lines = vec![
         "No trace was ever read from it either: without a tracker the cloud records nothing.".to_owned(),
@@ -363,134 +418,4 @@ fn never(source: &str) -> Finding {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn tracker(change: &[(&str, Value)]) -> Look {
-        let mut raw = json!({ "id": "i-1", "tracker_name": "system", "status": "enabled", "detail": "",
-            "is_support_validate": true, "lts": { "is_lts_enabled": true, "log_group_name": "" },
-            "obs_info": { "bucket_name": "b-1", "file_prefix_name": "", "compress_type": "", "bucket_lifecycle": 0 } });
-        for (place, value) in change {
-            super::super::settings::put(&mut raw, place, value.clone());
-        }
-        Look::Tracker(Box::new(Tracker::read(raw).unwrap()), Api::V3)
-    }
-
-    fn at(minutes: i64) -> Timestamp {
-        Timestamp::from_second(1_768_465_800 + 60 * minutes).unwrap()
-    }
-
-    /// Looks one after the other, a minute apart; what each tells: what about, how bad, to whom.
-    #[track_caller]
-    fn check(looks: Vec<Look>, expected: &[&str]) {
-        let mut memory: Option<Memory> = None;
-        let mut told = Vec::new();
-        for (minute, look) in looks.iter().enumerate() {
-            let (after, findings) = Memory::after(memory.as_ref(), look, "prod", true, at(6 * minute as i64));
-            for finding in findings {
-                let to = if finding.everybody { "all" } else { "notices" };
-                told.push(format!("{minute} {} {} {to}", finding.about, finding.severity.as_str()));
-            }
-            // As after a restart.
-            let kept = serde_json::to_string(&after).unwrap();
-            memory = Some(serde_json::from_str(&kept).unwrap());
-            assert_eq!(memory.as_ref(), Some(&after));
-        }
-        assert_eq!(told, expected);
-    }
-
-    #[test]
-    fn switching_off_is_told_once_and_so_is_mending() {
-        let off = || tracker(&[("/status", json!("disabled"))]);
-        let looks = vec![tracker(&[]), tracker(&[]), off(), off(), tracker(&[]), tracker(&[])];
-        check(looks, &["2 disabled critical all", "4 mended info all"]);
-        check(vec![off(), off()], &["0 disabled critical all"]);
-        check(
-            vec![tracker(&[]), Look::Absent, Look::Absent, tracker(&[])],
-            &["1 deleted critical all", "3 mended info all"],
-        );
-    }
-
-    #[test]
-    fn trouble_with_the_bucket_is_told_with_its_reason() {
-        let error = |detail: &str| tracker(&[("/status", json!("error")), ("/detail", json!(detail))]);
-        let looks = vec![tracker(&[]), error("noBucket"), error("noBucket"), error("arrears"), tracker(&[])];
-        check(looks, &["1 error high all", "3 error high all", "4 mended info all"]);
-    }
-
-    #[test]
-    fn what_was_changed_is_told_from_before_to_after() {
-        let (memory, _) = Memory::after(None, &tracker(&[]), "prod", false, at(0));
-        let changed = tracker(&[("/obs_info/bucket_name", json!("evil")), ("/is_support_validate", json!(false))]);
-        let (memory, findings) = Memory::after(Some(&memory), &changed, "prod", false, at(1));
-        assert_eq!(findings[0].lines[..2], ["bucket: b-1 -> evil", "validate: on -> off"]);
-        assert_eq!((findings[0].severity, findings[0].about), (Severity::High, "changed"));
-        assert!(Memory::after(Some(&memory), &changed, "prod", false, at(2)).1.is_empty());
-        check(vec![tracker(&[]), tracker(&[("/obs_info/file_prefix_name", json!("p"))])], &["1 changed medium all"]);
-        check(vec![tracker(&[]), tracker(&[("/id", json!("i-2"))])], &["1 changed high all"]);
-    }
-
-    #[test]
-    fn what_the_cloud_fills_in_or_leaves_out_is_no_change() {
-        let filled = || {
-            tracker(&[
-                ("/obs_info/compress_type", json!("gzip")),
-                ("/obs_info/is_sort_by_service", json!(true)),
-                ("/obs_info/bucket_lifecycle", json!(30)),
-                ("/obs_info/is_authorized_bucket", json!(true)),
-                ("/lts/log_group_name", json!("CTS")),
-                ("/group_id", json!("g")),
-            ])
-        };
-        let flat = json!({ "id": "i-1", "tracker_name": "system", "status": "enabled", "bucket_name": "b-1" });
-        let v1 = || Look::Tracker(Box::new(Tracker::read(flat.clone()).unwrap()), Api::V1);
-        check(vec![tracker(&[]), filled(), v1(), v1(), filled()], &[]);
-        // The other way round v3 says more than was known, and nothing that changed.
-        let excluded = || tracker(&[("/management_event_selector/exclude_service", json!(["KMS"]))]);
-        check(vec![v1(), excluded(), v1(), v1(), excluded()], &[]);
-        // Off and not said are the same.
-        check(
-            vec![tracker(&[("/is_support_validate", json!(false))]), tracker(&[("/is_support_validate", json!(null))])],
-            &[],
-        );
-    }
-
-    #[test]
-    fn a_setting_that_appears_or_disappears_is_told() {
-        let excluded = || tracker(&[("/management_event_selector/exclude_service", json!(["KMS"]))]);
-        let (memory, _) = Memory::after(None, &tracker(&[]), "prod", false, at(0));
-        let (memory, findings) = Memory::after(Some(&memory), &excluded(), "prod", false, at(1));
-        assert_eq!(findings[0].lines[0], "exclude-service: - -> KMS");
-        let (_, findings) = Memory::after(Some(&memory), &tracker(&[]), "prod", false, at(2));
-        assert_eq!(findings[0].lines[0], "exclude-service: KMS -> -");
-        check(vec![tracker(&[]), excluded(), excluded(), tracker(&[])], &["1 changed high all", "3 changed high all"]);
-        let without = || tracker(&[("/obs_info", json!(null))]);
-        check(vec![tracker(&[]), without(), without()], &["1 changed high all"]);
-        // A look by v1 in between hides nothing, and makes nothing up.
-        let flat = json!({ "id": "i-1", "tracker_name": "system", "status": "enabled", "bucket_name": "b-1" });
-        let v1 = || Look::Tracker(Box::new(Tracker::read(flat.clone()).unwrap()), Api::V1);
-        check(vec![tracker(&[]), v1(), excluded(), v1(), tracker(&[])], &["2 changed high all", "4 changed high all"]);
-        check(vec![tracker(&[]), v1(), without()], &["2 changed high all"]);
-    }
-
-    #[test]
-    fn a_source_without_a_tracker_is_told_of_late_and_quietly() {
-        check(vec![Look::Absent, Look::Absent, Look::Absent, Look::Absent], &["2 never low notices"]);
-        check(vec![Look::Absent, tracker(&[])], &["1 mended info notices"]);
-        let (memory, _) = Memory::after(None, &Look::Absent, "prod", false, at(0));
-        assert!(Memory::after(Some(&memory), &Look::Absent, "prod", false, at(99)).1.is_empty(), "traces are read");
-    }
-
-    #[test]
-    fn a_missing_permission_is_told_once_and_hides_no_change() {
-        let no = || Look::Forbidden { reason: "403".to_owned(), fix: "grant it".to_owned() };
-        check(vec![no(), no(), tracker(&[])], &["0 forbidden low notices", "2 allowed info notices"]);
-        let off = tracker(&[("/status", json!("disabled"))]);
-        check(
-            vec![tracker(&[]), no(), off],
-            &["1 forbidden low notices", "2 allowed info notices", "2 disabled critical all"],
-        );
-    }
-}
+mod tests;

@@ -26,6 +26,7 @@ pub mod demo;
 pub mod doctor;
 pub mod emulate;
 pub mod endpoint;
+mod escape;
 pub mod explain;
 pub mod fill_gap;
 pub mod healthcheck;

@@ -9,7 +9,7 @@ use super::{
     BAD, Output,
     delivery::{SHORT_ID, standing},
     status::{BOLD, StateArg, ago, cut, failed, plain, print_table},
-    terminal::{columns, wrap},
+    terminal::{columns, print_json, wrap},
 };
 use crate::{
     alert::{Alert, Severity},
@@ -105,7 +105,7 @@ async fn list(store: &Sqlite, args: ListArgs) -> Result<ExitCode, StoreError> {
     let more = rows.len() > limit;
     rows.truncate(limit);
     if args.output == Output::Json {
-        say!("{:#}", json!(rows.iter().map(listed_json).collect::<Vec<_>>()));
+        print_json(&json!(rows.iter().map(listed_json).collect::<Vec<_>>()));
         return Ok(ExitCode::SUCCESS);
     }
     if rows.is_empty() {
@@ -143,7 +143,7 @@ async fn show(store: &Sqlite, args: ShowArgs) -> Result<ExitCode, StoreError> {
     let filter = MutedFilter { alert: Some(alert.id.clone()), limit: MUTED, ..MutedFilter::default() };
     let muted = store.muted(filter).await?;
     if args.output == Output::Json {
-        say!("{:#}", alert_json(&AlertRow { alert, closed_at: history.closed_at }, &history, &muted));
+        print_json(&alert_json(&AlertRow { alert, closed_at: history.closed_at }, &history, &muted));
         return Ok(ExitCode::SUCCESS);
     }
     let now = clock::now();

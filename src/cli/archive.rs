@@ -9,6 +9,7 @@ use super::{
     BAD, ConfigArg, Output, USAGE, check,
     past::{archive::moment, bar},
     status::{plain, print_table},
+    terminal::print_json,
     tracker::{failed, usage},
 };
 use crate::{
@@ -95,7 +96,7 @@ async fn verify(args: &VerifyArgs, config: &Config) -> Result<ExitCode, ExitCode
         }
     }
     if args.output == Output::Json {
-        say!("{:#}", json!({ "from": from, "to": to, "good": good, "archives": told }));
+        print_json(&json!({ "from": from, "to": to, "good": good, "archives": told }));
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::ExitCode, sync::Arc};
 
-use super::{BAD, OUTSIDE, USAGE, past::PastArgs, rules, rules::RulesArg, terminal, tracker::json};
+use super::{BAD, OUTSIDE, USAGE, past::PastArgs, rules, rules::RulesArg, terminal};
 use crate::{
     backtest::{Report, Routes, Trial, html, markdown, text},
     config::Config,
@@ -68,7 +68,7 @@ async fn backtest(args: Args) -> Result<ExitCode, ExitCode> {
         })?;
     }
     match args.output {
-        Format::Json => say!("{}", json(&report).trim_end()),
+        Format::Json => terminal::print_json(&report),
         Format::Markdown => say!("{}", markdown::markdown(&report).trim_end()),
         Format::Table => {
             say!("{}", text::text(&report, terminal::columns().unwrap_or(WIDTH)));

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{
     BAD, Output,
     status::{BOLD, StateArg, ago, cut, failed, plain, print_table},
-    terminal::{columns, wrap},
+    terminal::{columns, print_json, wrap},
 };
 use crate::{
     clock::{self, Timestamp},
@@ -113,7 +113,7 @@ async fn list(store: &Sqlite, args: ListArgs) -> Result<ExitCode, StoreError> {
     let more = rows.len() > limit;
     rows.truncate(limit);
     if args.output == Output::Json {
-        say!("{:#}", json!(rows.iter().map(row_json).collect::<Vec<_>>()));
+        print_json(&json!(rows.iter().map(row_json).collect::<Vec<_>>()));
         return Ok(ExitCode::SUCCESS);
     }
     if rows.is_empty() {
@@ -164,7 +164,7 @@ async fn show(store: &Sqlite, args: ShowArgs) -> Result<ExitCode, StoreError> {
         shown["notification"] = json!(*row.delivery.notification);
         shown["body"] = json!(String::from_utf8_lossy(&row.delivery.body));
         shown["log"] = json!(attempts.iter().map(attempt_json).collect::<Vec<_>>());
-        say!("{shown:#}");
+        print_json(&shown);
         return Ok(ExitCode::SUCCESS);
     }
     let now = clock::now();

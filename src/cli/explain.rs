@@ -7,9 +7,8 @@ use anstyle::{AnsiColor, Style};
 use super::{
     BAD, Output, USAGE,
     rules::RulesArg,
-    terminal::{columns, wrap},
-    traces::RETENTION,
-    tracker::{failed, json, usage, visible},
+    terminal::{columns, print_json, wrap},
+    tracker::{failed, usage, visible},
 };
 use crate::{
     clock,
@@ -19,11 +18,7 @@ use crate::{
         Evidence,
         explain::{Explanation, Near, Verdict, explain},
     },
-    source::{
-        Record, file,
-        listing::{Listing, Query},
-        tracker::NAME,
-    },
+    source::{Record, file, listing::Listing, tracker::NAME},
     trace::{Trace, decode::Context},
 };
 
@@ -70,7 +65,7 @@ async fn told(args: Args) -> Result<ExitCode, ExitCode> {
     }
     let explanations: Vec<Explanation<'_>> = traces.iter().map(|trace| explain(&chosen.rules, trace)).collect();
     match args.output {
-        Output::Json => say!("{}", json(&explanations).trim_end()),
+        Output::Json => print_json(&explanations),
         Output::Table => {
             let width = columns().unwrap_or(WIDTH).max(40);
             for (at, explanation) in explanations.iter().enumerate() {
@@ -125,11 +120,8 @@ async fn fetch(args: &Args) -> Result<Found, ExitCode> {
         usage(&[format!("`{}` is no file here, so it would be fetched from the cloud: {error}", args.trace)])
     })?;
     let now = clock::now();
-    let query = Query { from: clock::minus(now, RETENTION), to: now, limit: 1 };
-    let filters = vec![("trace_id", args.trace.clone())];
-    let mut listing = Listing::of(&credentials, None, NAME, filters).map_err(|error| failed(&error))?;
-    let found = listing.read(&query, now).await.map_err(|error| failed(&error))?;
-    match found.records.into_iter().next() {
+    let mut listing = Listing::of(&credentials, None, NAME, Vec::new()).map_err(|error| failed(&error))?;
+    match listing.one(&args.trace, now).await.map_err(|error| failed(&error))? {
         Some(Record::Trace(trace)) => Ok((vec![Trace::clone(&trace)], Vec::new())),
         Some(Record::Undecodable { reason, .. }) => Ok((Vec::new(), vec![(1, reason)])),
         None => {

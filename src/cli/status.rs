@@ -6,7 +6,10 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 
-use super::{BAD, ConfigArg, OUTSIDE, Output, USAGE, terminal::columns};
+use super::{
+    BAD, ConfigArg, OUTSIDE, Output, USAGE,
+    terminal::{columns, print_json},
+};
 use crate::{
     clock::{self, Timestamp},
     config,
@@ -77,7 +80,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let mut shown = as_json(&accounting, &endpoints);
             shown["delays"] = delays.iter().map(delay_as_json).collect();
             shown["gaps"] = gaps.as_json();
-            say!("{shown:#}");
+            print_json(&shown);
         }
     }
     Ok(if holds(&accounting) { ExitCode::SUCCESS } else { ExitCode::from(BAD) })

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, io::Write as _};
 
-use super::OUTSIDE;
+use super::{OUTSIDE, escape};
 use crate::endpoint::answer::in_words;
 
 /// Prints one line of a result. A reader that has gone away ends nothing; a result that cannot be
@@ -14,7 +14,28 @@ pub fn print_line(line: fmt::Arguments<'_>) {
 /// Prints a result as [`print_line`] does, without a line's end.
 pub fn print(text: &str) {
     let mut out = anstream::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Prints a value as [`json`] writes it.
+pub fn print_json(value: &impl serde::Serialize) {
+    print_exactly(&json(value));
+}
+
+/// A value as programs read it, with its line's end; a terminal obeys nothing in it.
+pub fn json(value: &impl serde::Serialize) -> String {
+    let text = serde_json::to_string_pretty(value).expect("a value made of JSON can be written as JSON");
+    format!("{}\n", escape::json(&text))
+}
+
+/// Prints a result for programs: the same bytes for a pipe, a file and a terminal.
+pub fn print_exactly(text: &str) {
+    let mut out = io::stdout().lock();
+    finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+fn finish(written: io::Result<()>) {
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             anstream::eprintln!("error: cannot write to standard output: {}", in_words(&error.to_string()));
             std::process::exit(i32::from(OUTSIDE));

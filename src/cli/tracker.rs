@@ -25,6 +25,7 @@ use crate::{
 mod watch;
 mod wish;
 
+pub(super) use super::{escape::visible, terminal::json};
 use wish::WishArgs;
 
 #[derive(Debug, clap::Args)]
@@ -160,7 +161,7 @@ async fn show(name_or_id: Option<&str>, cloud: &Cloud) -> Said {
         None => {
             let found = trackers.list(clock::now()).await.map_err(|error| failed(&error))?;
             match cloud.output {
-                Output::Json => print(&json(&found.iter().map(|tracker| &tracker.raw).collect::<Vec<_>>())),
+                Output::Json => terminal::print_json(&found.iter().map(|tracker| &tracker.raw).collect::<Vec<_>>()),
                 Output::Table if found.is_empty() => print(NO_TRACKER),
                 Output::Table => {
                     for (at, tracker) in found.iter().enumerate() {
@@ -179,7 +180,7 @@ async fn list(cloud: &Cloud) -> Said {
     let now = clock::now();
     let found = trackers.list(now).await.map_err(|error| failed(&error))?;
     if cloud.output == Output::Json {
-        print(&json(&found.iter().map(|tracker| &tracker.raw).collect::<Vec<_>>()));
+        terminal::print_json(&found.iter().map(|tracker| &tracker.raw).collect::<Vec<_>>());
         return Ok(ExitCode::SUCCESS);
     }
     if found.is_empty() {
@@ -299,7 +300,7 @@ fn trackers(cloud: &Cloud, wish: &Wish) -> Result<Trackers, ExitCode> {
 
 fn print_tracker(tracker: &Tracker, output: Output) {
     match output {
-        Output::Json => print(&json(&tracker.raw)),
+        Output::Json => terminal::print_json(&tracker.raw),
         Output::Table => {
             let rows = tracker.settings().into_iter().map(|(name, value)| vec![name.to_owned(), visible(&value)]);
             print(&table(None, rows));
@@ -351,22 +352,6 @@ pub(super) fn table(header: Option<&[&str]>, rows: impl Iterator<Item = Vec<Stri
         text.push('\n');
     }
     text
-}
-
-pub(super) fn json(value: &impl serde::Serialize) -> String {
-    let text = serde_json::to_string_pretty(value).expect("a value made of JSON can be written as JSON");
-    format!("{text}\n")
-}
-
-/// The cloud's text as a terminal may see it: what would move the cursor or turn the text is spelt out.
-pub(super) fn visible(text: &str) -> String {
-    let turns =
-        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    let mut shown = String::with_capacity(text.len());
-    for char in text.chars() {
-        if char.is_control() || turns(char) { shown.extend(char.escape_default()) } else { shown.push(char) }
-    }
-    shown
 }
 
 pub(super) fn print(text: &str) {

@@ -100,6 +100,18 @@ impl Credentials {
 }
 
 impl Method {
+    /// Who logs in, without any secret: to tell one account from another. A token is nothing but a secret, and says
+    /// nothing of whose it is.
+    pub fn who(&self) -> String {
+        match self {
+            Self::Password { user, domain, .. } => format!("user {user:?} {domain:?}"),
+            Self::Token(_) => "token".to_owned(),
+            Self::Key(key) => format!("key {}", key.access),
+            Self::Agency(agency) => format!("agency {:?} {:?} {}", agency.name, agency.domain, agency.by.who()),
+            Self::EcsAgency { metadata } => format!("server {metadata}"),
+        }
+    }
+
     fn secrets(&self) -> String {
         match self {
             Self::Password { password, .. } => password.expose().to_owned(),

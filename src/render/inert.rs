@@ -50,7 +50,7 @@ fn push(line: &mut String, c: char) {
 }
 
 /// Invisible characters that reorder, join or hide what a person reads.
-fn deceives(c: char) -> bool {
+pub fn deceives(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')

@@ -187,6 +187,96 @@ async fn an_export_is_patient() {
     scene.check_whole(&lines(&std::fs::read_to_string(scene.path("refused.ndjson")).unwrap()));
 }
 
+/// An export that stopped after a few windows; its state.
+async fn interrupted(scene: &Scene) -> Value {
+    let handle = scene.cloud.handle();
+    handle.plan(Plan { fault: Fault::Status(403), times: None, skip: 40, path: "/traces".into() });
+    let (code, _, errors) = scene.export("--since 6d --out audit.ndjson").await;
+    assert!(code == 3 && errors.contains("goes on from there"), "{errors}");
+    handle.clear_faults();
+    serde_json::from_slice(&std::fs::read(scene.path("audit.ndjson.part.state")).unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_cloud_forgot_before_an_export_went_on_is_told_as_a_gap() {
+    let scene = Scene::new(400, 5).await;
+    let mut state = interrupted(&scene).await;
+    // As if that had been a day and an hour and a half ago.
+    let next = clock::minus(clock::now(), Duration::from_secs(7 * 24 * 3600 + 90 * MINUTE));
+    state["next"] = serde_json::json!(next);
+    state["asked"]["from"] = state["next"].clone();
+    std::fs::write(scene.path("audit.ndjson.part.state"), state.to_string()).unwrap();
+    let begun = clock::now();
+    let (code, out, errors) = scene.export("--since 6d --out audit.ndjson").await;
+    assert!(code == 1 && out.contains("400 traces"), "{code} {out}{errors}");
+    let gaps: Vec<&str> = errors.lines().filter(|line| line.starts_with("warning: ")).collect();
+    let (from, to) = gaps[0].strip_prefix("warning: not all traces are in it: ").unwrap().split_once(" to ").unwrap();
+    let (to, why) = to.split_once(": ").unwrap();
+    assert_eq!((gaps.len(), from, why), (1, next.to_string().as_str(), "the cloud has forgotten them by now"));
+    let (to, oldest) = (to.parse::<Timestamp>().unwrap(), clock::minus(begun, Duration::from_secs(7 * 24 * 3600)));
+    assert!(clock::since(oldest, to) < Duration::from_secs(60) && to >= clock::minus(oldest, Duration::from_secs(1)));
+    scene.check_whole(&lines(&std::fs::read_to_string(scene.path("audit.ndjson")).unwrap()));
+    // To ask for all that the cloud keeps is no gap, however long the first answer takes.
+    let slow = Plan { path: "/traces".into(), times: Some(1), ..Plan::new(Fault::LatencyMs(1500)) };
+    scene.cloud.handle().plan(slow);
+    let (code, _, errors) = scene.export("--since 7d --out whole.ndjson").await;
+    assert_eq!(code, 0, "{errors}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_goes_on_for_the_account_that_began_it_only() {
+    let scene = Scene::new(400, 5).await;
+    let state = interrupted(&scene).await.to_string();
+    assert!(!state.contains("alice") && !state.contains("secret"), "{state}");
+    let export = async |variables: &[(&str, &str)]| {
+        let mut command = scene.command("--since 6d --out audit.ndjson");
+        command.envs(variables.iter().copied());
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    for other in [
+        &[("OS_USERNAME", "bob")][..],
+        &[("OS_USER_DOMAIN_NAME", "OTC2")],
+        &[("OS_AUTH_TYPE", "token"), ("OS_TOKEN", "t")],
+        &[
+            ("OS_AUTH_TYPE", "agency"),
+            ("OS_TARGET_AGENCY_NAME", "audit"),
+            ("OS_TARGET_DOMAIN_NAME", "OTC2"),
+            ("OS_TARGET_PROJECT_NAME", "eu-de"),
+        ],
+    ] {
+        let (code, errors) = export(other).await;
+        assert!(code == 2 && errors.contains("begun by somebody else"), "{other:?}: {code} {errors}");
+        assert!(errors.contains("audit.ndjson.part.state") && errors.contains("--overwrite"), "{errors}");
+    }
+    // A password is not who somebody is.
+    let (code, errors) = export(&[("OS_PASSWORD", "wrong")]).await;
+    assert!(code == 3 && errors.contains("going on at"), "{code} {errors}");
+    assert_eq!(export(&[]).await.0, 0);
+    scene.check_whole(&lines(&std::fs::read_to_string(scene.path("audit.ndjson")).unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_and_the_export_goes_on_when_there_is_room() {
+    let scene = Scene::new(600, 3).await;
+    let export = scene.command("--since 4d --out audit.ndjson");
+    // No file may grow beyond 64 KiB.
+    let mut full = Command::new("bash");
+    full.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\""])
+        .arg(export.get_program())
+        .args(export.get_args());
+    full.current_dir(scene.folder.path()).envs(export.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = tokio::task::spawn_blocking(move || full.output()).await.unwrap().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{errors}");
+    assert!(errors.contains("error: cannot write `audit.ndjson.part`: File too large"), "{errors}");
+    assert!(errors.contains("goes on from there") && !errors.contains("panicked"), "{errors}");
+    let (code, out, errors) = scene.export("--since 4d --out audit.ndjson").await;
+    assert!(code == 0 && out.contains("600 traces") && errors.contains("going on at"), "{out}{errors}");
+    scene.check_whole(&lines(&std::fs::read_to_string(scene.path("audit.ndjson")).unwrap()));
+    assert_eq!(scene.names(), ["audit.ndjson"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn days_come_in_files_of_their_own() {
     let scene = Scene::new(500, 3).await;

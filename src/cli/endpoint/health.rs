@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::{
     BAD, Output,
     status::{BOLD, StateArg, ago, plain, print_table},
-    terminal::{columns, wrap},
+    terminal::{columns, print_json, wrap},
 };
 use crate::{
     clock::{self, Timestamp},
@@ -34,7 +34,7 @@ pub(super) async fn list(store: &Sqlite, file: &StateArg, output: Output) -> Res
     let now = clock::now();
     let endpoints = standings(store, file).await?;
     if output == Output::Json {
-        say!("{:#}", json!(endpoints.values().map(|standing| standing.json(now)).collect::<Vec<_>>()));
+        print_json(&json!(endpoints.values().map(|standing| standing.json(now)).collect::<Vec<_>>()));
         return Ok(ExitCode::SUCCESS);
     }
     if endpoints.is_empty() {
@@ -67,7 +67,7 @@ pub(super) async fn show(store: &Sqlite, file: &StateArg, name: &str, output: Ou
     let endpoints = standings(store, file).await?;
     let Some(standing) = endpoints.get(name) else { return Ok(unknown(name, &endpoints)) };
     if output == Output::Json {
-        say!("{:#}", standing.json(now));
+        print_json(&standing.json(now));
         return Ok(ExitCode::SUCCESS);
     }
     for (label, value) in standing.facts(now) {

@@ -9,6 +9,7 @@ use crate::{
     cli::{
         BAD, Output,
         status::{BOLD, ago, cut, plain, print_table},
+        terminal::print_json,
     },
     clock::{self, Timestamp},
     render::facts::when,
@@ -44,7 +45,7 @@ pub fn added(silence: &Silence, past: &[Alert], output: Output, now: Timestamp) 
         let mut shown = silence_json(silence, now);
         shown["past_week"] = past;
         shown["doubts"] = json!(silence.doubts());
-        say!("{shown:#}");
+        print_json(&shown);
         return;
     }
     let begins = match silence.standing(now) {
@@ -80,7 +81,7 @@ pub fn added(silence: &Silence, past: &[Alert], output: Output, now: Timestamp) 
 
 pub fn list(rows: &[SilenceRow], output: Output, now: Timestamp) {
     if output == Output::Json {
-        say!("{:#}", json!(rows.iter().map(|row| row_json(row, now)).collect::<Vec<_>>()));
+        print_json(&json!(rows.iter().map(|row| row_json(row, now)).collect::<Vec<_>>()));
         return;
     }
     if rows.is_empty() {
@@ -109,7 +110,7 @@ pub async fn one(store: &Sqlite, id: &str, output: Output, now: Timestamp) -> Re
     if output == Output::Json {
         let mut shown = row_json(&row, now);
         shown["muted"] = json!(muted.iter().map(muted_json).collect::<Vec<_>>());
-        say!("{shown:#}");
+        print_json(&shown);
         return Ok(ExitCode::SUCCESS);
     }
     let at = |time: Timestamp| format!("{}, {}", ago(time, now), when(time));
@@ -155,7 +156,7 @@ pub async fn report(store: &Sqlite, output: Output, now: Timestamp) -> Result<Ex
         .collect();
     if output == Output::Json {
         let finding = |(row, finding): &(&SilenceRow, hygiene::Finding)| json!({ "id": row.silence.id, "finding": finding, "advice": finding.advice() });
-        say!("{:#}", json!({ "silences": rows.len(), "findings": findings.iter().map(finding).collect::<Vec<_>>() }));
+        print_json(&json!({ "silences": rows.len(), "findings": findings.iter().map(finding).collect::<Vec<_>>() }));
     } else if findings.is_empty() {
         say!("{} in force or to come, nothing to look at.", silences(rows.len()));
     } else {

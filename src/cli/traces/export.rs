@@ -24,6 +24,7 @@ use crate::{
         tracker::{failed, print, usage, visible},
     },
     clock::{self, Timestamp},
+    id,
     source::{Pass, Record, Source, SourceError, Window, listing::Listing},
 };
 
@@ -35,6 +36,8 @@ use part::{Asked, Part, PartError};
 
 /// More than ten minutes of patience with a cloud that is busy.
 const ATTEMPTS: u32 = 10;
+/// Who asks for all that the cloud keeps loses a moment of it while asking, which is no gap.
+const GRACE: Duration = Duration::from_secs(60);
 /// A window with more records than this is halved, so that memory does not grow with the traffic.
 const CROWDED: usize = 10_000;
 
@@ -91,6 +94,7 @@ pub async fn export(args: ExportArgs) -> Result<ExitCode, ExitCode> {
             credentials.project,
             credentials.region
         ),
+        who: hex::encode(id::hash(&["who", &credentials.method.who()])),
         from: span.from,
         to: span.to,
     };
@@ -179,8 +183,15 @@ impl Run<'_> {
                 continue;
             }
             self.part.begin(job, written, packed).map_err(Stopped::Part)?;
-            for window in window::windows(job.from.max(self.part.state.next), job.to) {
-                self.window(window).await?;
+            let grace = if self.part.resumed { Duration::ZERO } else { GRACE };
+            let begin = job.from.max(self.part.state.next);
+            self.pass_over(begin, job.to, grace)?;
+            for window in window::windows(begin, job.to) {
+                self.pass_over(window.from.max(self.part.state.next), job.to, GRACE)?;
+                let from = window.from.max(self.part.state.next);
+                if from <= window.to {
+                    self.window(Window { from, ..window }).await?;
+                }
                 self.bar.inc(1);
             }
             self.part.finish(job, at + 1, written, packed).map_err(Stopped::Part)?;
@@ -188,13 +199,20 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// What the cloud has forgotten meanwhile, from here to at most `end`, is one gap.
+    fn pass_over(&mut self, from: Timestamp, end: Timestamp, grace: Duration) -> Result<(), Stopped> {
+        let oldest = clock::minus(clock::now(), RETENTION);
+        if clock::since(from, oldest) <= grace {
+            return Ok(());
+        }
+        let to = clock::minus(oldest, Duration::from_millis(1)).min(end);
+        let gap = format!("{from} to {to}: the cloud has forgotten them by now");
+        let window = Window { from, to, pass: Pass::CatchUp };
+        self.part.write(&window, &[], vec![gap], self.written).map_err(Stopped::Part)
+    }
+
     /// Reads one window, in halves if it holds too much, and writes it down.
     async fn window(&mut self, window: Window) -> Result<(), Stopped> {
-        let oldest = clock::minus(clock::now(), RETENTION);
-        if window.to < oldest {
-            let gap = format!("{} to {}: the cloud has forgotten them by now", window.from, window.to);
-            return self.part.write(&window, &[], vec![gap], self.written).map_err(Stopped::Part);
-        }
         let mut windows = vec![window];
         while let Some(window) = windows.pop() {
             let (mut records, mut gaps) = (Vec::new(), Vec::new());
@@ -217,6 +235,11 @@ impl Run<'_> {
             if let (ControlFlow::Break(()), Some([early, late])) = (read, halves(&window)) {
                 windows.extend([late, early]);
                 continue;
+            }
+            let oldest = clock::minus(clock::now(), RETENTION);
+            if clock::since(window.from, oldest) > GRACE {
+                let to = oldest.min(window.to);
+                gaps.push(format!("{} to {to}: the cloud may have forgotten some while it was asked", window.from));
             }
             self.part.write(&window, &records, gaps, self.written).map_err(Stopped::Part)?;
         }
@@ -242,7 +265,7 @@ fn halves(window: &Window) -> Option<[Window; 2]> {
 
 fn refused(error: &PartError) -> ExitCode {
     match error {
-        PartError::Other { .. } => usage(&[error.to_string()]),
+        PartError::Other { .. } | PartError::Somebody { .. } => usage(&[error.to_string()]),
         PartError::Disk { .. } => {
             anstream::eprintln!("error: {}", visible(&error.to_string()));
             ExitCode::from(OUTSIDE)

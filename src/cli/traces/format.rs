@@ -1,8 +1,12 @@
 //! Records for programs: JSON, and CSV that a spreadsheet neither misreads nor runs.
+//!
+//! Nothing of the cloud's text that a terminal would obey is written as it came: JSON escapes it, which is the
+//! same value for a program; a cell of CSV, which has no escapes, shows it as `\u{1b}`. Tabs and ends of lines stay,
+//! in quotes. Whoever needs the exact text takes JSON.
 
 use serde_json::Value;
 
-use crate::source::Record;
+use crate::{cli::escape, source::Record};
 
 /// How traces are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -57,10 +61,10 @@ impl Written {
         match self {
             Self::Json => {
                 out.push_str(if first { "" } else { ",\n" });
-                out.push_str(&object(record).to_string());
+                out.push_str(&escape::json(&object(record).to_string()));
             }
             Self::Ndjson => {
-                out.push_str(&object(record).to_string());
+                out.push_str(&escape::json(&object(record).to_string()));
                 out.push('\n');
             }
             Self::Csv => out.push_str(&row(record)),
@@ -131,12 +135,40 @@ fn line(cells: impl Iterator<Item = String>) -> String {
     line
 }
 
-/// A cell of CSV. A spreadsheet takes some first letters for a formula, also behind blanks and inside quotes.
+/// A cell of CSV. `;` is quoted too: in half of Europe it parts the cells.
 fn quoted(cell: &str) -> String {
-    let cell: String = cell.chars().filter(|letter| *letter != '\0').collect();
-    let formula = cell.trim_start_matches(' ').starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let cell = if formula { format!("'{cell}") } else { cell };
-    if cell.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+    let cell = as_text(&shown(cell));
+    let quoted = cell.contains(['"', ',', ';', '\t', '\n', '\r']);
+    if quoted { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+}
+
+/// Without what a terminal would obey; ends of lines are left, a bare return is none.
+fn shown(cell: &str) -> String {
+    let mut shown = String::with_capacity(cell.len());
+    let mut letters = cell.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let stays = matches!(letter, '\t' | '\n') || letter == '\r' && letters.peek() == Some(&'\n');
+        if escape::is_obeyed(letter) && !stays { shown.extend(letter.escape_default()) } else { shown.push(letter) }
+    }
+    shown
+}
+
+/// A spreadsheet takes some first letters for a formula, in full width too, also behind blanks and inside quotes.
+/// One that parts cells at something other than the comma begins anew behind it, in spite of the quotes.
+fn as_text(cell: &str) -> String {
+    let mut text = String::with_capacity(cell.len());
+    let mut rest = cell;
+    loop {
+        let end = rest.find([';', '\t', '\n']).map_or(rest.len(), |at| at + 1);
+        if rest.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
+            text.push('\'');
+        }
+        text.push_str(&rest[..end]);
+        rest = &rest[end..];
+        if rest.is_empty() {
+            return text;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -154,18 +186,60 @@ mod tests {
             ("a,b", "\"a,b\""),
             ("say \"hi\"", "\"say \"\"hi\"\"\""),
             ("two\r\nlines", "\"two\r\nlines\""),
+            ("a;b", "\"a;b\""),
+            ("a\tb", "\"a\tb\""),
             ("=cmd()", "'=cmd()"),
             ("+1", "'+1"),
             ("-1", "'-1"),
             ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
-            ("\r=1", "\"'\r=1\""),
+            ("＝cmd()", "'＝cmd()"),
+            ("＋1", "'＋1"),
+            ("－1", "'－1"),
+            ("＠SUM(A1)", "'＠SUM(A1)"),
             ("  =1", "'  =1"),
+            ("\u{a0}\u{3000}=1", "'\u{a0}\u{3000}=1"),
             ("=1,2", "\"'=1,2\""),
-            ("a\0b", "ab"),
-            ("\0=1", "'=1"),
+            // Another parter of cells, or another line, begins a cell of its own.
+            ("a; =1", "\"a;' =1\""),
+            ("a\n=1", "\"a\n'=1\""),
+            ("a;b-c", "\"a;b-c\""),
+            // Where several begin at the same letter each is held back.
+            ("\t=1", "\"'\t'=1\""),
+            ("\n=1", "\"'\n'=1\""),
+            // What a terminal would obey is shown.
+            ("a\0b", "a\\u{0}b"),
+            ("\0=1", "\\u{0}=1"),
+            ("\r=1", "\\r=1"),
+            ("\u{1b}[2J\u{9b}1m\u{7f}", "\\u{1b}[2J\\u{9b}1m\\u{7f}"),
+            ("a\u{202e}b\u{2066}\u{61c}\u{200f}", "a\\u{202e}b\\u{2066}\\u{61c}\\u{200f}"),
+            ("Zoë 李", "Zoë 李"),
         ] {
             assert_eq!(quoted(cell), expected, "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_written_and_programs_read_the_same() {
+        let nasty = "\u{1b}]0;x\u{7}\u{9b}2J\u{7f}\u{85}\u{202e}\u{2066}\u{200e}\u{61c}";
+        let mut trace = Trace::blank("t1", "2026-01-15T08:30:00Z".parse().unwrap());
+        trace.actor.name = Some(nasty.to_owned());
+        trace.request = Some(format!("{{\"a\":\"{nasty}\"}}"));
+        trace.extra.insert(nasty.to_owned(), nasty.into());
+        let trace = Record::Trace(Arc::new(trace));
+        let bad = Record::Undecodable { id: "fp-1".into(), raw: nasty.into(), reason: nasty.into() };
+        for written in [Written::Json, Written::Ndjson, Written::Csv] {
+            let mut out = written.head();
+            written.record(&trace, true, &mut out);
+            written.record(&bad, false, &mut out);
+            out.push_str(written.foot(false));
+            let obeyed = |char: char| escape::is_obeyed(char) && !matches!(char, '\n' | '\r');
+            assert!(!out.contains(obeyed), "{written:?}: {out:?}");
+            let read: Vec<Value> = match written {
+                Written::Json => serde_json::from_str(&out).unwrap(),
+                Written::Ndjson => out.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
+                Written::Csv => continue,
+            };
+            assert_eq!(read, [object(&trace), object(&bad)], "{written:?}");
         }
     }
 

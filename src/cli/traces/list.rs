@@ -12,10 +12,11 @@ use super::{
 };
 use crate::{
     cli::{
+        BAD,
         columns::{self, Column},
         terminal,
         time::{self, SpanArgs},
-        tracker::{failed, json, print, usage, visible},
+        tracker::{failed, print, usage, visible},
     },
     clock::{self, Timestamp},
     source::{
@@ -88,13 +89,20 @@ pub async fn list(args: ListArgs) -> Result<ExitCode, ExitCode> {
         Record::Undecodable { .. } => Reverse(Timestamp::MIN),
     });
     match args.output {
-        Format::Json => print(&json(&found.records.iter().map(object).collect::<Vec<_>>())),
+        Format::Json => terminal::print_json(&found.records.iter().map(object).collect::<Vec<_>>()),
         Format::Ndjson => write(Written::Ndjson, &found.records),
         Format::Csv => write(Written::Csv, &found.records),
         Format::Table => table(&found.records, &span.zone),
     }
     if found.more {
         anstream::eprintln!("there are more: raise --limit (now {}), or use `traces export`", args.limit);
+    }
+    if found.circle {
+        anstream::eprintln!(
+            "warning: the cloud's markers lead in a circle: not all traces may be listed; ask for less time at once \
+             (`--from`, `--to`)"
+        );
+        return Ok(ExitCode::from(BAD));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -104,7 +112,7 @@ fn write(written: Written, records: &[Record]) {
     for (at, record) in records.iter().enumerate() {
         written.record(record, at == 0, &mut out);
     }
-    print(&out);
+    terminal::print_exactly(&out);
 }
 
 fn table(records: &[Record], zone: &TimeZone) {

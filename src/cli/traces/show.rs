@@ -5,19 +5,15 @@ use std::{process::ExitCode, time::Duration};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::{RETENTION, filter::CloudArgs, format::object};
+use super::{filter::CloudArgs, format::object};
 use crate::{
     cli::{
         BAD, Output, terminal,
         time::{self, SpanArgs},
-        tracker::{failed, json, print, usage, visible},
+        tracker::{failed, print, usage, visible},
     },
     clock,
-    source::{
-        Record,
-        listing::{Listing, Query},
-        tracker,
-    },
+    source::{Record, listing::Listing, tracker},
     trace::Trace,
 };
 
@@ -45,20 +41,16 @@ pub async fn show(args: ShowArgs) -> Result<ExitCode, ExitCode> {
         return Err(usage(&["the id of the trace is empty".to_owned()]));
     }
     let zone = SpanArgs::zone(args.timezone.as_deref()).map_err(|problem| usage(&[problem]))?;
-    let filters = vec![("trace_id", id.to_owned())];
     let credentials = args.cloud.credentials()?;
     let mut listing =
-        Listing::of(&credentials, args.cloud.api(), tracker::NAME, filters).map_err(|error| failed(&error))?;
-    // The oldest minute may be gone by the time it is asked for.
-    let from = clock::minus(now, RETENTION - Duration::from_secs(60));
-    let found = listing.read(&Query { from, to: now, limit: 1 }, now).await.map_err(|error| failed(&error))?;
-    let Some(record) = found.records.first() else {
+        Listing::of(&credentials, args.cloud.api(), tracker::NAME, Vec::new()).map_err(|error| failed(&error))?;
+    let Some(record) = listing.one(id, now).await.map_err(|error| failed(&error))? else {
         anstream::eprintln!("error: no trace of the last 7 days is called `{}`", visible(id));
         return Ok(ExitCode::from(BAD));
     };
     match args.output {
-        Output::Json => print(&json(&object(record))),
-        Output::Table => match record {
+        Output::Json => terminal::print_json(&object(&record)),
+        Output::Table => match &record {
             Record::Trace(trace) => print(&page(trace, &zone, terminal::columns().unwrap_or(WIDTH))),
             Record::Undecodable { id, raw, reason } => {
                 print(&format!("{}\n\ncould not be decoded: {}\n\n{}\n", visible(id), visible(reason), visible(raw)));

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Cloud, Output, Said, failed, print, print_tracker, visible};
 use crate::{
-    cli::BAD,
+    cli::{BAD, terminal},
     clock,
     source::{
         SourceError,
@@ -44,10 +44,10 @@ pub async fn watch(name_or_id: &str, cloud: &Cloud) -> Said {
         }
     };
     match cloud.output {
-        Output::Json => print(&super::json(&json!({
+        Output::Json => terminal::print_json(&json!({
             "standing": health.as_str(), "verdict": verdict, "help": help,
             "tracker": tracker.as_ref().map(|tracker| &tracker.raw),
-        }))),
+        })),
         Output::Table => {
             print(&format!("{verdict}\n"));
             if let Some(tracker) = &tracker {

@@ -19,6 +19,15 @@ async fn tracebell_with(cloud: &Cloud, arguments: &str, more: &[(&str, String)])
 }
 
 async fn run(cloud: &Cloud, arguments: &[&str], more: &[(&str, String)]) -> (i32, String, String) {
+    let mut command = command(cloud, arguments);
+    command.envs(more.iter().cloned());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// The same, not yet started.
+pub fn command(cloud: &Cloud, arguments: &[&str]) -> std::process::Command {
     let variables = [
         ("OS_AUTH_URL", format!("{}/v3", cloud.url)),
         ("OS_USERNAME", "alice".to_owned()),
@@ -28,10 +37,8 @@ async fn run(cloud: &Cloud, arguments: &[&str], more: &[(&str, String)]) -> (i32
         ("OS_REGION_NAME", "eu-de".to_owned()),
     ];
     let mut command = crate::world::tracebell();
-    command.args(arguments).env_clear().envs(variables).envs(more.iter().cloned()).stdin(std::process::Stdio::null());
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    command.args(arguments).env_clear().envs(variables).stdin(std::process::Stdio::null());
+    command
 }
 
 fn tracker(status: &str, bucket: &str) -> Value {

@@ -26,6 +26,8 @@ use crate::{
 pub struct Asked {
     /// The flags, in one text.
     pub wish: String,
+    /// A hash of who logs in. Two accounts may have projects of the same name.
+    pub who: String,
     /// The span is that of the first start: `7d` means another one later.
     pub from: Timestamp,
     pub to: Timestamp,
@@ -55,6 +57,11 @@ pub struct State {
 pub enum PartError {
     #[error("`{path}` belongs to another export: finish that one with its own flags, or give `--overwrite`")]
     Other { path: String },
+    #[error(
+        "`{path}` was begun by somebody else: log in as then (user and domain, access key, agency), \
+         or give `--overwrite`"
+    )]
+    Somebody { path: String },
     #[error("cannot write `{path}`: {source}")]
     Disk { path: String, source: io::Error },
 }
@@ -82,8 +89,14 @@ impl Part {
             Err(source) => return Err(disk(&state_path, source)),
         };
         let state = match found {
-            Some(Some(state)) if state.asked.wish == asked.wish => Some(state),
-            Some(_) => return Err(PartError::Other { path: state_path.display().to_string() }),
+            Some(Some(state)) if state.asked.wish != asked.wish => {
+                return Err(PartError::Other { path: state_path.display().to_string() });
+            }
+            Some(Some(state)) if state.asked.who != asked.who => {
+                return Err(PartError::Somebody { path: state_path.display().to_string() });
+            }
+            Some(Some(state)) => Some(state),
+            Some(None) => return Err(PartError::Other { path: state_path.display().to_string() }),
             None => None,
         };
         let resumed = state.is_some();

@@ -55,6 +55,8 @@ pub struct Read {
     pub undecodable_reasons: Vec<String>,
     /// Stretches that could not be read.
     pub gaps: Vec<String>,
+    /// Files of the archive that are not what the tracker wrote; they were read all the same.
+    pub suspects: Vec<String>,
 }
 
 /// Who would have been told, and how often each endpoint can be.

@@ -1,8 +1,15 @@
 //! How far a source has been read: the durable position and what could not be read.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
+use crate::clock::{self, Timestamp};
+
+/// What waits for a fill waits no longer once it stood still for so long. One that runs says so each minute, so
+/// this one was killed or left open; an hour is enough to see why and to go on, and keeps no alert longer from
+/// those who need it.
+pub const GIVEN_UP: Duration = Duration::from_secs(3600);
 
 /// Position of one source. Moves only together with the effects of what was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +53,27 @@ pub struct Fill {
     pub alerts: u64,
     /// Files that could not be read.
     pub unreadable: u64,
+    /// Files that are not what the tracker wrote, as its digests tell.
+    pub suspect: u64,
     pub done: bool,
+}
+
+impl Fill {
+    /// True if something of the part was not read yet.
+    pub fn is_unread(&self) -> bool {
+        !self.done && self.part.reached < self.part.to
+    }
+
+    /// True while others wait for what was not read yet.
+    pub fn is_waited_for(&self, now: Timestamp) -> bool {
+        self.is_unread() && clock::since(self.at, now) < GIVEN_UP
+    }
+}
+
+/// Up to when all is known of a source that was read up to `watermark`, but for what is being filled.
+pub fn known_up_to(fills: &[Fill], watermark: Timestamp, now: Timestamp) -> Timestamp {
+    let waited_for = fills.iter().filter(|fill| fill.is_waited_for(now));
+    waited_for.map(|fill| fill.part.reached).fold(watermark, Timestamp::min)
 }
 
 /// What is left to fill of a gap between `from` and `to`, oldest first. A part that was begun goes on where it was.
@@ -98,6 +125,7 @@ mod tests {
             fresh: 0,
             alerts: 0,
             unreadable: 0,
+            suspect: 0,
             done: reached == to,
         }
     }
@@ -137,6 +165,20 @@ mod tests {
         check_within(&[], 0, 130, &[(100, 130, 100)]);
         check_within(&[(120, 130, 130)], 120, 130, &[]);
         check_within(&[], 300, 400, &[]);
+    }
+
+    #[test]
+    fn a_fill_is_waited_for_until_it_is_done_or_stands_still_for_an_hour() {
+        let known = |fills: &[(i64, i64, i64)], now| {
+            let fills: Vec<Fill> = fills.iter().copied().map(fill).collect();
+            known_up_to(&fills, at(500), at(now)).as_second()
+        };
+        assert_eq!(known(&[], 10), 500);
+        assert_eq!(known(&[(100, 200, 200)], 10), 500);
+        assert_eq!(known(&[(100, 200, 150), (300, 400, 320)], 10), 150);
+        assert_eq!(known(&[(600, 700, 650)], 10), 500);
+        assert_eq!(known(&[(100, 200, 150)], 3599), 150);
+        assert_eq!(known(&[(100, 200, 150)], 3600), 500);
     }
 
     #[test]

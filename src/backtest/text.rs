@@ -48,7 +48,7 @@ pub fn headline(report: &Report) -> String {
     )
 }
 
-/// Rules named in a remark.
+/// Rules, or files, named in a remark.
 const NAMED: usize = 6;
 
 /// So many on a usual day: `0.4`, `12`.
@@ -75,6 +75,10 @@ pub fn remarks(report: &Report) -> Vec<String> {
     }
     remarks.extend(notes(report));
     remarks.extend(read.gaps.iter().map(|gap| format!("not read: {gap}")));
+    remarks.extend(read.suspects.iter().take(NAMED).map(|found| format!("not what the tracker wrote: {found}")));
+    if let Some(more) = read.suspects.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        remarks.push(format!("and {more} more files of the archive that are not what the tracker wrote"));
+    }
     let over: Vec<&str> = report.over_budget().map(|rule| rule.rule.as_str()).collect();
     if !over.is_empty() {
         // The table names the others.

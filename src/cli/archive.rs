@@ -53,7 +53,8 @@ struct VerifyArgs {
     /// Until then, written like --from; without it, now
     #[arg(long, value_name = "TIME", value_parser = moment)]
     to: Option<Timestamp>,
-    /// PEM file with the public key that signs the digests; without it, the one that the trace service documents
+    /// PEM file with the public key that signs the digests; without it, the `public_key` of the archive, else the
+    /// one that the trace service documents
     #[arg(long, value_name = "FILE")]
     public_key: Option<PathBuf>,
     /// How to print it
@@ -77,17 +78,16 @@ async fn verify(args: &VerifyArgs, config: &Config) -> Result<ExitCode, ExitCode
     if from >= to {
         return Err(usage(&["the span is empty: it begins at its end or later".to_owned()]));
     }
-    let key = match &args.public_key {
-        None => PublicKey::documented(),
-        Some(path) => {
-            let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
-            read.and_then(|text| PublicKey::parse(&text))
-                .map_err(|reason| usage(&[format!("`--public-key` {}: {reason}", path.display())]))?
-        }
-    };
+    let key = args.public_key.as_ref().map(|path| {
+        let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        read.and_then(|text| PublicKey::parse(&text))
+            .map_err(|reason| usage(&[format!("`--public-key` {}: {reason}", path.display())]))
+    });
+    let key = key.transpose()?;
     let mut good = true;
     let mut told = Vec::new();
     for (name, settings) in chosen(args, config)? {
+        let key = key.as_ref().unwrap_or(&settings.public_key);
         let audit = look(settings, key.clone(), from, to).await?;
         good &= audit.findings.is_empty() && audit.seen.digests > 0;
         match args.output {

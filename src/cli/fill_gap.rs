@@ -19,7 +19,7 @@ use super::{
 use crate::{
     app,
     backtest::text::{number, plural},
-    checkpoint::{Gap, Part, parts},
+    checkpoint::{GIVEN_UP, Gap, Part, parts},
     clock::{self, Timestamp},
     cloud::auth::Credentials,
     config::{self, Config},
@@ -37,6 +37,9 @@ mod survey;
 
 /// Traces may be recorded, and files delivered, days late.
 const LATE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Files that are named which are not what the tracker wrote.
+const SUSPECTS: usize = 20;
 
 /// More alerts than this ring only after somebody said yes.
 const ASK_ABOVE: u64 = 20;
@@ -126,11 +129,12 @@ async fn fill_all(
         }
     }
     let mut whole = true;
-    for task in tasks {
-        let (filled, open) = fill(args, &task, store, generation).await?;
+    for (at, task) in tasks.iter().enumerate() {
+        let is_followed = tasks[at + 1..].iter().any(|later| later.gap.source == task.gap.source);
+        let (filled, open) = fill(args, task, is_followed, store, generation).await?;
         tell(&task.gap, &filled, args.digest);
         open.iter().for_each(|(part, open)| tell_open(part, *open, &task.archive));
-        whole &= open.is_empty();
+        whole &= open.is_empty() && filled.suspects.is_empty();
     }
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
 }
@@ -191,6 +195,7 @@ async fn tasks<'c>(args: &Args, config: &'c Config, store: &Sqlite) -> Result<Op
 async fn fill(
     args: &Args,
     task: &Task<'_>,
+    is_followed: bool,
     store: &Sqlite,
     generation: &Arc<Generation>,
 ) -> Result<(Filled, Vec<(Part, Open)>), ExitCode> {
@@ -199,11 +204,14 @@ async fn fill(
     let telling = if args.digest { Telling::InOne } else { Telling::Each };
     let by = login().unwrap_or_else(|| "somebody".to_owned());
     let mut total = Filled::default();
-    for part in &task.parts {
+    for (at, part) in task.parts.iter().enumerate() {
         let reading = reading(&task.archive, part)?;
         let source = task.gap.source.clone();
         let (store, generation) = (store.clone(), generation.clone());
         let mut fill = Fill::new(source, *part, reading, store, generation, telling, by.clone(), closing);
+        if is_followed || at + 1 < task.parts.len() {
+            fill = fill.followed();
+        }
         let bar = bar(0, "{spinner} filling the gap {wide_bar} {percent}%  {msg}  {eta} left");
         let outcome = loop {
             let step = fill.step(clock::now()).await;
@@ -226,23 +234,28 @@ async fn fill(
                 Failure::Store(error) => failed(&error),
             };
             anstream::eprintln!("what was read until then is kept; the same command goes on where it was");
+            if args.digest {
+                let wait = clock::in_words(GIVEN_UP);
+                anstream::eprintln!("if it does not within {wait}, people are told of what was read until then");
+            }
             code
         })?;
         still_open.extend(open.map(|open| (*part, open)));
-        let Filled { traces, fresh, undecodable, alerts, unreadable, reasons } = fill.filled;
+        let Filled { traces, fresh, undecodable, alerts, unreadable, reasons, suspects } = fill.filled;
         total.traces += traces;
         total.fresh += fresh;
         total.undecodable += undecodable;
         total.alerts += alerts;
         total.unreadable += unreadable;
         total.reasons.extend(reasons);
+        total.suspects.extend(suspects);
     }
     Ok((total, still_open))
 }
 
 /// Says what came of it.
 fn tell(gap: &Gap, filled: &Filled, digest: bool) {
-    let Filled { traces, fresh, undecodable, alerts, unreadable, reasons } = filled;
+    let Filled { traces, fresh, undecodable, alerts, unreadable, reasons, suspects } = filled;
     say!(
         "{} read from the archive, {} of them new; {} opened.",
         plural(*traces, "trace"),
@@ -266,6 +279,29 @@ fn tell(gap: &Gap, filled: &Filled, digest: bool) {
         anstream::eprintln!("warning: {} could not be read:", plural(*unreadable, "file"));
         reasons.iter().for_each(|reason| anstream::eprintln!("  {}", plain(reason)));
     }
+    tell_suspects(suspects, gap);
+}
+
+/// Names the files that are not what the tracker wrote; what is in them was judged all the same.
+fn tell_suspects(suspects: &[String], gap: &Gap) {
+    if suspects.is_empty() {
+        return;
+    }
+    let is = if suspects.len() == 1 { "is" } else { "are" };
+    let files = plural(suspects.len() as u64, "file");
+    anstream::eprintln!("warning: {files} of the archive {is} not what the tracker wrote:");
+    suspects.iter().take(SUSPECTS).for_each(|found| anstream::eprintln!("  {}", plain(found)));
+    if suspects.len() > SUSPECTS {
+        anstream::eprintln!("  and {} more", suspects.len() - SUSPECTS);
+    }
+    anstream::eprintln!("What they hold was judged all the same; what was taken out of them is not known.");
+    anstream::eprintln!(
+        "help: find out who may write to the bucket, and see all that is off: `tracebell archive verify --source {} \
+         --from {} --to {}`",
+        gap.source,
+        gap.from,
+        gap.to
+    );
 }
 
 /// Says why a part stays open, and what to do.

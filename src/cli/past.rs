@@ -132,13 +132,13 @@ impl PastArgs {
         }
         let archives = archive::of(config, &settings)?;
         if which == archive::Which::All || to < kept_since {
-            return archive::read(&archives, from, to, each).await;
+            return archive::read(archives, from, to, each).await;
         }
         if from >= kept_since {
             return cloud_list(&settings, from, to, each).await;
         }
         let last = clock::minus(kept_since, Duration::from_micros(1));
-        let older = archive::read(&archives, from, last, each).await?;
+        let older = archive::read(archives, from, last, each).await?;
         let newer = cloud_list(&settings, kept_since, to, each).await?;
         Ok(Past { read: both(older.read, newer.read), span: Some((from, to)) })
     }
@@ -202,6 +202,7 @@ fn both(mut older: Read, newer: Read) -> Read {
     older.undecodable_reasons.extend(newer.undecodable_reasons);
     older.undecodable_reasons.truncate(REASONS);
     older.gaps.extend(newer.gaps);
+    older.suspects.extend(newer.suspects);
     older
 }
 

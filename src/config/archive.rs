@@ -13,7 +13,7 @@ use crate::{
     secret::Secret,
     source::{
         SourceError,
-        archive::{Bucket, Settings, Style},
+        archive::{Bucket, Settings, Style, digest::PublicKey},
     },
 };
 
@@ -28,6 +28,7 @@ pub struct Draft<'a> {
     key: Option<AccessKey>,
     /// A key that is wrong is not looked for elsewhere.
     key_is_bad: bool,
+    public_key: PublicKey,
 }
 
 pub fn read<'a>(walk: Walk<'a>, secrets: &Secrets<'_>) -> Option<Draft<'a>> {
@@ -38,7 +39,12 @@ pub fn read<'a>(walk: Walk<'a>, secrets: &Secrets<'_>) -> Option<Draft<'a>> {
     let endpoint = fields.optional("endpoint");
     let path_style = fields.optional_bool("path_style");
     let [access, secret, token] = ["access_key", "secret_key", "security_token"].map(|key| fields.optional(key));
+    let public_key = fields.optional("public_key");
     fields.finish();
+    let public_key = match &public_key {
+        Some(walk) => public_key_of(walk, secrets)?,
+        None => PublicKey::documented(),
+    };
     let bucket = bucket.and_then(|walk| bucket_name(&walk));
     let prefix = match &prefix {
         Some(walk) => Some(prefix_of(walk)?),
@@ -65,7 +71,7 @@ pub fn read<'a>(walk: Walk<'a>, secrets: &Secrets<'_>) -> Option<Draft<'a>> {
         }
     };
     let key_is_bad = told && key.is_none();
-    Some(Draft { bucket: bucket?, walk, prefix, region, endpoint, path_style, key, key_is_bad })
+    Some(Draft { bucket: bucket?, walk, prefix, region, endpoint, path_style, key, key_is_bad, public_key })
 }
 
 impl Draft<'_> {
@@ -77,7 +83,7 @@ impl Draft<'_> {
         tracker: &str,
         are_secrets_read: bool,
     ) -> Option<Settings> {
-        let Draft { walk, bucket, prefix, region, endpoint, path_style, key, key_is_bad } = self;
+        let Draft { walk, bucket, prefix, region, endpoint, path_style, key, key_is_bad, public_key } = self;
         let Some(region) = region.or_else(|| credentials.region.clone()) else {
             walk.fail_hint("neither `archive` nor the login of the source names a region", "add `region: eu-de`");
             return None;
@@ -127,6 +133,7 @@ impl Draft<'_> {
             endpoint,
             style,
             key,
+            public_key,
             ca,
             proxy,
             tracker,
@@ -174,6 +181,17 @@ fn prefix_of(walk: &Walk<'_>) -> Option<String> {
         return None;
     }
     Some(prefix.to_owned())
+}
+
+fn public_key_of(walk: &Walk<'_>, secrets: &Secrets<'_>) -> Option<PublicKey> {
+    let path = secrets.path(walk)?;
+    if !secrets.are_read() {
+        return Some(PublicKey::documented());
+    }
+    let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+    let hint = "give a file in PEM; without `public_key` the key that the trace service documents counts";
+    let key = text.and_then(|text| PublicKey::parse(&text));
+    key.map_err(|reason| walk.fail_hint(format!("cannot use `{}`: {reason}", path.display()), hint)).ok()
 }
 
 fn url(walk: &Walk<'_>) -> Option<Url> {

@@ -1,6 +1,10 @@
 //! `{env: NAME}` and `{file: path}`: read when loaded, never written anywhere.
 
-use std::{cell::RefCell, fs, path::Path};
+use std::{
+    cell::RefCell,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{document::Walk, secret::Secret};
 
@@ -57,6 +61,11 @@ impl<'a> Secrets<'a> {
         }?;
         self.read.borrow_mut().push(text.clone());
         Some(Secret::new(text))
+    }
+
+    /// A file that is no secret, named from the configuration's folder.
+    pub fn path(&self, walk: &Walk<'_>) -> Option<PathBuf> {
+        walk.words().map(|name| self.folder.join(name))
     }
 
     /// Everything read so far.

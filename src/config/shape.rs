@@ -140,6 +140,8 @@ pub struct Archive {
     pub secret_key: Option<Secret>,
     /// Of a key for a while.
     pub security_token: Option<Secret>,
+    /// PEM file with the key that signs digests. Default: the key that the trace service documents.
+    pub public_key: Option<String>,
 }
 
 /// A time, or `off`.

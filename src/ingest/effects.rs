@@ -18,6 +18,7 @@ mod mute;
 mod owe;
 mod past;
 mod recollect;
+mod silence;
 mod tell;
 
 pub use tell::by_itself;
@@ -56,9 +57,8 @@ pub async fn decide<S: Store>(
     let mut memories = recollect::load(store, rules, &looked.slots, &mut batch).await?;
     let known = memories.since.clone();
     let mut hits = ring::recall(source, rules, &looked, &mut memories, now);
-    if let Some(Watermark { at, late }) = watermark {
-        let due = recollect::due(store, &memories, at, &mut batch).await?;
-        hits.extend(ring::tick(source, rules, due, &mut memories, at, late));
+    if let Some(watermark) = watermark {
+        hits.extend(silence::tell(store, generation, &mut memories, watermark, &mut batch).await?);
     }
     let fingerprints: Vec<String> = hits.iter().map(|hit| hit.fingerprint.clone()).collect();
     let open = if hits.is_empty() { Vec::new() } else { store.open_alerts(&fingerprints).await? };

@@ -2,13 +2,14 @@
 //!
 //! May run beside the poller of the same source: trace ids that either has seen are duplicates to the other, and
 //! a page that both touched is decided anew. The checkpoint stays where it is. A part is done only if there is no
-//! reason to read it again; what is not done goes on where it was.
+//! reason to read it again; what is not done goes on where it was. What others must know of it while it works is
+//! marked each minute, also where there is nothing to store: that it is not given up, and how far it is.
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Failure, effects};
+use super::{Failure, effects, trouble};
 use crate::{
-    checkpoint::Part,
+    checkpoint::{GIVEN_UP, Part},
     clock::{self, Timestamp},
     delivery::{Cause, Delivery, Hold, HoldKind},
     generation::Generation,
@@ -23,8 +24,8 @@ use crate::{
 const CHUNK: usize = 500;
 /// A page that another writer raced is decided anew this often.
 const CONFLICTS: u32 = 20;
-/// What is told in one message waits for the end, but no longer than this for a process that died.
-const TOLD_WITHIN: Duration = Duration::from_secs(300);
+/// It is said that it works, and how far it is, whenever nothing was stored for so long.
+const MARK_EVERY: Duration = Duration::from_secs(60);
 
 /// Files come within minutes; only after this nobody waits for more of them.
 pub const SETTLED: Duration = Duration::from_secs(24 * 3600);
@@ -49,8 +50,13 @@ pub struct Fill<S> {
     /// Who asked for it.
     by: String,
     closing: Closing,
+    /// Another part of the same source comes after it.
+    is_followed: bool,
+    /// When it was stored last how far it is.
+    marked: Option<Timestamp>,
     /// Since the last commit.
     unreadable: u64,
+    suspect: Vec<String>,
     pub filled: Filled,
 }
 
@@ -64,6 +70,8 @@ pub struct Filled {
     /// Files that could not be read, and why; the first few.
     pub unreadable: u64,
     pub reasons: Vec<String>,
+    /// Files that are not what the tracker wrote, and why.
+    pub suspects: Vec<String>,
 }
 
 /// When a part counts as filled.
@@ -108,8 +116,27 @@ impl<S: Store> Fill<S> {
         by: String,
         closing: Closing,
     ) -> Self {
-        let (unreadable, filled) = (0, Filled::default());
-        Self { source, part, reading, store, generation, telling, by, closing, unreadable, filled }
+        Self {
+            source,
+            part,
+            reading,
+            store,
+            generation,
+            telling,
+            by,
+            closing,
+            is_followed: false,
+            marked: None,
+            unreadable: 0,
+            suspect: Vec::new(),
+            filled: Filled::default(),
+        }
+    }
+
+    /// The same, where another part of the source comes after it: what is told in one message waits for that too.
+    #[must_use]
+    pub fn followed(self) -> Self {
+        Self { is_followed: true, ..self }
     }
 
     pub fn progress(&self) -> &Progress {
@@ -118,15 +145,23 @@ impl<S: Store> Fill<S> {
 
     /// Reads a file, or stores what is complete.
     pub async fn step(&mut self, now: Timestamp) -> Result<Step, Failure> {
+        if self.marked.is_none() {
+            // From here on the poller waits with silences that this may explain.
+            self.store(Vec::new(), None, now).await?;
+        }
         match self.reading.next(now).await? {
-            reading::Step::On => return Ok(Step::On),
+            reading::Step::On => {}
+            reading::Step::Suspect { key, reason } => {
+                let found = format!("{key}: {reason}");
+                self.suspect.push(found.clone());
+                self.filled.suspects.push(found);
+            }
             reading::Step::Unreadable { key, reason } => {
                 self.unreadable += 1;
                 self.filled.unreadable += 1;
                 if self.filled.reasons.len() < 3 {
                     self.filled.reasons.push(format!("{key}: {reason}"));
                 }
-                return Ok(Step::On);
             }
             reading::Step::Records { records, until } => {
                 let mut rest = records;
@@ -139,21 +174,32 @@ impl<S: Store> Fill<S> {
                 self.store(rest, None, now).await?;
                 return Ok(Step::On);
             }
-            reading::Step::End => {}
+            reading::Step::End => return self.end(now).await,
         }
+        if self.marked.is_none_or(|at| clock::since(at, now) >= MARK_EVERY) {
+            self.reach(self.reading.handed_out());
+            self.store(Vec::new(), None, now).await?;
+        }
+        Ok(Step::On)
+    }
+
+    async fn end(&mut self, now: Timestamp) -> Result<Step, Failure> {
         let open = self.open(now).filter(|_| self.closing == Closing::Whole);
-        if open.is_none() {
-            self.part.reached = self.part.to;
+        match open {
+            None => self.part.reached = self.part.to,
+            // All that was there is read; what comes now was uploaded later.
+            Some(Open::Young { .. }) => self.reach(self.part.to),
+            Some(Open::NoFile { .. } | Open::Unreadable) => {}
         }
         self.store(Vec::new(), Some(open), now).await?;
         Ok(Step::End(open))
     }
 
     fn open(&self, now: Timestamp) -> Option<Open> {
-        let Progress { files, others, .. } = self.reading.progress;
+        let Progress { files, digests, others, .. } = self.reading.progress;
         let until = clock::plus(self.part.to, SETTLED);
-        // One that goes on where it was has found files before.
-        if files == 0 && self.part.reached == self.part.from {
+        // One that goes on where it was has found files before; and a digest of no files says that there are none.
+        if files + digests == 0 && self.part.reached == self.part.from {
             Some(Open::NoFile { others })
         } else if self.filled.unreadable > 0 {
             Some(Open::Unreadable)
@@ -165,7 +211,8 @@ impl<S: Store> Fill<S> {
     /// The part is read up to there, unless something has to be read again.
     fn reach(&mut self, until: Timestamp) {
         if self.filled.unreadable == 0 {
-            self.part.reached = self.part.reached.max(until.min(self.part.to).min(self.reading.settled()));
+            let until = until.min(self.part.to).min(self.reading.settled()).min(self.reading.proven());
+            self.part.reached = self.part.reached.max(until);
         }
     }
 
@@ -184,17 +231,25 @@ impl<S: Store> Fill<S> {
             let alerts = super::opened(&batch).len() as u64;
             let (traces, fresh, undecodable) =
                 (batch.counts.fetched, batch.seen.len() as u64, batch.counts.undecodable);
+            if let Some(first) = self.suspect.first() {
+                let notice = trouble::suspect_notice(&self.generation, &self.source, &self.part, first, now);
+                batch.deliveries.extend(notice);
+            }
             batch.fill = Some(FillMark {
                 part: self.part,
                 by: self.by.clone(),
                 alerts,
                 unreadable: self.unreadable,
-                told_at: if end.is_some() { now } else { clock::plus(now, TOLD_WITHIN) },
+                suspect: self.suspect.len() as u64,
+                // One that died tells what it has when nobody waits for it any more.
+                told_at: if end.is_some() && !self.is_followed { now } else { clock::plus(now, GIVEN_UP) },
                 done,
             });
             match self.store.commit_ingest(batch).await {
                 Ok(()) => {
+                    self.marked = Some(now);
                     self.unreadable = 0;
+                    self.suspect.clear();
                     self.filled.traces += traces;
                     self.filled.fresh += fresh;
                     self.filled.undecodable += undecodable;
@@ -213,7 +268,7 @@ impl<S: Store> Fill<S> {
             let rings = matches!(delivery.cause, Cause::Alert(_)) && delivery.hold.is_none();
             if rings && self.generation.topics.format(&delivery.endpoint).for_people() {
                 let id = format!("{} fill {}", delivery.subscription, self.source);
-                delivery.hold = Some(Hold { id, kind: HoldKind::Fill, until: clock::plus(now, TOLD_WITHIN) });
+                delivery.hold = Some(Hold { id, kind: HoldKind::Fill, until: clock::plus(now, GIVEN_UP) });
             }
         }
     }

@@ -6,7 +6,7 @@ use super::{Failure, LONGEST_RETRY};
 use crate::{
     alert::Severity,
     backoff,
-    checkpoint::Gap,
+    checkpoint::{Fill, Gap, Part},
     clock::{self, Timestamp},
     delivery::Delivery,
     generation::Generation,
@@ -195,6 +195,49 @@ pub fn gap_notice(generation: &Generation, gap: &Gap, now: Timestamp) -> Vec<Del
     let title = format!("Part of the audit log of source {} could not be read", gap.source);
     let notice = Notification::notice(Severity::High, title, lines, now);
     generation.topics.notice(&notice, &format!("gap {} {} {}", gap.source, gap.from, gap.to), true)
+}
+
+/// Something is missed that may be in what a fill did not get to read: told once for each place where one stands still.
+pub fn stalled_notice(generation: &Generation, fill: &Fill, now: Timestamp) -> Vec<Delivery> {
+    let Fill { source, part, .. } = fill;
+    let lines = vec![
+        format!(
+            "The gap from {} to {} is filled up to {} only, and that stands still since {}.",
+            stamp(part.from),
+            stamp(part.to),
+            stamp(part.reached),
+            stamp(fill.at)
+        ),
+        "Alerts that something did not come were not held back any longer: it may lie in what was not read.".into(),
+        "What to do: `tracebell fill-gap` goes on where it was; `--close` counts the gap as filled if no more will come."
+            .into(),
+    ];
+    let title = format!("Source {source}: what is missed may lie in a gap that is not filled");
+    let notice = Notification::notice(Severity::Medium, title, lines, now);
+    let occasion = format!("stalled {source} {} {} {}", part.from, part.to, part.reached);
+    generation.topics.notice(&notice, &occasion, false)
+}
+
+/// Trace files that somebody changed after the tracker wrote them: told once for each part of a gap, to everybody,
+/// for it may hide an attack.
+pub fn suspect_notice(
+    generation: &Generation,
+    source: &str,
+    part: &Part,
+    first: &str,
+    now: Timestamp,
+) -> Vec<Delivery> {
+    let lines = vec![
+        format!("Found while the gap from {} to {} was filled from the archive.", stamp(part.from), stamp(part.to)),
+        format!("The first one is {}.", first.replace('\n', " ")),
+        "What these files hold was judged all the same; what was taken out of them is not known.".into(),
+        "What to do: find out who may write to the bucket and did, and keep it as it is; `tracebell archive verify` \
+         lists all that is off."
+            .into(),
+    ];
+    let title = format!("Archive of source {source}: files are not what the tracker wrote");
+    let notice = Notification::notice(Severity::High, title, lines, now);
+    generation.topics.notice(&notice, &format!("suspect {source} {} {}", part.from, part.to), true)
 }
 
 /// Records that could not be decoded: told once a day for each source.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::{SourceError, catalogue, cts};
+use super::{SourceError, catalogue, cts, host};
 use crate::{
     clock::Timestamp,
     cloud::{auth::Credentials, sign::AccessKey},
@@ -18,6 +18,7 @@ pub mod audit;
 pub mod bucket;
 pub mod digest;
 pub mod key;
+pub mod proof;
 pub mod reading;
 
 pub use bucket::{Bucket, Object};
@@ -35,6 +36,8 @@ pub struct Settings {
     pub endpoint: Url,
     pub style: Style,
     pub key: AccessKey,
+    /// Whose signature digests carry.
+    pub public_key: digest::PublicKey,
     /// PEM file of a private CA.
     pub ca: Option<PathBuf>,
     pub proxy: Option<Secret>,
@@ -59,15 +62,12 @@ pub enum Style {
 impl Settings {
     /// Where the region's buckets are, if nobody says otherwise.
     pub fn endpoint_of(region: &str) -> String {
-        // The Swiss region is another installation, with hosts of its own.
-        let within = if region.starts_with("eu-ch") { ".sc" } else { "" };
-        format!("https://obs.{region}{within}.otc.t-systems.com")
+        format!("https://{}", host::of("obs", region))
     }
 
     /// Names such as `bucket.host` exist only below the cloud's own hosts.
     pub fn style_of(endpoint: &Url) -> Style {
-        let cloud = endpoint.host_str().is_some_and(|host| host.ends_with(".otc.t-systems.com"));
-        if cloud { Style::Host } else { Style::Path }
+        if endpoint.host_str().is_some_and(host::is_the_clouds) { Style::Host } else { Style::Path }
     }
 
     /// With the project that the login is for, so that rules find in the archive what they find in the trace list.

@@ -232,9 +232,7 @@ pub fn region(topic_urn: &str) -> &str {
 
 /// Where SMN is in a region.
 pub fn host(region: &str) -> String {
-    // The Swiss cloud is a cloud of its own.
-    let cloud = if region.starts_with("eu-ch") { "sc.otc" } else { "otc" };
-    format!("smn.{region}.{cloud}.t-systems.com")
+    super::host::of("smn", region)
 }
 
 /// `urn:smn:eu-de:<32 hex>:<name>`, in the letters that the cloud uses.

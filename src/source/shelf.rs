@@ -76,6 +76,13 @@ impl Shelf {
         self.drawers.keys().next().is_some_and(|drawer| ends(*drawer) <= before.as_second())
     }
 
+    /// Up to when no drawer is left that holds, or may come to hold, what is older than that.
+    pub fn is_clear_before(&self, before: Timestamp) -> Timestamp {
+        let drawer = before.as_second().div_euclid(DRAWER_SECONDS);
+        let oldest = self.drawers.keys().next().map_or(drawer, |oldest| drawer.min(*oldest));
+        Timestamp::from_second(oldest.saturating_mul(DRAWER_SECONDS)).unwrap_or(Timestamp::MIN)
+    }
+
     /// Empties the oldest drawer if it holds nothing but what is older than `before`, at [`Timestamp::MAX`] any;
     /// says where it ends.
     /// Nothing is left out: what came twice comes out twice. A record without a time is of the drawer's.

@@ -12,6 +12,8 @@ pub struct FillMark {
     pub alerts: u64,
     /// Files that could not be read since the last one.
     pub unreadable: u64,
+    /// Files that are not what the tracker wrote, found since the last one.
+    pub suspect: u64,
     /// When that is told which is held back to be told in one.
     pub told_at: Timestamp,
     pub done: bool,

@@ -12,10 +12,12 @@ use tracebell::{
     secret::Secret,
     source::{
         Record, SourceError,
-        archive::{Bucket, Reading, Settings, Style, reading::Step},
+        archive::{Bucket, Reading, Settings, Style, digest::PublicKey, reading::Step},
     },
     store::Store,
 };
+
+use signer::Signer;
 
 use crate::{
     moto::{self, Moto},
@@ -25,9 +27,11 @@ use crate::{
 mod backtest;
 mod fill;
 mod read;
+mod signer;
+mod trust;
 mod verify;
 
-const BUCKET: &str = "audit-bucket";
+pub const BUCKET: &str = "audit-bucket";
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -42,7 +46,7 @@ fn config(s3: &str, url: &str) -> String {
     )
 }
 
-fn settings(s3: &str) -> Settings {
+pub fn settings(s3: &str) -> Settings {
     let key = AccessKey { access: "test".into(), secret: Secret::new("secret"), security_token: None };
     Settings {
         bucket: BUCKET.into(),
@@ -51,6 +55,7 @@ fn settings(s3: &str) -> Settings {
         endpoint: s3.parse().unwrap(),
         style: Style::Path,
         key,
+        public_key: PublicKey::documented(),
         ca: None,
         proxy: None,
         tracker: "system".into(),
@@ -146,14 +151,27 @@ impl Scene {
         self.moto.put(BUCKET, &moto::key(uploaded, "ECS", serial), moto::file(traces)).await;
     }
 
+    /// Notices, by path and title, until nothing is waiting any more.
+    async fn notices(&mut self) -> Vec<(String, String)> {
+        let told = self.received().await.into_iter().filter(|(_, told)| told["kind"] == "notice");
+        let mut notices: Vec<(String, String)> =
+            told.map(|(path, told)| (path, told["title"].as_str().unwrap().to_owned())).collect();
+        notices.sort();
+        notices
+    }
+
     /// What the webhook gets until nothing is waiting any more.
     async fn told(&mut self) -> Vec<serde_json::Value> {
+        self.received().await.into_iter().map(|(_, told)| told).collect()
+    }
+
+    async fn received(&mut self) -> Vec<(String, serde_json::Value)> {
         let store = self.bridge.store().await;
         let (received, mut told) = (&mut self.received, Vec::new());
         world::until("everything to be sent", Duration::from_secs(60), async || {
             // The inbox holds only so many.
-            while let Ok(Received::Http { body, .. }) = received.try_recv() {
-                told.push(serde_json::from_slice(&body).unwrap());
+            while let Ok(Received::Http { path, body, .. }) = received.try_recv() {
+                told.push((path, serde_json::from_slice(&body).unwrap()));
             }
             let accounting = store.accounting().await.unwrap();
             let waiting: u64 = accounting.subscriptions.iter().map(|account| account.pending).sum();
@@ -162,8 +180,8 @@ impl Scene {
         })
         .await;
         store.close().await;
-        while let Ok(Received::Http { body, .. }) = received.try_recv() {
-            told.push(serde_json::from_slice(&body).unwrap());
+        while let Ok(Received::Http { path, body, .. }) = received.try_recv() {
+            told.push((path, serde_json::from_slice(&body).unwrap()));
         }
         told
     }

@@ -30,6 +30,7 @@ use tracebell::{
 
 use crate::world;
 
+mod filling;
 mod muted;
 mod past;
 mod promises;

@@ -28,6 +28,8 @@ pub(super) struct Survey {
     /// Seen before, or twice in the archive.
     known: u64,
     unreadable: u64,
+    /// Not what the tracker wrote.
+    suspect: u64,
     pub alerts: u64,
     shadows: u64,
     rules: Vec<(String, Severity, u64)>,
@@ -49,6 +51,10 @@ pub(super) async fn survey(tasks: &[Task<'_>], store: &Sqlite, rules: &RuleSet) 
                     Ok(Step::On) => continue,
                     Ok(Step::Unreadable { .. }) => {
                         found.unreadable += 1;
+                        continue;
+                    }
+                    Ok(Step::Suspect { .. }) => {
+                        found.suspect += 1;
                         continue;
                     }
                     Ok(Step::End) => break,
@@ -101,7 +107,7 @@ impl Survey {
     }
 
     pub fn show(&self) {
-        let Self { traces, known, unreadable, alerts, shadows, rules } = self;
+        let Self { traces, known, unreadable, suspect, alerts, shadows, rules } = self;
         let known = match known {
             0 => String::new(),
             known => format!(", {} of them known already", number(*known)),
@@ -109,6 +115,11 @@ impl Survey {
         say!("\nThe archive holds {}{known}.", plural(*traces, "trace"));
         if *unreadable > 0 {
             say!("{} cannot be read.", plural(*unreadable, "file"));
+        }
+        match suspect {
+            0 => {}
+            1 => say!("1 file is not what the tracker wrote, as its digest tells."),
+            many => say!("{many} files are not what the tracker wrote, as their digests tell."),
         }
         if rules.is_empty() {
             say!("Nothing in it would ring.\n");

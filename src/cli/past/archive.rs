@@ -8,6 +8,7 @@ use super::{Once, Past, bar, undecodable};
 use crate::{
     backtest::{Read, text::plural},
     cli::{
+        status::plain,
         time,
         tracker::{failed, usage},
     },
@@ -44,29 +45,58 @@ struct Lane {
     next: Option<(Timestamp, Vec<Record>)>,
 }
 
+/// The archive of a source, and who asks the cloud which project's it is.
+pub(super) struct Archive<'s> {
+    settings: Settings,
+    source: &'s source::Settings,
+}
+
 /// The archives of these sources; each needs one.
-pub(super) fn of<'c>(config: Option<&'c Config>, sources: &[source::Settings]) -> Result<Vec<&'c Settings>, ExitCode> {
+pub(super) fn of<'s>(config: Option<&Config>, sources: &'s [source::Settings]) -> Result<Vec<Archive<'s>>, ExitCode> {
     let hint =
         "name the tracker's bucket in the configuration: `archive: { bucket: NAME }` beside `cts`; see docs/archive.md";
     let Some(config) = config else {
         return Err(usage(&[format!("`--archive` needs a configuration; {hint}")]));
     };
-    let found = sources.iter().map(|source| config.archives.get(&source.name).ok_or(&source.name));
-    found.collect::<Result<_, _>>().map_err(|name| usage(&[format!("source `{name}` has no archive; {hint}")]))
+    let found = sources.iter().map(|source| {
+        let settings = config.archives.get(&source.name).ok_or(&source.name)?;
+        Ok(Archive { settings: settings.clone(), source })
+    });
+    let found: Result<_, &String> = found.collect();
+    found.map_err(|name| usage(&[format!("source `{name}` has no archive; {hint}")]))
+}
+
+impl Archive<'_> {
+    /// With what rules may ask of the project. It is not needed to read a bucket: a cloud that does not answer, or a
+    /// login that is over, costs no backtest.
+    async fn of_project(self) -> Settings {
+        let Self { settings, source } = self;
+        match settings.clone().of_project(&source.credentials, clock::now()).await {
+            Ok(known) => known,
+            Err(error) => {
+                let why = plain(&error.to_string());
+                anstream::eprintln!("warning: {}: the cloud does not say which project this is: {why}", source.name);
+                anstream::eprintln!(
+                    "help: rules on `project.name` and `project.id` see only what trace files say themselves"
+                );
+                settings
+            }
+        }
+    }
 }
 
 /// Hands all traces from then to then to `each`, those of all archives together.
 pub(super) async fn read(
-    archives: &[&Settings],
+    archives: Vec<Archive<'_>>,
     from: Timestamp,
     to: Timestamp,
     each: &mut (dyn FnMut(&[Arc<Trace>]) + Send),
 ) -> Result<Past, ExitCode> {
-    let buckets: Vec<String> = archives.iter().map(|settings| settings.bucket.clone()).collect();
+    let buckets: Vec<String> = archives.iter().map(|archive| archive.settings.bucket.clone()).collect();
     let mut read = Read { from: format!("the archive (bucket {})", buckets.join(", ")), ..Read::default() };
     let mut lanes = Vec::new();
-    for settings in archives {
-        let bucket = Bucket::new((*settings).clone()).map_err(|error| failed(&error))?;
+    for archive in archives {
+        let bucket = Bucket::new(archive.of_project().await).map_err(|error| failed(&error))?;
         lanes.push(Lane { reading: Reading::new(bucket, from, to, clock::now()), next: None });
     }
     let bar = bar(0, "{spinner} reading the archive {wide_bar} {percent}%  {msg}  {eta} left");
@@ -111,6 +141,7 @@ impl Lane {
                 Step::On => {}
                 Step::Records { records, until } => self.next = Some((until, records)),
                 Step::Unreadable { key, reason } => read.gaps.push(format!("file {key}: {reason}")),
+                Step::Suspect { key, reason } => read.suspects.push(format!("file {key}: {reason}")),
                 Step::End => break,
             }
         }

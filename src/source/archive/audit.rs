@@ -8,15 +8,13 @@ use super::{
     Bucket, Key,
     digest::{Digest, PublicKey, md5},
     key::{self, Kind},
+    proof::SOON,
     reading::{days, regions},
 };
 use crate::{
     clock::{self, Timestamp},
     source::SourceError,
 };
-
-/// A digest is written soon after its hour.
-const SOON: std::time::Duration = std::time::Duration::from_secs(3 * 3600);
 
 /// A stretch of the archive that is being looked at.
 pub struct Audit {
@@ -187,15 +185,7 @@ impl Audit {
         };
         let hash = md5(&stored.body);
         let signature = stored.signature.unwrap_or_default();
-        let wrong = if signature.is_empty() {
-            Some("the object has no `meta-signature`".to_owned())
-        } else if !self.key.signed(&digest.signed_text(&hash), &signature) {
-            Some("it is not the trace service's, or not of this file".to_owned())
-        } else if digest.digest_object != object {
-            Some(format!("it is the one of `{}`", digest.digest_object))
-        } else {
-            None
-        };
+        let wrong = digest.wrong(&object, &hash, &signature, &self.key);
         // One that was written within the slack and is about a later hour; only a signed one is believed that.
         if wrong.is_none() && digest.start().is_some_and(|start| start >= self.to) {
             return Ok(());

@@ -23,6 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const SIGNED_FOR: Duration = Duration::from_secs(300);
 /// For one file: its length is not known beforehand.
 const FILE_TIMEOUT: Duration = Duration::from_secs(600);
+/// Pages of one list, a thousand keys each: the tracker fills some twenty in a day.
+const MOST_PAGES: usize = 1000;
 /// Codes, and what a server says in its own words, are cut to this.
 const WORDS: usize = 200;
 
@@ -91,7 +93,7 @@ impl Bucket {
     /// All objects whose keys begin so.
     pub async fn list(&self, prefix: &str) -> Result<Vec<Object>, SourceError> {
         let (mut objects, mut after): (_, Option<String>) = (Vec::new(), None);
-        loop {
+        for _ in 0..MOST_PAGES {
             let page = self.page(prefix, None, after.as_deref()).await?;
             let last = page.objects.last().map(|object| object.key.clone());
             objects.extend(page.objects);
@@ -100,18 +102,29 @@ impl Bucket {
             }
             after = Some(self.further(page.next.or(last), after.as_ref())?);
         }
+        Err(self.endless(prefix))
     }
 
     /// The folders right below a prefix, as whole prefixes.
     pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, SourceError> {
         let (mut folders, mut after): (Vec<String>, Option<String>) = (Vec::new(), None);
-        loop {
+        for _ in 0..MOST_PAGES {
             let page = self.page(prefix, Some("/"), after.as_deref()).await?;
             folders.extend(page.folders);
             if !page.truncated {
                 return Ok(folders);
             }
             after = Some(self.further(page.next.or_else(|| folders.last().cloned()), after.as_ref())?);
+        }
+        Err(self.endless(prefix))
+    }
+
+    fn endless(&self, prefix: &str) -> SourceError {
+        SourceError::Refused {
+            reason: format!("{} lists more than {} keys under `{prefix}`", self.host(), MOST_PAGES * 1000),
+            fix:
+                "check `endpoint`, or whether something else writes there: a tracker delivers some thousand files a day"
+                    .to_owned(),
         }
     }
 

@@ -4,8 +4,9 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use md5::{Digest as _, Md5};
-use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use rustls::pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
 use serde::Deserialize;
+use webpki::{Error, RawPublicKeyEntity};
 
 use crate::{clock::Timestamp, source::file};
 
@@ -16,6 +17,9 @@ const DOCUMENTED: &str = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAsjQDkl8COP
 
 /// Hundred thousands of files; what unpacks to more is no digest.
 const UNPACKED_LIMIT: u64 = 64 << 20;
+
+/// What `SHA256withRSA` means.
+const ALGORITHM: &dyn SignatureVerificationAlgorithm = webpki::ring::RSA_PKCS1_2048_8192_SHA256;
 
 /// A digest as far as it is needed; what is missing is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -55,6 +59,19 @@ impl Digest {
         format!("{}{}{md5}{previous}", self.digest_end_time, self.digest_object)
     }
 
+    /// What is wrong with a digest that lies under this key; `None` if it was signed, and for there.
+    pub fn wrong(&self, object: &str, md5: &str, signature: &str, key: &PublicKey) -> Option<String> {
+        if signature.is_empty() {
+            Some("the object has no `meta-signature`".to_owned())
+        } else if !key.signed(&self.signed_text(md5), signature) {
+            Some("it is not the trace service's, or not of this file".to_owned())
+        } else if self.digest_object != object {
+            Some(format!("it is the one of `{}`", self.digest_object))
+        } else {
+            None
+        }
+    }
+
     pub fn start(&self) -> Option<Timestamp> {
         key::time(&self.digest_start_time)
     }
@@ -74,9 +91,9 @@ pub fn md5(bytes: &[u8]) -> String {
     hex::encode(Md5::digest(bytes))
 }
 
-/// Whose signature counts.
+/// Whose signature counts: an RSA key that says what it is.
 #[derive(Debug, Clone)]
-pub struct PublicKey(Vec<u8>);
+pub struct PublicKey(SubjectPublicKeyInfoDer<'static>);
 
 impl PublicKey {
     pub fn documented() -> Self {
@@ -88,41 +105,22 @@ impl PublicKey {
         let base64: String =
             text.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect::<Vec<_>>().concat();
         let der = STANDARD.decode(base64).map_err(|error| format!("it is no base64: {error}"))?;
-        let inner = of_spki(&der).ok_or("it is no RSA public key (`BEGIN PUBLIC KEY`)")?;
-        Ok(Self(inner.to_vec()))
+        let key = Self(der.into());
+        match key.verify(b"", b"") {
+            // No key signs anything so, but this one can be asked.
+            Err(Error::InvalidSignatureForPublicKey) => Ok(key),
+            _ => Err("it is no RSA public key (`BEGIN PUBLIC KEY`)".to_owned()),
+        }
     }
 
     /// Whether `signature`, in hexadecimal digits, is this key's of the text.
     pub fn signed(&self, text: &str, signature: &str) -> bool {
-        let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.0);
-        hex::decode(signature.trim()).is_ok_and(|signature| key.verify(text.as_bytes(), &signature).is_ok())
+        hex::decode(signature.trim()).is_ok_and(|signature| self.verify(text.as_bytes(), &signature).is_ok())
     }
-}
 
-/// The RSA key inside of a key that says what it is: SEQUENCE { SEQUENCE { what }, BIT STRING { key } }.
-fn of_spki(der: &[u8]) -> Option<&[u8]> {
-    let (body, []) = element(der, 0x30)? else { return None };
-    let (_, rest) = element(body, 0x30)?;
-    let (bits, []) = element(rest, 0x03)? else { return None };
-    let key = bits.strip_prefix(&[0])?;
-    element(key, 0x30).map(|_| key)
-}
-
-/// The content of the first element if it has that tag, and what follows it.
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let [found, length, rest @ ..] = der else { return None };
-    if *found != tag {
-        return None;
+    fn verify(&self, text: &[u8], signature: &[u8]) -> Result<(), Error> {
+        RawPublicKeyEntity::try_from(&self.0)?.verify_signature(ALGORITHM, text, signature)
     }
-    let (length, rest) = match *length {
-        short @ ..0x80 => (usize::from(short), rest),
-        long => {
-            let (bytes, rest) =
-                rest.split_at_checked(usize::from(long & 0x7f)).filter(|(bytes, _)| bytes.len() <= 4)?;
-            (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-        }
-    };
-    rest.split_at_checked(length)
 }
 
 #[cfg(test)]
@@ -131,7 +129,6 @@ mod tests {
 
     #[test]
     fn the_documented_key_is_one_and_nonsense_is_none() {
-        assert_eq!(PublicKey::documented().0.len(), 270);
         assert!(!PublicKey::documented().signed("text", "00ff"));
         for text in ["", "hello!", "aGVsbG8=", "MAA=", &DOCUMENTED[..40]] {
             assert!(PublicKey::parse(text).is_err(), "{text}");

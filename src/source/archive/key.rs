@@ -27,7 +27,8 @@ pub struct Key<'a> {
     pub uploaded: Timestamp,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// In the order in which those of one moment are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Traces,
     Digest,

@@ -3,14 +3,17 @@
 //! A file is uploaded minutes after its traces. So what lies in files up to an hour back is sorted before it
 //! is handed out, and only that is in memory; what came later than that still comes, out of its turn.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, mem, time::Duration};
 
 use jiff::{civil::Date, tz::TimeZone};
 
 use super::{
     Bucket, Key, Settings,
+    audit::{Finding, Wrong},
     bucket::Object,
+    digest::{LogFile, md5},
     key::{self, Kind},
+    proof::{Proof, SOON},
 };
 use crate::{
     clock::{self, Timestamp},
@@ -40,8 +43,11 @@ pub struct Reading {
     now: Timestamp,
     regions: Option<Vec<String>>,
     days: VecDeque<Date>,
-    files: VecDeque<(Timestamp, Object)>,
+    files: VecDeque<(Timestamp, Kind, Object)>,
     shelf: Shelf,
+    proof: Proof,
+    /// What is told before anything more is read.
+    findings: VecDeque<Finding>,
     /// Up to where everything was uploaded; `None` before the first file.
     reached: Option<Timestamp>,
     context: Context,
@@ -54,6 +60,7 @@ pub struct Progress {
     pub days: u64,
     pub days_listed: u64,
     pub files: u64,
+    pub digests: u64,
     /// Trace files of the same time that are another prefix's, tracker's or project's.
     pub others: u64,
     pub files_of_day: u64,
@@ -77,13 +84,18 @@ pub enum Step {
         key: String,
         reason: String,
     },
+    /// A file that is not what the tracker wrote; its traces come all the same.
+    Suspect {
+        key: String,
+        reason: String,
+    },
     End,
 }
 
 impl Reading {
     /// Traces from then to then, both included.
     pub fn new(bucket: Bucket, from: Timestamp, to: Timestamp, now: Timestamp) -> Self {
-        let Settings { region, project_id, project_name, .. } = bucket.settings().clone();
+        let Settings { region, project_id, project_name, public_key, .. } = bucket.settings().clone();
         let context = Context { region: Some(region), project_id, project_name, console: None };
         let (regions, files, reached) = (None, VecDeque::new(), None);
         let (days, progress) = (VecDeque::new(), Progress::default());
@@ -98,6 +110,8 @@ impl Reading {
             days,
             files,
             shelf: Shelf::default(),
+            proof: Proof::new(public_key),
+            findings: VecDeque::new(),
             reached,
             context,
             progress,
@@ -124,8 +138,26 @@ impl Reading {
         clock::minus(self.now, SORTED)
     }
 
+    /// Of what was uploaded before then nothing is left to hand out.
+    pub fn handed_out(&self) -> Timestamp {
+        self.reached.map_or(Timestamp::MIN, |at| self.shelf.is_clear_before(clock::minus(at, SORTED)))
+    }
+
+    /// What was uploaded before then was held against the digests that name it.
+    pub fn proven(&self) -> Timestamp {
+        match self.reached {
+            _ if self.is_over() => Timestamp::MAX,
+            Some(at) => clock::minus(at, SOON),
+            None => Timestamp::MIN,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.days.is_empty() && self.files.is_empty()
+    }
+
     fn with_days(mut self) -> Self {
-        let last = clock::plus(self.uploaded_until.min(self.now), ZONES);
+        let last = clock::plus(clock::plus(self.uploaded_until, SOON).min(self.now), ZONES);
         self.days = days(self.uploaded_since, last);
         self.progress.days = self.days.len() as u64;
         self
@@ -133,20 +165,32 @@ impl Reading {
 
     /// Reads at most one file, or hands out what is complete.
     pub async fn next(&mut self, now: Timestamp) -> Result<Step, SourceError> {
-        let over = self.days.is_empty() && self.files.is_empty();
+        let over = self.is_over();
+        if over {
+            self.findings.extend(self.proof.missing(Timestamp::MAX));
+        }
+        if let Some(finding) = self.findings.pop_front() {
+            return Ok(Step::of(finding));
+        }
         let before = if over { Some(Timestamp::MAX) } else { self.reached.map(|at| clock::minus(at, SORTED)) };
         if let Some(before) = before.filter(|before| over || self.shelf.has_before(*before)) {
             let context = self.context.clone();
             let drawn = self.with_shelf(move |shelf| shelf.draw(before, &context, now)).await;
             return Ok(drawn.map_or(Step::End, |(until, records)| Step::Records { records, until }));
         }
-        let Some((uploaded, object)) = self.files.pop_front() else {
+        let Some((uploaded, kind, object)) = self.files.pop_front() else {
             let day = self.days.pop_front().expect("it is not over");
             self.list(day).await?;
             return Ok(Step::On);
         };
-        let step = self.file(uploaded, &object).await?;
+        self.progress.files_read_of_day += 1;
+        self.progress.bytes += object.size;
+        let step = match kind {
+            Kind::Traces => self.file(uploaded, &object).await?,
+            Kind::Digest => self.digest(&object).await?,
+        };
         self.reached = Some(uploaded);
+        self.findings.extend(self.proof.missing(uploaded));
         Ok(step)
     }
 
@@ -155,39 +199,63 @@ impl Reading {
             self.regions = Some(regions(&self.bucket).await?);
         }
         let (first, last) = (self.uploaded_since, self.uploaded_until);
-        let mut found = Vec::new();
+        let mut found: Vec<(Timestamp, Kind, Object)> = Vec::new();
         for folder in self.regions.iter().flatten().flat_map(|region| key::folders(region, day)) {
             for object in self.bucket.list(&folder).await? {
                 let Some(key) = Key::parse(&object.key) else { continue };
-                if key.kind != Kind::Traces || key.uploaded < first || last < key.uploaded {
+                let late = if key.kind == Kind::Digest { SOON } else { Duration::ZERO };
+                if key.uploaded < first || clock::plus(last, late) < key.uploaded {
                     continue;
                 }
-                match self.bucket.settings().owns(&key) {
-                    true => found.push((key.uploaded, object)),
-                    false => self.progress.others += 1,
+                match (self.bucket.settings().owns(&key), key.kind) {
+                    (true, kind) => {
+                        let count =
+                            if kind == Kind::Traces { &mut self.progress.files } else { &mut self.progress.digests };
+                        *count += 1;
+                        found.push((key.uploaded, kind, object));
+                    }
+                    (false, Kind::Traces) => self.progress.others += 1,
+                    (false, Kind::Digest) => {}
                 }
             }
         }
-        found.sort_by(|(time_a, a), (time_b, b)| (time_a, &a.key).cmp(&(time_b, &b.key)));
+        found.sort_by(|(time_a, kind_a, a), (time_b, kind_b, b)| {
+            (time_a, kind_a, &a.key).cmp(&(time_b, kind_b, &b.key))
+        });
         self.progress.days_listed += 1;
-        self.progress.files += found.len() as u64;
         (self.progress.files_of_day, self.progress.files_read_of_day) = (found.len() as u64, 0);
         self.files = found.into();
         Ok(())
     }
 
+    async fn digest(&mut self, object: &Object) -> Result<Step, SourceError> {
+        let Some(stored) = self.bucket.get(&object.key).await? else {
+            let (key, reason) = (object.key.clone(), "it was deleted meanwhile".to_owned());
+            return Ok(Step::Suspect { key, reason });
+        };
+        let (settings, span) = (self.bucket.settings(), self.uploaded_since..=self.uploaded_until);
+        let regions = self.regions.as_deref().unwrap_or_default();
+        let ours = |file: &LogFile, key: &Key<'_>| {
+            let listed = key.kind == Kind::Traces && regions.iter().any(|region| region == key.region);
+            let here = file.bucket.is_empty() || file.bucket == settings.bucket;
+            listed && here && span.contains(&key.uploaded) && settings.owns(key)
+        };
+        self.findings.extend(self.proof.digest(&object.key, &stored, ours));
+        Ok(Step::On)
+    }
+
     async fn file(&mut self, uploaded: Timestamp, object: &Object) -> Result<Step, SourceError> {
-        self.progress.files_read_of_day += 1;
-        self.progress.bytes += object.size;
         let unreadable = |reason: String| Ok(Step::Unreadable { key: object.key.clone(), reason });
         if object.size > FILE_LIMIT {
+            self.proof.file(&object.key, uploaded, None);
             return unreadable(format!("it is longer than {} MB", FILE_LIMIT >> 20));
         }
         let Some(stored) = self.bucket.get(&object.key).await? else {
+            self.proof.file(&object.key, uploaded, None);
             return unreadable("it was deleted meanwhile".to_owned());
         };
         let (from, to) = (self.from, self.to);
-        let read = self
+        let (found, records, outcome) = self
             .with_shelf(move |shelf| {
                 let mut records = 0;
                 let outcome = file::unpacked_within(&stored.body[..], UNPACKED_LIMIT).and_then(|text| {
@@ -205,11 +273,12 @@ impl Reading {
                         }
                     })
                 });
-                (records, outcome)
+                (md5(&stored.body), records, outcome)
             })
             .await;
-        self.progress.records += read.0;
-        match read.1 {
+        self.findings.extend(self.proof.file(&object.key, uploaded, Some(found)));
+        self.progress.records += records;
+        match outcome {
             Ok(()) => Ok(Step::On),
             Err(error) => unreadable(error.to_string()),
         }
@@ -217,7 +286,7 @@ impl Reading {
 
     /// Off the async threads: unpacking and decoding take their time.
     async fn with_shelf<T: Send + 'static>(&mut self, work: impl FnOnce(&mut Shelf) -> T + Send + 'static) -> T {
-        let mut shelf = std::mem::take(&mut self.shelf);
+        let mut shelf = mem::take(&mut self.shelf);
         let done = tokio::task::spawn_blocking(move || {
             let done = work(&mut shelf);
             (shelf, done)
@@ -225,6 +294,15 @@ impl Reading {
         let (shelf, done) = done.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         self.shelf = shelf;
         done
+    }
+}
+
+impl Step {
+    fn of(Finding { wrong, object: key, detail }: Finding) -> Self {
+        match wrong {
+            Wrong::MissingFile => Self::Unreadable { key, reason: format!("it is not there, and {detail}") },
+            wrong => Self::Suspect { key, reason: format!("{}: {detail}", wrong.in_words()) },
+        }
     }
 }
 

@@ -4,24 +4,22 @@ use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 use super::{micros, moment, row::count};
 use crate::{
-    checkpoint::{Fill, Gap, Part, is_filled},
+    checkpoint::{Fill, Gap, Part, is_filled, known_up_to},
+    clock::Timestamp,
     delivery::HoldKind,
     store::{FillMark, IngestBatch, StoreError},
 };
 
-/// A fill that was not touched for so long was given up: what rules remember for it may go.
-const GIVEN_UP: i64 = 3600 * 1_000_000;
-
 /// Part of T1.
 pub(super) async fn write(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), StoreError> {
-    let Some(FillMark { part, by, alerts, unreadable, told_at, done }) = &batch.fill else { return Ok(()) };
+    let Some(FillMark { part, by, alerts, unreadable, suspect, told_at, done }) = &batch.fill else { return Ok(()) };
     sqlx::query(
         "INSERT INTO fills (source, from_at, to_at, reached, by_whom, began_at, touched_at, traces, fresh, alerts, \
-         unreadable, done) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11) \
+         unreadable, suspect, done) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
          ON CONFLICT (source, from_at, to_at) DO UPDATE SET reached = max(reached, excluded.reached), \
          by_whom = excluded.by_whom, touched_at = excluded.touched_at, traces = traces + excluded.traces, \
          fresh = fresh + excluded.fresh, alerts = alerts + excluded.alerts, \
-         unreadable = unreadable + excluded.unreadable, done = max(done, excluded.done)",
+         unreadable = unreadable + excluded.unreadable, suspect = suspect + excluded.suspect, done = max(done, excluded.done)",
     )
     .bind(&batch.source)
     .bind(micros(part.from))
@@ -33,6 +31,7 @@ pub(super) async fn write(tx: &mut SqliteConnection, batch: &IngestBatch) -> Res
     .bind(count(batch.seen.len() as u64))
     .bind(count(*alerts))
     .bind(count(*unreadable))
+    .bind(count(*suspect))
     .bind(done)
     .execute(&mut *tx)
     .await?;
@@ -55,16 +54,12 @@ pub(super) async fn write(tx: &mut SqliteConnection, batch: &IngestBatch) -> Res
 pub(super) async fn held_back(
     tx: &mut SqliteConnection,
     source: &str,
-    watermark: i64,
-    now: i64,
-) -> Result<i64, StoreError> {
-    let reached: Option<i64> =
-        sqlx::query_scalar("SELECT min(reached) FROM fills WHERE source = ?1 AND done = 0 AND touched_at > ?2")
-            .bind(source)
-            .bind(now.saturating_sub(GIVEN_UP))
-            .fetch_one(tx)
-            .await?;
-    Ok(reached.map_or(watermark, |reached| reached.min(watermark)))
+    watermark: Timestamp,
+    now: Timestamp,
+) -> Result<Timestamp, StoreError> {
+    let rows = sqlx::query("SELECT * FROM fills WHERE source = ?1 AND done = 0").bind(source).fetch_all(tx).await?;
+    let fills: Vec<Fill> = rows.iter().map(fill).collect::<Result<_, _>>()?;
+    Ok(known_up_to(&fills, watermark, now))
 }
 
 pub(super) async fn list(pool: &SqlitePool, source: &str) -> Result<Vec<Fill>, StoreError> {
@@ -103,6 +98,7 @@ fn fill(row: &SqliteRow) -> Result<Fill, StoreError> {
         fresh: number("fresh")?,
         alerts: number("alerts")?,
         unreadable: number("unreadable")?,
+        suspect: number("suspect")?,
         done: row.try_get("done")?,
     })
 }

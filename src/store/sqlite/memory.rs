@@ -106,9 +106,8 @@ pub(super) async fn write(tx: &mut SqliteConnection, batch: &IngestBatch) -> Res
     }
     match &batch.checkpoint {
         Some(checkpoint) => {
-            let (watermark, now) = (micros(checkpoint.watermark), micros(batch.now));
-            let until = fill::held_back(tx, &batch.source, watermark, now).await?;
-            forget_expired(tx, &batch.source, until).await
+            let until = fill::held_back(tx, &batch.source, checkpoint.watermark, batch.now).await?;
+            forget_expired(tx, &batch.source, micros(until)).await
         }
         None => Ok(()),
     }

@@ -20,13 +20,18 @@ use sqlx::{
 use super::{Sqlite, attempt, place::Place};
 use crate::{clock::Timestamp, store::StoreError};
 
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "state", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0001_state.sql"))),
     (2, "windows", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0002_windows.sql"))),
     (3, "delivery", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0003_delivery.sql"))),
     (4, "push", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0004_push.sql"))),
     (5, "trackers", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0005_trackers.sql"))),
     (6, "fills", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0006_fills.sql"))),
+    (
+        7,
+        "suspect_files",
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0007_suspect_files.sql")),
+    ),
 ];
 
 /// The schema this build knows.

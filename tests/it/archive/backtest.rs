@@ -14,12 +14,13 @@ fn place(moto: &Moto) -> Bridge {
 #[track_caller]
 fn run(bridge: &Bridge, args: &[&str], code: i32, expected: &[&str]) -> String {
     let output = bridge.command(args).output().unwrap();
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert_eq!(output.status.code(), Some(code), "{args:?}\n{text}");
     for part in expected {
         assert!(text.contains(part), "`{part}` is missing after {args:?}:\n{text}");
     }
-    text
+    if args.contains(&"json") { report } else { text }
 }
 
 #[tokio::test]
@@ -85,6 +86,40 @@ async fn the_archive_leads_up_to_where_the_trace_list_begins() {
     assert_eq!((&report["traces"], &report["alerts"]), (&19.into(), &19.into()), "{json}");
     let from = report["read"]["from"].as_str().unwrap();
     assert!(from.contains("archive") && from.contains("trace list"), "{from}");
+}
+
+/// Rules see of an archived trace what they see of a polled one.
+const PROJECT: &str = r#"
+rules:
+  - id: of-project
+    title: "Deleted in {{ project.name }}"
+    severity: high
+    match: { operation: deleteServer, project.name: eu-de }
+    topics: [security]
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_on_the_project_match_what_comes_from_the_archive() {
+    let (moto, cloud) = (Moto::start(BUCKET).await, world::cloud().await);
+    let bridge = Bridge::new(&cloud.url(), &config(&moto.url, "http://127.0.0.1:9/hook"), PROJECT);
+    for name in ["ak", "sk"] {
+        world::write(&bridge.path(name), "test");
+    }
+    // The configuration names the project by its id: its name only the cloud knows.
+    let clouds = std::fs::read_to_string(bridge.path("clouds.yaml")).unwrap();
+    let id = cloud.handle().projects()[0].1.clone();
+    let by_id = clouds.replace("project_name: eu-de", &format!("project_id: {id}"));
+    assert_ne!(clouds, by_id);
+    world::write(&bridge.path("clouds.yaml"), &by_id);
+    let at = clock::minus(clock::now(), DAY * 20);
+    let key = moto::key(clock::plus(at, Duration::from_secs(300)), "ECS", 1);
+    moto.put(BUCKET, &key, moto::file(&[world::trace("d-1", "deleteServer", at)])).await;
+    let args = ["backtest", "--archive=all", "--since", "30d"];
+    let text = run(&bridge, &args, 0, &["1 trace read", "1 matched"]);
+    assert!(!text.contains("warning"), "{text}");
+    // A cloud that does not answer costs no backtest, and it is said what that means.
+    drop(cloud);
+    run(&bridge, &args, 0, &["1 trace read", "0 matched", "does not say which project", "`project.name`"]);
 }
 
 /// Peak of the resident memory of a process, in MB, as long as it runs.

@@ -123,24 +123,14 @@ async fn rules_that_count_do_so_over_files() {
     assert_eq!(told[0]["kind"], "late");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_kill_in_the_middle_loses_and_repeats_nothing() {
-    let mut scene = Scene::new(world::RULES).await;
-    const FILES: u32 = 60;
-    for n in 0..FILES {
-        let at = scene.at(HOUR * (n + 1));
-        let traces: Vec<_> = (0..20)
-            .map(|i| world::trace(&format!("k-{n}-{i}"), "deleteServer", clock::plus(at, Duration::from_secs(i))))
-            .collect();
-        scene.deliver(n, &traces).await;
-    }
-    scene.told().await;
+/// Kills a fill with these arguments up to three times on its way; how often it was.
+async fn kill(scene: &Scene, args: &[&str]) -> u32 {
     let store = scene.bridge.store().await;
     let mut reached = Timestamp::MIN;
     let mut kills = 0;
     for _ in 0..3 {
         let mut child = scene
-            .command(&["fill-gap", "--yes"])
+            .command(args)
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
             .spawn()
@@ -161,7 +151,43 @@ async fn a_kill_in_the_middle_loses_and_repeats_nothing() {
         child.wait().unwrap();
         kills += u32::from(moved && !store.fills("prod").await.unwrap()[0].done);
     }
+    store.close().await;
     assert!(kills > 0, "it was never killed on the way");
+    kills
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_in_the_middle_loses_and_repeats_nothing() {
+    check_killed(|_| {}).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_records_without_a_time_loses_and_repeats_nothing() {
+    // Such a record is of its file's time.
+    check_killed(|trace| {
+        let trace = trace.as_object_mut().unwrap();
+        trace.remove("time");
+        trace.remove("record_time");
+    })
+    .await;
+}
+
+/// Fills a gap of sixty files, of each of which `change` changes every other trace, and is killed meanwhile.
+async fn check_killed(change: impl Fn(&mut serde_json::Value)) {
+    let mut scene = Scene::new(world::RULES).await;
+    const FILES: u32 = 60;
+    for n in 0..FILES {
+        let at = scene.at(HOUR * (n + 1));
+        let mut traces: Vec<_> = (0..20)
+            .map(|i| world::trace(&format!("k-{n}-{i}"), "deleteServer", clock::plus(at, Duration::from_secs(i))))
+            .collect();
+        let uploaded = clock::plus(at, Duration::from_secs(320));
+        traces.iter_mut().skip(1).step_by(2).for_each(&change);
+        scene.moto.put(BUCKET, &moto::key(uploaded, "ECS", n), moto::file(&traces)).await;
+    }
+    scene.told().await;
+    kill(&scene, &["fill-gap", "--yes"]).await;
+    let store = scene.bridge.store().await;
     scene.run(&["fill-gap", "--yes"], 0, &["read from the archive"]);
     let told = scene.told().await;
     let mut servers: Vec<&str> =
@@ -179,9 +205,6 @@ async fn a_kill_in_the_middle_loses_and_repeats_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_are_told_all_of_it_in_one_message_if_wanted() {
-    let chat = |config: String, url: &str| {
-        config.replace(&format!("webhook: {{ url: \"{url}\" }}"), "slack: { webhook_url: { file: url } }")
-    };
     let mut scene = Scene::with(world::RULES, chat).await;
     for n in 0..25u32 {
         let at = scene.at(HOUR * (n + 1));
@@ -197,6 +220,115 @@ async fn people_are_told_all_of_it_in_one_message_if_wanted() {
     let accounting = store.accounting().await.unwrap();
     assert!(accounting.subscriptions.iter().all(|account| account.balanced()), "{accounting:?}");
     assert_eq!(accounting.subscriptions[0].summarised, 25, "{accounting:?}");
+}
+
+/// The webhook becomes a chat.
+fn chat(config: String, url: &str) -> String {
+    config.replace(&format!("webhook: {{ url: \"{url}\" }}"), "slack: { webhook_url: { file: url } }")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_message_tells_all_of_it_though_it_was_killed() {
+    let mut scene = Scene::with(world::RULES, chat).await;
+    const FILES: u32 = 60;
+    for n in 0..FILES {
+        let at = scene.at(HOUR * (n + 1));
+        let traces: Vec<_> = (0..5)
+            .map(|i| world::trace(&format!("k-{n}-{i}"), "deleteServer", clock::plus(at, Duration::from_secs(i))))
+            .collect();
+        scene.deliver(n, &traces).await;
+    }
+    scene.told().await;
+    kill(&scene, &["fill-gap", "--digest", "--yes"]).await;
+    let store = scene.bridge.store().await;
+    let held = store.accounting().await.unwrap().subscriptions[0].pending;
+    assert!(0 < held && held < 5 * u64::from(FILES), "{held} wait for the rest");
+    scene.run(&["fill-gap", "--digest", "--yes"], 0, &["in one message for each subscription"]);
+    let told = scene.told().await;
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].to_string().contains(&format!("Gap filled for security: {} alerts", 5 * FILES)), "{told:#?}");
+    let accounting = store.accounting().await.unwrap();
+    assert!(accounting.subscriptions.iter().all(|account| account.balanced()), "{accounting:?}");
+    assert_eq!(accounting.subscriptions[0].summarised, 5 * u64::from(FILES), "{accounting:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_people_can_read_are_read_too() {
+    let mut scene = Scene::new(world::RULES).await;
+    for (n, ending) in [".json", ".json.gz"].into_iter().enumerate() {
+        let n = u32::try_from(n).unwrap();
+        let at = scene.at(HOUR * (n + 1));
+        let traces = [world::trace(&format!("p-{n}"), "deleteServer", at), world::trace(&format!("q-{n}"), "x", at)];
+        let text = serde_json::to_string_pretty(&traces).unwrap();
+        let key = moto::key(clock::plus(at, Duration::from_secs(300)), "ECS", n).replace(".json.gz", ending);
+        let body = if ending == ".json" { text.into_bytes() } else { moto::packed(&text) };
+        scene.moto.put(BUCKET, &key, body).await;
+    }
+    scene.told().await;
+    scene.run(&["fill-gap", "--yes"], 0, &["4 traces read", "4 of them new", "2 alerts opened"]);
+    assert_eq!(scene.told().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_whose_files_may_still_come_stays_open_until_somebody_closes_it() {
+    let mut scene = Scene::new(world::RULES).await;
+    // Another gap, of this morning; the old one is closed first.
+    scene.deliver(1, &[world::trace("old", "deleteServer", scene.at(HOUR))]).await;
+    scene.run(&["fill-gap", "--yes"], 0, &["1 of them new"]);
+    scene.bridge.kill();
+    let (from, to) = (clock::minus(scene.now, HOUR * 5), clock::minus(scene.now, HOUR * 3));
+    let store = tracebell::store::Sqlite::open(&scene.bridge.path("tracebell.db"), scene.now).await.unwrap();
+    let gap = tracebell::checkpoint::Gap { source: "prod".into(), from, to, reason: "a test".into() };
+    let batch =
+        tracebell::store::IngestBatch { source: "prod".into(), now: scene.now, gaps: vec![gap], ..Default::default() };
+    store.commit_ingest(batch).await.unwrap();
+    store.close().await;
+    scene.start().await;
+    let young = clock::plus(from, HOUR);
+    let key = |serial| moto::key(clock::plus(young, Duration::from_secs(300)), "ECS", serial);
+    scene.moto.put(BUCKET, &key(2), moto::file(&[world::trace("young", "deleteServer", young)])).await;
+    let until = tracebell::render::facts::when(clock::plus(to, DAY));
+    let hint = format!("give the same command again after {until}");
+    scene.run(&["fill-gap", "--yes"], 1, &["1 of them new", "stays open: files of it may still be delivered", &hint]);
+    scene.run(&["status"], 0, &["open, filled in part"]);
+    // What was there is not read again, what came meanwhile is.
+    let late = moto::key(clock::minus(scene.now, HOUR), "ECS", 3);
+    scene.moto.put(BUCKET, &late, moto::file(&[world::trace("late", "deleteServer", young)])).await;
+    scene.run(&["fill-gap", "--yes"], 1, &["1 trace read", "1 of them new", "stays open"]);
+    scene.run(&["fill-gap", "--yes", "--close"], 0, &["0 of them new"]);
+    scene.run(&["fill-gap"], 0, &["Every gap is filled"]);
+    let status = scene.run(&["status"], 0, &["filled"]);
+    assert!(!status.contains("open, filled"), "{status}");
+    assert_eq!(scene.told().await.iter().filter(|told| told["alert"].is_object()).count(), 3);
+}
+
+/// A second endpoint hears of nothing but notices.
+fn with_ops(config: String, url: &str) -> String {
+    config
+        .replace(
+            "endpoints:\n",
+            &format!("notices: ops\nendpoints:\n  desk: {{ webhook: {{ url: \"{url}/ops\" }} }}\n"),
+        )
+        .replace("topics:\n", "topics:\n  ops: [ { endpoint: desk } ]\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_fill_has_to_say_is_told_once_and_to_those_who_mend_it() {
+    let mut scene = Scene::with(world::RULES, with_ops).await;
+    let gap = scene.notices().await;
+    assert_eq!(gap.len(), 2, "everybody hears of the gap: {gap:?}");
+    for n in 0..6u32 {
+        let at = scene.at(HOUR * (n + 1));
+        // No trace at all, and one that is no JSON object.
+        let file = serde_json::json!([{ "hello": n }, world::trace(&format!("d-{n}"), "deleteServer", at), n]);
+        let key = moto::key(clock::plus(at, Duration::from_secs(300)), "ECS", n);
+        scene.moto.put(BUCKET, &key, moto::packed(&file.to_string())).await;
+    }
+    scene.run(&["fill-gap", "--yes"], 0, &["18 traces read", "12 records could not be decoded and lie in quarantine"]);
+    let told = scene.notices().await;
+    assert_eq!(told, [("hook/ops".to_owned(), "Source prod sent a record that could not be decoded".to_owned())]);
+    scene.run(&["fill-gap", "--yes", "--again"], 0, &["0 of them new"]);
+    assert_eq!(scene.notices().await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

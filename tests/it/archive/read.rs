@@ -18,7 +18,7 @@ async fn read(settings: Settings, from: Timestamp, to: Timestamp) -> Result<(Vec
                 );
                 found.extend(records);
             }
-            Step::Unreadable { key, reason } => bad.push(format!("{key}: {reason}")),
+            Step::Unreadable { key, reason } | Step::Suspect { key, reason } => bad.push(format!("{key}: {reason}")),
             Step::End => return Ok((found, bad)),
         }
     }
@@ -149,6 +149,76 @@ async fn a_list_of_thousands_is_read_page_by_page() {
     assert_eq!(bucket.list("CloudTraces/").await.unwrap().len(), 1003);
     assert_eq!(bucket.folders("CloudTraces/").await.unwrap(), ["CloudTraces/eu-de/"]);
     assert_eq!(bucket.list("Other/").await.unwrap(), []);
+}
+
+/// A bucket of these keys, two a page, as a server tells of it which answers `mark` where there is more.
+async fn paged(keys: Vec<String>, mark: fn(&[String]) -> String) -> String {
+    let answer = move |query: axum::extract::Query<std::collections::HashMap<String, String>>| async move {
+        let after = query.get("marker").cloned().unwrap_or_default();
+        let rest: Vec<String> = keys.iter().filter(|key| **key > after).cloned().collect();
+        let page = &rest[..rest.len().min(2)];
+        let objects: String = page.iter().map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
+        let more = if rest.len() > 2 { mark(page) } else { "<IsTruncated>false</IsTruncated>".to_owned() };
+        format!("<ListBucketResult>{more}{objects}</ListBucketResult>")
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    url
+}
+
+#[tokio::test]
+async fn a_list_goes_on_however_a_server_says_that_there_is_more() {
+    let marks: [fn(&[String]) -> String; 4] = [
+        |page| format!("<IsTruncated>true</IsTruncated><NextMarker>{}</NextMarker>", page.last().unwrap()),
+        // The key that comes last is where it goes on: so the first form of the request has it.
+        |_| "<IsTruncated>true</IsTruncated>".to_owned(),
+        |_| "<IsTruncated>true</IsTruncated><NextMarker/>".to_owned(),
+        // Of the second form, which nobody asked for.
+        |_| "<IsTruncated>true</IsTruncated><NextContinuationToken>abc=</NextContinuationToken>".to_owned(),
+    ];
+    let keys: Vec<String> = (0..7).map(|n| format!("CloudTraces/{n}")).collect();
+    for mark in marks {
+        let bucket = Bucket::new(settings(&paged(keys.clone(), mark).await)).unwrap();
+        let found = bucket.list("CloudTraces/").await.unwrap();
+        assert_eq!(found.into_iter().map(|object| object.key).collect::<Vec<_>>(), keys);
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_get_on_or_never_ends_is_no_list() {
+    let key = "<Contents><Key>CloudTraces/a</Key></Contents>";
+    let folder = "<CommonPrefixes><Prefix>CloudTraces/a/</Prefix></CommonPrefixes>";
+    let there_is_more = "<IsTruncated>true</IsTruncated>";
+    for inside in [
+        // The same page again and again, one without anything, and one whose mark stands still.
+        format!("{there_is_more}{key}{folder}"),
+        there_is_more.to_owned(),
+        format!("{there_is_more}<NextMarker>CloudTraces/a</NextMarker>{key}{folder}"),
+        format!("{there_is_more}<NextContinuationToken>abc</NextContinuationToken>{key}{folder}"),
+    ] {
+        let body: &'static str = Box::leak(format!("<ListBucketResult>{inside}</ListBucketResult>").into_boxed_str());
+        let bucket = Bucket::new(settings(&server(200, &[], body).await)).unwrap();
+        for refused in [bucket.list("CloudTraces/").await.map(drop), bucket.folders("CloudTraces/").await.map(drop)] {
+            let Err(SourceError::Refused { reason, .. }) = refused else { panic!("{inside} is a list") };
+            assert!(reason.contains("says that there is more and does not tell where"), "{reason}");
+        }
+    }
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let answer = move || async move {
+        let n = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        format!(
+            "<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>CloudTraces/{n:09}</Key></Contents></ListBucketResult>"
+        )
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    let Err(SourceError::Refused { reason, fix }) = Bucket::new(settings(&url)).unwrap().list("CloudTraces/").await
+    else {
+        panic!("it ended")
+    };
+    assert!(reason.contains("more than 1000000 keys") && fix.contains("endpoint"), "{reason} / {fix}");
 }
 
 /// Answers everything with one status and body.

@@ -1,10 +1,14 @@
 //! `tracebell archive verify`: a chain of digests that openssl signed, and everything that may be done to it.
 
-use std::process::Command;
+use tracebell::emulator::{
+    self,
+    obs::{self, Digests},
+};
 
-use md5::{Digest as _, Md5};
-
-use super::*;
+use super::{
+    signer::{Previous, md5},
+    *,
+};
 
 const HOURS: u32 = 6;
 
@@ -12,13 +16,10 @@ const HOURS: u32 = 6;
 struct Archive {
     moto: Moto,
     bridge: Bridge,
+    signer: Signer,
     begin: Timestamp,
     files: Vec<String>,
     digests: Vec<String>,
-}
-
-fn md5(bytes: &[u8]) -> String {
-    hex::encode(Md5::digest(bytes))
 }
 
 impl Archive {
@@ -29,64 +30,29 @@ impl Archive {
             world::write(&bridge.path(name), "test");
         }
         let begin = "2026-01-15T21:00:00Z".parse().unwrap();
-        let mut archive = Self { moto, bridge, begin, files: Vec::new(), digests: Vec::new() };
-        archive.openssl(&["genrsa", "-out", "key.pem", "2048"]);
-        archive.openssl(&["rsa", "-in", "key.pem", "-pubout", "-out", "public.pem"]);
+        let signer = Signer::new();
+        std::fs::copy(signer.public_key(), bridge.path("public.pem")).unwrap();
+        let mut archive = Self { moto, bridge, signer, begin, files: Vec::new(), digests: Vec::new() };
         archive.deliver().await;
         archive
     }
 
-    fn openssl(&self, args: &[&str]) {
-        let output = Command::new("openssl").args(args).current_dir(self.bridge.folder.path()).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// In hexadecimal digits.
-    fn sign(&self, text: &str) -> String {
-        world::write(&self.bridge.path("text"), text);
-        self.openssl(&["dgst", "-sha256", "-sign", "key.pem", "-out", "signature", "text"]);
-        hex::encode(std::fs::read(self.bridge.path("signature")).unwrap())
-    }
-
     async fn deliver(&mut self) {
-        let stamp = |at: Timestamp| at.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
-        let mut previous: Option<(String, String, String)> = None;
+        let mut previous = Previous::default();
         for hour in 0..HOURS {
             let start = clock::plus(self.begin, HOUR * hour);
-            let end = clock::plus(start, HOUR);
             let at = clock::plus(start, Duration::from_secs(600));
             let file = moto::file(&[world::trace(&format!("v-{hour}"), "deleteServer", at)]);
-            let file_key = moto::key(clock::plus(at, Duration::from_secs(300)), "ECS", hour);
-            self.moto.put(BUCKET, &file_key, file.clone()).await;
-            let written = clock::plus(end, Duration::from_secs(120));
-            let key = format!(
-                "CloudTraces/eu-de/{}/system/Digest/ECS/file_CloudTrace-Digest_eu-de_{}.json.gz",
-                written.strftime("%Y/%m/%d"),
-                stamp(written)
-            );
-            let (object, hash, signature) = previous.clone().unwrap_or_default();
-            let digest = serde_json::json!({
-                "project_id": "p-1", "digest_start_time": stamp(start), "digest_end_time": stamp(end),
-                "digest_bucket": BUCKET, "digest_object": key, "digest_signature_algorithm": "SHA256withRSA",
-                "digest_end": false, "previous_digest_bucket": BUCKET, "previous_digest_object": object,
-                "previous_digest_hash_value": hash, "previous_digest_hash_algorithm": "MD5",
-                "previous_digest_signature": signature, "previous_digest_end": false,
-                "log_files": [{ "bucket": BUCKET, "object": file_key, "log_hash_value": md5(&file), "log_hash_algorithm": "MD5" }],
-            });
-            let body = moto::packed(&digest.to_string());
-            let text = format!("{}{key}{}{signature}", stamp(end), md5(&body));
-            let signed = self.sign(&text);
-            self.put_digest(&key, body.clone(), &signed).await;
-            previous = Some((key.clone(), md5(&body), signed));
-            self.files.push(file_key);
-            self.digests.push(key);
+            let key = moto::key(clock::plus(at, Duration::from_secs(300)), "ECS", hour);
+            self.moto.put(BUCKET, &key, file.clone()).await;
+            self.files.push(key.clone());
+            previous = self.signer.digest(&self.moto, start, &[(key, file)], &previous).await;
+            self.digests.push(previous.object.clone());
         }
     }
 
     async fn put_digest(&self, key: &str, body: Vec<u8>, signature: &str) {
-        let headers =
-            [("x-amz-meta-meta-signature", signature), ("x-amz-meta-meta-signature-algorithm", "SHA256withRSA")];
-        self.moto.put_with(BUCKET, key, body, &headers).await;
+        signer::put_digest(&self.moto, key, body, signature).await;
     }
 
     #[track_caller]
@@ -166,7 +132,7 @@ async fn whatever_is_done_to_it_is_found() {
     let forged = moto::packed(&digest.to_string());
     let previous = digest["previous_digest_signature"].as_str().unwrap();
     let text = format!("{}{}{}{previous}", digest["digest_end_time"].as_str().unwrap(), digests[2], md5(&forged));
-    archive.put_digest(&digests[2], forged, &archive.sign(&text)).await;
+    archive.put_digest(&digests[2], forged, &archive.signer.sign(&text)).await;
     archive.check(1, &["all 6 digests are signed", "chain is broken", "file is in no digest"]);
     archive.put_digest(&digests[2], body, signature).await;
     archive.check(0, &["Nothing is missing"]);
@@ -196,4 +162,43 @@ async fn whatever_is_done_to_it_is_found() {
     archive.put_digest(&digests[5], moto::packed(&digest.to_string()), "00ff").await;
     archive.check(1, &["signature is wrong", &digests[5]]);
     drop(body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_emulated_tracker_writes_is_good() {
+    let moto = Moto::start(BUCKET).await;
+    let obs = Some(obs::Settings::new(&moto.url, "AK", "SK"));
+    let cloud = Emulator::start(emulator::Settings { obs, ..emulator::Settings::default() }).await.unwrap();
+    let with_key = |config: String| config.replace("secret_key: {", "public_key: emulator.pem, secret_key: {");
+    let bridge = Bridge::new(&cloud.url(), &with_key(config(&moto.url, "http://127.0.0.1:9/hook")), world::RULES);
+    for name in ["ak", "sk"] {
+        world::write(&bridge.path(name), "test");
+    }
+    world::write(&bridge.path("emulator.pem"), cloud.handle().public_key());
+    let begin = clock::now();
+    let run = |args: &[&str], code: i32| {
+        let output = bridge.command(args).output().unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{args:?}\n{text}");
+        text
+    };
+    run(&["tracker", "create", "--cloud", "otc", "--bucket", BUCKET, "--prefix", "p-", "--validate", "on"], 0);
+    let mut written = Vec::new();
+    for n in 0..3 {
+        cloud.handle().add([world::trace(&format!("e-{n}"), "deleteServer", clock::now())]);
+        written.extend(cloud.handle().deliver_traces(Digests::Now).await);
+    }
+    let to = clock::plus(clock::now(), Duration::from_secs(60)).to_string();
+    let begin = clock::minus(begin, Duration::from_secs(60)).to_string();
+    let verify = ["archive", "verify", "--from", &begin, "--to", &to];
+    let text = run(&verify, 0);
+    let digests = written.iter().filter(|key| key.contains("/Digest/")).count();
+    let files = written.len() - digests;
+    assert!(digests >= 3 && files >= 3, "{written:?}");
+    assert!(text.contains(&format!("all {digests} digests are signed")), "{text}");
+    assert!(text.contains(&format!("all {files} files that they name")), "{text}");
+    // They are what the tracker wrote, so a file that is another is found.
+    let file = written.iter().find(|key| key.contains("/ECS/") && !key.contains("/Digest/")).unwrap();
+    moto.put(BUCKET, file, moto::file(&[])).await;
+    assert!(run(&verify, 1).contains("file was changed"));
 }

@@ -30,7 +30,6 @@ use tracebell::{
 
 use crate::world;
 
-mod filling;
 mod muted;
 mod past;
 mod promises;

@@ -126,9 +126,11 @@ async fn rules_that_count_do_so_over_files() {
 /// Kills a fill with these arguments up to three times on its way; how often it was.
 async fn kill(scene: &Scene, args: &[&str]) -> u32 {
     let store = scene.bridge.store().await;
-    let mut reached = Timestamp::MIN;
+    let mut reached = scene.at(HOUR);
     let mut kills = 0;
     for _ in 0..3 {
+        // Far enough for some of it to be behind it for good.
+        reached = clock::plus(reached, HOUR * 6);
         let mut child = scene
             .command(args)
             .stdout(std::process::Stdio::null())

@@ -11,6 +11,8 @@ use tracebell::{
 
 use super::*;
 
+mod filling;
+
 const GUESSING: &str = r#"
 rules:
   - id: login-guessing

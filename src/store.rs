@@ -41,7 +41,7 @@ pub use delay::{Delay, DelayRow, Spread, Way, delay};
 pub use fill::FillMark;
 pub use hold::{Flush, Grown, Held, Shown};
 pub use pick::Pick;
-pub use push::{Heard, PushRow, Standing};
+pub use push::{Heard, PushRow, SigningCertificate, Standing};
 pub use silence::{Muted, MutedFilter, Mutes, SilenceFilter, SilenceRow, mutes};
 pub use sqlite::Sqlite;
 pub use tracker::{TrackerBatch, TrackerRow};
@@ -554,6 +554,11 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn checked(&self, endpoint: &str, checked: Checked) -> impl Future<Output = Result<(), StoreError>> + Send;
     /// What SMN said to sources, one row for each topic.
     fn pushes(&self) -> impl Future<Output = Result<Vec<PushRow>, StoreError>> + Send;
+    /// By which certificates SMN was last believed, each with its topic.
+    fn certificates(
+        &self,
+        source: &str,
+    ) -> impl Future<Output = Result<Vec<(String, SigningCertificate)>, StoreError>> + Send;
     /// How the tracker of a source was seen last.
     fn tracker(&self, source: &str) -> impl Future<Output = Result<Option<TrackerRow>, StoreError>> + Send;
     /// Notes how a tracker stands, with what is told of it.

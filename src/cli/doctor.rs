@@ -4,19 +4,27 @@
 //! cannot be reached.
 
 use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
+use tokio::task::JoinSet;
 
-use super::{BAD, CONFIG, OUTSIDE, Output, USAGE, check, terminal, tracker::visible};
+use super::{BAD, CONFIG, OUTSIDE, Output, USAGE, check, past, terminal, tracker::visible};
 use crate::{
-    cloud::clouds,
+    cloud::{auth::Credentials, clouds},
     config,
     source::doctor::{self, Step, Verdict},
 };
+
+/// Sources that are examined at once: most of the time goes by while the cloud is waited for.
+const AT_ONCE: usize = 8;
+/// Names that the last line tells.
+const NAMED: usize = 10;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -41,8 +49,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         let here = args.cloud.is_none() && Path::new(CONFIG).exists();
         here.then(|| PathBuf::from(CONFIG))
     });
-    let mut patients = Vec::new();
-    match config {
+    let patients = match config {
         Some(path) => {
             let mut loaded = config::load(&path);
             let Some(config) = loaded.config.take() else {
@@ -52,20 +59,19 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 );
                 return Ok(ExitCode::from(USAGE));
             };
-            for source in &config.sources {
-                let name = format!("source {}", source.name);
-                let steps = doctor::examine(&source.credentials).await;
-                patients.push(tell(Patient { name, steps }, args.output));
-            }
+            let all = config.sources.into_iter().map(|source| (format!("source {}", source.name), source.credentials));
+            examine(all.collect(), args.output).await?
         }
         None => {
             let name = args.cloud.as_ref().map_or_else(|| "cloud".to_owned(), |cloud| format!("cloud {cloud}"));
-            let steps = match clouds::credentials(args.cloud.as_deref()) {
-                Ok(credentials) => doctor::examine(&credentials).await,
-                Err(reason) => doctor::unusable(&reason),
-            };
-            patients.push(tell(Patient { name, steps }, args.output));
+            match clouds::credentials(args.cloud.as_deref()) {
+                Ok(credentials) => examine(vec![(name, credentials)], args.output).await?,
+                Err(reason) => vec![tell(Patient { name, steps: doctor::unusable(&reason) }, args.output)],
+            }
         }
+    };
+    if args.output == Output::Table && patients.len() > 1 {
+        say!("{}", summary(&patients));
     }
     if args.output == Output::Json {
         let text = serde_json::to_string_pretty(&json!(patients.iter().map(object).collect::<Vec<_>>()));
@@ -80,7 +86,55 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// As soon as it is known: the next source may take its time.
+/// Several at once, told in their order. The first one of a user comes before the others: whether a password is right
+/// is found out by one login, and it should not be by chance whose.
+async fn examine(all: Vec<(String, Credentials)>, output: Output) -> anyhow::Result<Vec<Patient>> {
+    let bar = past::bar(all.len() as u64, "{spinner} examining {wide_bar} {pos} of {len}");
+    bar.enable_steady_tick(Duration::from_millis(120));
+    let mut firsts = HashMap::new();
+    let users = all.iter().map(|(_, credentials)| credentials.user()).enumerate();
+    let mut waiting: VecDeque<(usize, usize)> =
+        users.map(|(place, user)| (place, *firsts.entry(user).or_insert(place))).collect();
+    let (mut underway, mut ahead, mut examined) = (JoinSet::new(), BTreeMap::new(), HashSet::new());
+    let mut patients = Vec::new();
+    loop {
+        while underway.len() < AT_ONCE
+            && let Some(at) = waiting.iter().position(|(place, first)| first == place || examined.contains(first))
+            && let Some((place, _)) = waiting.remove(at)
+        {
+            let (name, credentials) = all[place].clone();
+            underway.spawn(async move { (place, Patient { name, steps: doctor::examine(&credentials).await }) });
+        }
+        let Some(done) = underway.join_next().await else { break };
+        let (place, patient) = done?;
+        examined.insert(place);
+        bar.inc(1);
+        ahead.insert(place, patient);
+        while let Some(next) = ahead.remove(&patients.len()) {
+            patients.push(bar.suspend(|| tell(next, output)));
+        }
+    }
+    bar.finish_and_clear();
+    Ok(patients)
+}
+
+/// How many are well, and which are not.
+fn summary(patients: &[Patient]) -> String {
+    let is_well = |patient: &&Patient| {
+        patient.steps.iter().all(|step| matches!(step.verdict, Verdict::Good | Verdict::Doubtful | Verdict::NotTried))
+    };
+    let ill: Vec<String> =
+        patients.iter().filter(|patient| !is_well(patient)).map(|patient| visible(&patient.name)).collect();
+    let well = format!("{} of {} are well", patients.len() - ill.len(), patients.len());
+    let named = ill[..ill.len().min(NAMED)].join(", ");
+    match ill.len() {
+        0 => well,
+        ..=NAMED => format!("{well}; not: {named}"),
+        more => format!("{well}; not: {named}, and {} more", more - NAMED),
+    }
+}
+
+/// As soon as it is its turn: the next source may take its time.
 fn tell(patient: Patient, output: Output) -> Patient {
     if output == Output::Table {
         for line in lines(&patient, terminal::columns().unwrap_or(WIDTH)) {

@@ -17,7 +17,7 @@ use super::{
     logins::{Held, Login, Refusal},
     sign::AccessKey,
 };
-use crate::{clock::Timestamp, secret::Secret};
+use crate::{clock::Timestamp, id, secret::Secret};
 
 /// Who logs in where.
 #[derive(Debug, Clone)]
@@ -91,6 +91,12 @@ impl Credentials {
             temporary_key: false,
             place: String::new(),
         }
+    }
+
+    /// The same for all that log in as the same user in the same way, for whichever project.
+    pub fn user(&self) -> [u8; 32] {
+        let ca = self.ca.as_ref().map(|ca| ca.display().to_string()).unwrap_or_default();
+        id::hash(&["user", &self.auth_url, &format!("{:?}", self.method), &ca, &self.secrets()])
     }
 
     /// Every secret there is, in one text. For hashing only.

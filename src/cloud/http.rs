@@ -204,6 +204,20 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Whether an answer says that what was shown with the request is not good any more. Of a temporary key that has expired
+/// IAM says 400, of a token that is none SMN says 403.
+pub fn wants_login(status: u16, body: &[u8]) -> bool {
+    let is = |key: &str, code: &str| {
+        serde_json::from_slice::<Value>(body).is_ok_and(|json| json.get(key).is_some_and(|found| found == code))
+    };
+    match status {
+        401 => true,
+        400 => is("error_code", "IAM.1108"),
+        403 => is("code", "SMN.0022"),
+        _ => false,
+    }
+}
+
 impl Answer {
     pub fn json(&self) -> Option<Value> {
         serde_json::from_slice(&self.body).ok()
@@ -214,10 +228,9 @@ impl Answer {
         Some(self.json()?.get("error_code")?.as_str()?.to_owned())
     }
 
-    /// What was shown with the request is not good any more. Of a temporary key that has expired IAM says 400.
+    /// What was shown with the request is not good any more.
     pub fn wants_login(&self) -> bool {
-        let expired = || self.error_code().as_deref() == Some("IAM.1108");
-        self.status == StatusCode::UNAUTHORIZED || self.status == StatusCode::BAD_REQUEST && expired()
+        wants_login(self.status.as_u16(), &self.body)
     }
 
     /// Status, code and the cloud's own words in one line.

@@ -62,6 +62,12 @@ impl Refusal {
     pub fn error(&self) -> CloudError {
         CloudError::Refused { reason: self.reason.clone(), fix: self.fix.clone() }
     }
+
+    /// For who was not asked because of it. What was refused may be the other one's project.
+    fn of_another(&self) -> CloudError {
+        let reason = format!("not tried within a minute after another project's login of this user: {}", self.reason);
+        CloudError::Refused { reason, fix: format!("mend that one first: {}", self.fix) }
+    }
 }
 
 /// One set of credentials for one project.
@@ -298,7 +304,7 @@ impl User {
             let still = own && locked.turned_away && is_near(locked.refusal.at, now, 2 * REFUSED_FOR);
             if locked.refusal.holds(now) || still {
                 locked.turned_away |= !own;
-                return Err(locked.refusal.error());
+                return Err(if own { locked.refusal.error() } else { locked.refusal.of_another() });
             }
         }
         Ok(())

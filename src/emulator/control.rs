@@ -37,6 +37,7 @@ pub fn routes() -> Router<Arc<World>> {
         .route("/emulator/obs", post(deliver_traces))
         .route("/emulator/smn/deliveries", get(show_deliveries))
         .route("/emulator/smn/confirm", post(confirm_subscription))
+        .route("/emulator/smn/push_policy", post(set_push_policy))
         .layer(DefaultBodyLimit::max(LIMIT))
 }
 
@@ -130,6 +131,24 @@ struct Confirmation {
 async fn confirm_subscription(State(world): Shared, body: Bytes) -> Answer {
     let confirmation: Confirmation = read(&body)?;
     world.state().smn.confirm(&confirmation.subscription_urn)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Policy {
+    topic_urn: String,
+    push_policy: u8,
+}
+
+/// Topics show it, and no documented call sets it.
+async fn set_push_policy(State(world): Shared, body: Bytes) -> Answer {
+    let policy: Policy = read(&body)?;
+    if policy.push_policy > 1 {
+        let found = format!("push_policy is 0 or 1, not {}", policy.push_policy);
+        return Err(Refusal::bad_request("EMULATOR.0001", found));
+    }
+    world.state().smn.drop_at_once(&policy.topic_urn, policy.push_policy == 1)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -38,7 +38,7 @@ pub async fn serve(listener: TcpListener, world: Arc<World>) {
         .merge(tracker_v1::routes())
         .merge(tracker_v3::routes())
         .merge(notification::routes())
-        .merge(smn::routes())
+        .merge(smn::routes(&world))
         .merge(version::routes())
         .fallback(async || Refusal::coded(StatusCode::NOT_FOUND, "APIG.0101", "The API does not exist."))
         .layer(middleware::from_fn_with_state(Arc::clone(&world), sign::door))

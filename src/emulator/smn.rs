@@ -1,8 +1,9 @@
 //! Simple Message Notification: topics, subscriptions, templates, publishing, and signed delivery.
 //!
 //! Subscribers over HTTP(S) are invited, and get what is published once they confirmed, with SMN's retries. What is
-//! for mail, SMS and functions is kept, to be read back. Access policies are checked and kept, not enforced. Where
-//! the documentation names no code for a fault, the one of the field nearest to it is answered.
+//! for mail, SMS and functions is kept, to be read back. Operations leave traces in CTS. Access policies are checked
+//! and kept, not enforced. Where the documentation names no code for a fault, the one of the field nearest to it is
+//! answered.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -14,6 +15,7 @@ use axum::{
     Router,
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode},
+    middleware,
     response::Response,
 };
 use serde_json::{Value, json};
@@ -26,6 +28,7 @@ use super::{
 use crate::clock::{self, Timestamp};
 
 mod attribute;
+mod audit;
 mod confirmation;
 pub mod courier;
 mod delivery;
@@ -117,7 +120,7 @@ type Pairs = Query<Vec<(String, String)>>;
 type Named = Path<(String, String)>;
 
 /// Below `/smn`, as the catalogue says, and below the root for clients that know only hosts.
-pub fn routes() -> Router<Arc<World>> {
+pub fn routes(world: &Arc<World>) -> Router<Arc<World>> {
     let service = Router::new()
         .merge(topic::routes())
         .merge(attribute::routes())
@@ -126,6 +129,7 @@ pub fn routes() -> Router<Arc<World>> {
         .merge(template::routes())
         .merge(sms::routes())
         .merge(tag::routes())
+        .route_layer(middleware::from_fn_with_state(Arc::clone(world), audit::door))
         .merge(version::own_routes());
     Router::new().nest("/smn", service.clone()).merge(service).merge(confirmation::routes()).merge(version::routes())
 }

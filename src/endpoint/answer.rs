@@ -19,7 +19,7 @@ mod smn;
 
 pub use chat::{mattermost, rocketchat};
 pub use slack::{Refusal, slack, slack_api};
-pub use smn::{smn, smn_wants_login};
+pub use smn::smn;
 
 /// Every class a reason can begin with.
 pub const CLASSES: &[&str] = &[

@@ -22,6 +22,7 @@ use crate::{
         CloudError,
         auth::{Credentials, Proof, Session},
         catalogue::Catalogue,
+        http,
     },
     delivery::{Delivery, Outcome},
     render::publication::Style,
@@ -73,7 +74,7 @@ impl Topic {
 }
 
 impl Publisher {
-    /// A token that is refused is renewed once.
+    /// What is refused as a login is renewed once.
     async fn publish(&self, body: &[u8], now: Timestamp) -> Outcome {
         let body = publication(body);
         let mut logins = 0;
@@ -92,8 +93,9 @@ impl Publisher {
                 Ok(said) => said,
                 Err(outcome) => return outcome,
             };
-            if logins == 2 || !answer::smn_wants_login(said.answer()) {
-                return answer::smn(said.answer());
+            let answer = said.answer();
+            if logins == 2 || !http::wants_login(answer.status, answer.body.as_bytes()) {
+                return answer::smn(answer);
             }
             self.session.lock().await.doubt(&proof);
         }

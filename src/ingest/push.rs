@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tracing::{debug, warn};
 
 use super::{
@@ -24,9 +24,9 @@ use crate::{
     notification::Notification,
     source::{
         Record,
-        push::{Gate, Message, Refusal},
+        push::{Gate, Genuine, Kept, Message, Refusal},
     },
-    store::{self, Heard, Standing, Store, StoreError, Way},
+    store::{self, Heard, SigningCertificate, Standing, Store, StoreError, Way},
 };
 
 /// What is refused is logged this often for each reason: who floods must not fill the log too.
@@ -43,6 +43,8 @@ pub struct Push<S> {
     metrics: Metrics,
     turn: Turn,
     logged: Mutex<HashMap<&'static str, Timestamp>>,
+    /// Set once the gate knows by which certificates SMN was believed in earlier runs.
+    recalled: OnceCell<()>,
 }
 
 /// What became of a post. All of it is stored by then.
@@ -86,14 +88,17 @@ impl<S: Store> Push<S> {
         metrics: Metrics,
         turn: Turn,
     ) -> Self {
-        let (source, logged) = (source.to_owned(), Mutex::default());
-        Self { source, gate, store, generation, committed, metrics, turn, logged }
+        let (source, logged, recalled) = (source.to_owned(), Mutex::default(), OnceCell::new());
+        Self { source, gate, store, generation, committed, metrics, turn, logged, recalled }
     }
 
     /// Takes what SMN posts; `kind` is what its header says.
     pub async fn message(&self, kind: Option<&str>, body: &[u8], now: Timestamp) -> Result<Taken, PushError> {
-        let message = self.gate.message(kind, body, now).await.inspect_err(|refusal| self.refused(refusal, now))?;
-        let heard = |topic_urn, standing, url: Option<String>| Heard { topic_urn, standing, subscribe_url: url };
+        self.recalled.get_or_try_init(|| self.recall(now)).await?;
+        let genuine = self.gate.message(kind, body, now).await.inspect_err(|refusal| self.refused(refusal, now))?;
+        let Genuine { message, certificate } = genuine;
+        let certificate = certificate.map(|Kept { url, pem, fetched_at }| SigningCertificate { url, pem, fetched_at });
+        let heard = |topic_urn, standing, subscribe_url| Heard { topic_urn, standing, subscribe_url, certificate };
         let (id, records, heard) = match message {
             Message::Notification { id, topic_urn, records } => {
                 (id, records, heard(topic_urn, Standing::Confirmed, None))
@@ -108,6 +113,14 @@ impl<S: Store> Push<S> {
         // No trace has an id with a line break.
         let id = Some(format!("smn\n{id}"));
         self.take(Parcel { id, records: Arc::new(records), heard: Some(heard) }, now).await
+    }
+
+    async fn recall(&self, now: Timestamp) -> Result<(), StoreError> {
+        for (topic_urn, certificate) in self.store.certificates(&self.source).await? {
+            let SigningCertificate { url, pem, fetched_at } = certificate;
+            self.gate.recall(&topic_urn, Kept { url, pem, fetched_at }, now);
+        }
+        Ok(())
     }
 
     /// Takes what a function posts with its token.

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     cloud::{
+        CloudError,
         budget::{Budget, Host},
         http::Answer,
     },
@@ -123,17 +124,7 @@ pub async fn list(
     host: Option<&Host>,
     now: Timestamp,
 ) -> Result<Listed, SourceError> {
-    let answer = session
-        .call(now, LIST, |client, endpoints| match api {
-            Api::V1 => client.get(format!("{}/{tracker}/trace", endpoints.v1)).query(parameters),
-            Api::V2 => client.get(format!("{}/{tracker}/trace", endpoints.v2)).query(parameters),
-            Api::V3 => {
-                let named = parameters.iter().any(|(name, _)| *name == "trace_type");
-                let usual: &[(&str, &str)] = if named { &[] } else { &[("trace_type", "system")] };
-                client.get(format!("{}/traces", endpoints.v3)).query(usual).query(parameters)
-            }
-        })
-        .await?;
+    let answer = ask(session, api, tracker, parameters, now).await?;
     if let Some(host) = host {
         host.heed(&answer, now).await;
     }
@@ -152,6 +143,26 @@ pub async fn list(
         Some(Missing::Api) => Ok(Listed::NoSuchApi(answer)),
         None => Err(refusal(LIST, &answer, now)),
     }
+}
+
+/// Asks for one page of traces; whatever is answered.
+pub(super) async fn ask(
+    session: &mut Session,
+    api: Api,
+    tracker: &str,
+    parameters: &Parameters,
+    now: Timestamp,
+) -> Result<Answer, CloudError> {
+    let asked = session.call(now, LIST, |client, endpoints| match api {
+        Api::V1 => client.get(format!("{}/{tracker}/trace", endpoints.v1)).query(parameters),
+        Api::V2 => client.get(format!("{}/{tracker}/trace", endpoints.v2)).query(parameters),
+        Api::V3 => {
+            let named = parameters.iter().any(|(name, _)| *name == "trace_type");
+            let usual: &[(&str, &str)] = if named { &[] } else { &[("trace_type", "system")] };
+            client.get(format!("{}/traces", endpoints.v3)).query(usual).query(parameters)
+        }
+    });
+    asked.await
 }
 
 /// What a 404 means; `None` for any other answer. What CTS itself did not speak, a gateway did: the path is not there.

@@ -9,6 +9,7 @@ use crate::{
         auth::{Credentials, Method, NameOrId, Session},
         catalogue::Catalogue,
     },
+    source::SourceError,
 };
 
 mod network;
@@ -76,11 +77,11 @@ impl Report {
     }
 
     /// What a call to the cloud failed with.
-    fn failed(&mut self, name: &'static str, error: &CloudError) {
-        match error {
-            CloudError::Refused { reason, fix } => self.wrong(name, Verdict::Bad, reason, fix),
-            CloudError::Transient { reason, .. } => {
-                let (found, fix) = network::in_words(reason);
+    fn failed(&mut self, name: &'static str, error: impl Into<SourceError>) {
+        match error.into() {
+            SourceError::Refused { reason, fix } => self.wrong(name, Verdict::Bad, reason, fix),
+            SourceError::Transient { reason, .. } => {
+                let (found, fix) = network::in_words(&reason);
                 self.wrong(name, Verdict::Unreachable, found, fix);
             }
         }
@@ -132,7 +133,7 @@ async fn walk(report: &mut Report, credentials: &Credentials) -> Result<(), Stop
     let catalogue = match session.token(now).await {
         Ok(token) => token.endpoints.clone(),
         Err(error) => {
-            report.failed("login", &error);
+            report.failed("login", error);
             return Err(Stop);
         }
     };

@@ -82,7 +82,23 @@ enum Signer {
     Fetched(Box<fetch::Certificates>),
 }
 
+/// A certificate that was fetched. Who keeps it can give it back after a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    pub url: String,
+    /// As it came, with those between it and its authority.
+    pub pem: Vec<u8>,
+    pub fetched_at: Timestamp,
+}
+
 /// What was posted, and is genuine.
+#[derive(Debug)]
+pub struct Genuine {
+    pub message: Message,
+    /// By which it was verified; `None` if the operator vouches for his own.
+    pub certificate: Option<Kept>,
+}
+
 #[derive(Debug)]
 pub enum Message {
     Notification { id: String, topic_urn: String, records: Vec<Record> },
@@ -154,8 +170,15 @@ impl Gate {
         Ok(Self { settings: settings.clone(), signer })
     }
 
+    /// A certificate that verified a message of this topic before this process began.
+    pub fn recall(&self, topic_urn: &str, kept: Kept, now: Timestamp) {
+        if let Signer::Fetched(certificates) = &self.signer {
+            certificates.recall(kept, region(topic_urn), now);
+        }
+    }
+
     /// Reads what SMN posts; `kind` is what its header says.
-    pub async fn message(&self, kind: Option<&str>, body: &[u8], now: Timestamp) -> Result<Message, Refusal> {
+    pub async fn message(&self, kind: Option<&str>, body: &[u8], now: Timestamp) -> Result<Genuine, Refusal> {
         let envelope = Envelope::read(body).map_err(|found| Reason::Malformed.because(found))?;
         if kind != Some(envelope.kind.as_str()) {
             let words = "`X-SMN-MESSAGE-TYPE` and the message's `type` differ";
@@ -168,17 +191,18 @@ impl Gate {
         if envelope.at < oldest || envelope.at > clock::plus(now, self.settings.clock_skew) {
             return Err(Reason::Time.because("the message is too old, or from the future"));
         }
-        self.verify(&envelope, now).await?;
+        let certificate = self.verify(&envelope, now).await?;
         let Envelope { message_id: id, topic_urn, message, subscribe_url, kind, .. } = envelope;
         let subscribe_url = subscribe_url.unwrap_or_default();
-        Ok(match kind {
+        let message = match kind {
             Kind::Notification => {
                 let records = records::read(&message, &self.context(&topic_urn), now);
                 Message::Notification { id, topic_urn, records }
             }
             Kind::SubscriptionConfirmation => Message::Invitation { id, topic_urn, subscribe_url },
             Kind::UnsubscribeConfirmation => Message::Farewell { id, topic_urn, subscribe_url },
-        })
+        };
+        Ok(Genuine { message, certificate })
     }
 
     /// Reads what a function posts, which nobody signs.
@@ -200,22 +224,17 @@ impl Gate {
         records::is_event(&crate::trace::decode::readable(body))
     }
 
-    async fn verify(&self, envelope: &Envelope, now: Timestamp) -> Result<(), Refusal> {
-        let fetched;
-        let certificate = match &self.signer {
-            Signer::Pinned(certificate) => certificate,
+    /// By which certificate, if it was fetched.
+    async fn verify(&self, envelope: &Envelope, now: Timestamp) -> Result<Option<Kept>, Refusal> {
+        match &self.signer {
+            Signer::Pinned(certificate) => is_signed_by(certificate, envelope, now).map(|()| None),
             Signer::Fetched(certificates) => {
                 let (url, region) = (&envelope.signing_cert_url, region(&envelope.topic_urn));
-                fetched =
-                    certificates.get(url, region, now).await.map_err(|found| Reason::Certificate.because(found))?;
-                &*fetched
+                let found = certificates.get(url, region, now).await;
+                let fetched = found.map_err(|found| Reason::Certificate.because(found))?;
+                is_signed_by(&fetched.certificate, envelope, now).map(|()| Some(fetched.kept.clone()))
             }
-        };
-        if !certificate.is_valid_at(now) {
-            return Err(Reason::Certificate.because("the certificate has expired, or is not valid yet"));
         }
-        let signed = envelope.signed().iter().any(|text| certificate.verifies(text.as_bytes(), &envelope.signature));
-        if signed { Ok(()) } else { Err(Reason::Signature.because("the signature is not the topic's")) }
     }
 
     fn context(&self, topic_urn: &str) -> Context {
@@ -223,6 +242,14 @@ impl Gate {
         let project_name = self.settings.project_name.clone();
         Context { region: part(2), project_id: part(3), project_name, console: None }
     }
+}
+
+fn is_signed_by(certificate: &Certificate, envelope: &Envelope, now: Timestamp) -> Result<(), Refusal> {
+    if !certificate.is_valid_at(now) {
+        return Err(Reason::Certificate.because("the certificate has expired, or is not valid yet"));
+    }
+    let signed = envelope.signed().iter().any(|text| certificate.verifies(text.as_bytes(), &envelope.signature));
+    if signed { Ok(()) } else { Err(Reason::Signature.because("the signature is not the topic's")) }
 }
 
 /// Of `urn:smn:eu-de:<project>:<name>`.

@@ -20,6 +20,16 @@ pub struct Heard {
     pub standing: Standing,
     /// Where to confirm, or to subscribe again.
     pub subscribe_url: Option<String>,
+    /// By which it was verified; `None` if the operator's own was.
+    pub certificate: Option<SigningCertificate>,
+}
+
+/// A certificate of SMN that was fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningCertificate {
+    pub url: String,
+    pub pem: Vec<u8>,
+    pub fetched_at: Timestamp,
 }
 
 /// The last of them, for one source and topic.

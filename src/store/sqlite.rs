@@ -15,8 +15,8 @@ use sqlx::SqlitePool;
 use super::{
     Accounting, AttemptRecord, AttemptRow, Backlog, Checked, Claim, Claimed, Confirmation, Conversation, DelayRow,
     DeliveryFilter, DeliveryRow, EndpointState, Flush, Fold, Grown, HabitKey, Held, IngestBatch, Lane, Muted,
-    MutedFilter, OpenAlert, Pick, PushRow, Recollection, Shown, SilenceFilter, SilenceRow, SilenceTold, Store,
-    StoreError, SweepBatch, TrackerBatch, TrackerRow, Untold,
+    MutedFilter, OpenAlert, Pick, PushRow, Recollection, Shown, SigningCertificate, SilenceFilter, SilenceRow,
+    SilenceTold, Store, StoreError, SweepBatch, TrackerBatch, TrackerRow, Untold,
     alert::{AlertFilter, AlertRow, History},
 };
 use crate::{
@@ -340,6 +340,10 @@ impl Store for Sqlite {
 
     async fn pushes(&self) -> Result<Vec<PushRow>, StoreError> {
         push::load(&self.read).await
+    }
+
+    async fn certificates(&self, source: &str) -> Result<Vec<(String, SigningCertificate)>, StoreError> {
+        push::certificates(&self.read, source).await
     }
 
     async fn tracker(&self, source: &str) -> Result<Option<TrackerRow>, StoreError> {

@@ -14,6 +14,7 @@ use tracebell::{
     emulator::{
         Emulator, Settings as Emulated,
         fault::{Fault, Plan},
+        tracker::Trouble,
     },
 };
 
@@ -22,12 +23,16 @@ use crate::{
     world,
 };
 
+mod many;
+mod proxy;
+
 /// What is wrong, and what the doctor is to say of it.
 struct Case {
     what: &'static str,
     entry: String,
     change: fn(&mut Emulated),
     faults: Vec<Plan>,
+    trouble: Option<Trouble>,
     /// Commands before the doctor.
     before: &'static [&'static str],
     step: &'static str,
@@ -46,7 +51,7 @@ fn good() -> String {
 impl Case {
     fn new(what: &'static str, step: &'static str, found: &'static str, fix: &'static str) -> Self {
         let (entry, change) = (good(), (|_| {}) as fn(&mut Emulated));
-        Self { what, entry, change, faults: Vec::new(), before: TRACKER, step, found, fix, code: 1 }
+        Self { what, entry, change, faults: Vec::new(), trouble: None, before: TRACKER, step, found, fix, code: 1 }
     }
 
     fn entry(mut self, from: &str, to: &str) -> Self {
@@ -68,6 +73,10 @@ impl Case {
     fn fault(mut self, plan: Plan) -> Self {
         self.faults.push(plan);
         self
+    }
+
+    fn trouble(self, trouble: Trouble) -> Self {
+        Self { trouble: Some(trouble), ..self }
     }
 
     fn before(self, before: &'static [&'static str]) -> Self {
@@ -153,24 +162,29 @@ fn cases() -> Vec<Case> {
         )
         .entry("region_name: eu-de", "region_name: eu-nl")
         .before(&[]),
-        case("no permission on traces", "traces", "the user may not read traces (403", "`cts:trace:list`")
-            .fault(Plan::new(Fault::Status(403)).path("/traces")),
+        case(
+            "no permission on traces",
+            "traces",
+            "the user may not read traces (403",
+            "or `cts:trace:list` in a policy",
+        )
+        .fault(Plan::new(Fault::Status(403)).path("/traces")),
         case(
             "no permission on the tracker",
             "tracker",
-            "the user may not see the tracker (403",
-            "`CTS ReadOnlyAccess`",
+            "the user may not see the tracker: the tracker service answered 403",
+            "`CTS ReadOnlyAccess` in this project, or `cts:tracker:list`",
         )
         .fault(Plan::new(Fault::Status(403)).path("/trackers")),
         case(
             "no permission on notifications",
             "notifications",
             "may not read key event notifications",
-            "`cts:notification:list`",
+            "`CTS ReadOnlyAccess` in this project",
         )
         .fault(Plan::new(Fault::Status(403)).path("/notifications"))
         .code(0),
-        case("no permission on quotas", "quotas", "may not read quotas", "`cts:quota:get`")
+        case("no permission on quotas", "quotas", "may not read quotas", "`CTS ReadOnlyAccess` in this project")
             .fault(Plan::new(Fault::Status(403)).path("/quotas"))
             .code(0),
         case("notifications are down", "notifications", "CTS answered 503", "only `push` and `tracker`")
@@ -186,6 +200,22 @@ fn cases() -> Vec<Case> {
             .before(&[]),
         case("tracker disabled", "tracker", "the tracker is disabled", "tracebell tracker update --status enabled")
             .before(&["tracker create --bucket audit-bucket", "tracker update --status disabled"]),
+        case(
+            "the tracker's bucket is gone",
+            "tracker",
+            "in trouble: its bucket is gone (`noBucket`)",
+            "tracker update --bucket NAME",
+        )
+        .trouble(Trouble::NoBucket),
+        case(
+            "the tracker may not write",
+            "tracker",
+            "in trouble: it may not write into its bucket (`bucketPolicyError`)",
+            "check the bucket's policy",
+        )
+        .trouble(Trouble::BucketPolicyError),
+        case("the account owes money", "tracker", "the account is in arrears", "settle the account's bill")
+            .trouble(Trouble::Arrears),
         case("clock an hour behind", "clock", "this machine is 1 h behind the cloud", "set the clock")
             .fault(Plan::new(Fault::DateSeconds(3603)))
             .code(0),
@@ -238,12 +268,13 @@ async fn check(case: &Case, folders: [&Path; 2]) -> (String, String) {
     let name = if case.what == "cloud not in clouds.yaml" { "other" } else { "c" };
     std::fs::write(folder.path().join("clouds.yaml"), format!("clouds: {{ {name}: {{ {entry} }} }}")).unwrap();
     let path = folder.path().to_owned();
-    let (before, faults, handle) = (case.before, case.faults.clone(), cloud.handle());
+    let (before, faults, trouble, handle) = (case.before, case.faults.clone(), case.trouble, cloud.handle());
     let (table, json) = tokio::task::spawn_blocking(move || {
         for command in before {
             let cloud = if command.contains("--cloud") { "" } else { " --cloud c" };
             run(&path, &format!("{command}{cloud}"));
         }
+        handle.trouble(trouble);
         faults.into_iter().for_each(|plan| handle.plan(plan));
         (run(&path, "doctor --cloud c"), run(&path, "doctor --cloud c --output json"))
     })
@@ -306,14 +337,55 @@ async fn every_source_of_a_configuration_is_examined() {
     std::fs::create_dir(path.join("rules")).unwrap();
     let outputs = tokio::task::spawn_blocking(move || {
         let first = run(&path, "doctor");
+        // The other one first: whether the password is right is not known then.
+        let swapped = bridge.replace("eu-de_x", "eu-de").replace("cloud: a", "cloud: a, projects: [eu-de_x]");
+        std::fs::write(path.join("tracebell.yaml"), swapped).unwrap();
+        let swapped = run(&path, "doctor");
         std::fs::write(path.join("tracebell.yaml"), "sources: 17").unwrap();
-        (first, run(&path, "doctor"))
+        (first, swapped, run(&path, "doctor"))
     });
-    let (both, broken) = outputs.await.unwrap();
+    let (both, swapped, broken) = outputs.await.unwrap();
     let text = String::from_utf8(both.stdout).unwrap();
     assert_eq!(both.status.code(), Some(1), "{text}{}", String::from_utf8_lossy(&both.stderr));
     assert!(text.contains("source prod\n") && text.contains("source test\n"), "{text}");
     assert!(text.contains("project `eu-de` (0123456789abcdef0123456789abcdef)"), "{text}");
+    assert!(text.ends_with("0 of 2 are well; not: source prod, source test\n"), "{text}");
+    // What is wrong with the project of one is not told of the other.
+    let (good, bad) = text.split_once("source test\n").unwrap();
+    assert!(!good.contains("project does not exist") && good.contains("there is no tracker"), "{text}");
+    assert!(bad.contains("The project does not exist") || bad.contains("project does not exist or"), "{text}");
+    let other = String::from_utf8(swapped.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(other.contains("not tried within a minute after another project's login of this user"), "{other}");
+    assert!(other.contains("→ mend that one first: check `project_name`"), "{other}");
     assert_eq!(broken.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&broken.stderr).contains("tracebell check"));
+}
+
+#[tokio::test]
+async fn an_older_cloud_is_examined_as_it_is_read() {
+    let cloud = Emulator::start(Emulated::default()).await.unwrap();
+    cloud.handle().add([world::trace("t1", "deleteUser", clock::minus(clock::now(), Duration::from_secs(720)))]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    std::fs::write(path.join("clouds.yaml"), format!("clouds: {{ c: {{ {} }} }}", good().replace("URL", &cloud.url())))
+        .unwrap();
+    let handle = cloud.handle();
+    let output = tokio::task::spawn_blocking(move || {
+        run(&path, "tracker create --bucket audit-bucket --cloud c");
+        // Neither version 3 of the traces nor of the tracker.
+        for path in ["/traces", "/trackers"] {
+            handle.plan(Plan::new(Fault::Code("CTS.0100".into())).path(path));
+        }
+        run(&path, "doctor --cloud c")
+    });
+    let output = output.await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for words in [
+        "a page can be read (by API v2: v3 is not offered); the newest trace is",
+        "`system` is enabled",
+        "notifications, quotas (only API v3 has them)",
+    ] {
+        assert!(text.contains(words), "no `{words}` in:\n{text}");
+    }
 }

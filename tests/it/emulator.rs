@@ -14,9 +14,11 @@ use tracebell::{
     },
 };
 
+mod audit;
 mod codes;
 mod key_event;
 mod smn;
+mod tag;
 mod trace_file;
 
 const PROJECT: &str = "0123456789abcdef0123456789abcdef";

@@ -3,6 +3,7 @@
 
 pub mod beside;
 mod clouds;
+pub mod proxy;
 mod ways;
 
 use std::{

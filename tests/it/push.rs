@@ -18,6 +18,7 @@ use crate::world;
 
 mod enable;
 mod forged;
+mod kept;
 mod posted;
 
 const TOPIC: &str = "urn:smn:eu-de:0123456789abcdef0123456789abcdef:tracebell_prod";

@@ -36,16 +36,25 @@ from huaweicloudsdkcts.v3 import (
 from huaweicloudsdksmn.v2 import (
     AddSubscriptionRequest,
     AddSubscriptionRequestBody,
+    BatchCreateOrDeleteResourceTagsRequest,
+    BatchCreateOrDeleteResourceTagsRequestBody,
     CancelSubscriptionRequest,
     CreateMessageTemplateRequest,
     CreateMessageTemplateRequestBody,
+    CreateResourceTagRequest,
+    CreateResourceTagRequestBody,
     CreateTopicRequest,
     CreateTopicRequestBody,
     DeleteMessageTemplateRequest,
+    DeleteResourceTagRequest,
     DeleteTopicAttributesRequest,
     DeleteTopicRequest,
+    ListInstanceRequestBody,
     ListMessageTemplateDetailsRequest,
     ListMessageTemplatesRequest,
+    ListProjectTagsRequest,
+    ListResourceInstancesRequest,
+    ListResourceTagsRequest,
     ListSubscriptionsByTopicRequest,
     ListSubscriptionsRequest,
     ListTopicAttributesRequest,
@@ -54,6 +63,8 @@ from huaweicloudsdksmn.v2 import (
     ListVersionRequest,
     PublishMessageRequest,
     PublishMessageRequestBody,
+    ResourceTag,
+    ResourceTags,
     SmnClient,
     UpdateMessageTemplateRequest,
     UpdateMessageTemplateRequestBody,
@@ -173,6 +184,29 @@ assert code(lambda: smn.publish_message(gone)) == "SMN.0006"
 published = requests.get(f"{url}/emulator/publications", timeout=5).json()
 assert [one["texts"]["default"] for one in published] == ["bob did it", "a text"], published
 show("Published", [{**one, **one["texts"]} for one in published], ["subject", "default", "message_id"])
+
+# tags ----------------------------------------------------------------------------------
+
+kind, topic_id = "smn_topic", topics.topics[0].topic_id
+team = CreateResourceTagRequestBody(ResourceTag("team", "blue"))
+smn.create_resource_tag(CreateResourceTagRequest(kind, topic_id, team))
+several = BatchCreateOrDeleteResourceTagsRequestBody([ResourceTag("cost", "17"), ResourceTag("zone", "a")], "create")
+smn.batch_create_or_delete_resource_tags(BatchCreateOrDeleteResourceTagsRequest(kind, topic_id, several))
+tags = smn.list_resource_tags(ListResourceTagsRequest(kind, topic_id)).tags
+show("Tags", tags, ["key", "value"])
+assert [(one.key, one.value) for one in tags] == [("team", "blue"), ("cost", "17"), ("zone", "a")], tags
+assert {one.key: one.values for one in smn.list_project_tags(ListProjectTagsRequest(kind)).tags}["team"] == ["blue"]
+
+
+def tagged(value):
+    wish = ListInstanceRequestBody(tags=[ResourceTags("team", [value])], action="filter")
+    return smn.list_resource_instances(ListResourceInstancesRequest(kind, wish)).resources
+
+
+(found,) = tagged("blue")
+assert (found.resource_id, found.resource_name) == (topic_id, "alerts") and tagged("red") == [], found
+smn.delete_resource_tag(DeleteResourceTagRequest(kind, topic_id, "team"))
+assert tagged("blue") == []
 
 # notifications -----------------------------------------------------------------------
 

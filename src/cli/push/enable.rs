@@ -118,7 +118,9 @@ async fn topic(site: &Site, cloud: &mut Cloud, lines: &mut Lines) -> Result<Stri
     let there = cloud.has_topic(&topic, clock::now()).await.map_err(fail)?;
     if !there {
         let name = topic.rsplit(':').next().unwrap_or_default();
-        let made = cloud.create_topic(name, clock::now()).await.map_err(fail)?;
+        let ours = cloud.topic_urn(name, clock::now()).await.map_err(fail)?;
+        // One of another project cannot be made, and one of that name here would be in vain.
+        let made = if ours == topic { cloud.create_topic(name, clock::now()).await.map_err(fail)? } else { ours };
         if made != topic {
             let problem = format!(
                 "the topic of this project is `{made}`, and `{topic}` stands in the configuration: write the former"

@@ -65,6 +65,10 @@ impl Smn {
         Ok(texts)
     }
 
+    pub fn template_name(&self, id: &str) -> Option<&str> {
+        self.templates.iter().find(|known| known.id == id).map(|known| known.name.as_str())
+    }
+
     fn template(&mut self, project: &str, id: &str) -> Result<&mut Template, Refusal> {
         if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(bad("SMN.0031", "Invalid template ID."));

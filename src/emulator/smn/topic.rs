@@ -57,6 +57,13 @@ impl Smn {
         self.topics.iter().find(|topic| topic.urn == urn).ok_or_else(|| name::no_topic(urn))
     }
 
+    /// `push_policy`: whether what fails once is dropped, in place of being queued.
+    pub fn drop_at_once(&mut self, urn: &str, drops: bool) -> Result<(), Refusal> {
+        let found = self.topics.iter_mut().find(|topic| topic.urn == urn);
+        found.ok_or_else(|| name::no_topic(urn))?.drop_at_once = drops;
+        Ok(())
+    }
+
     /// Of a project: another's topics are nobody's here.
     pub fn topic_of(&mut self, project: &str, urn: &str) -> Result<&mut Topic, Refusal> {
         let found = self.topics.iter_mut().find(|topic| topic.urn == urn && topic.project == project);

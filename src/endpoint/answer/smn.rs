@@ -23,11 +23,6 @@ impl Said {
     }
 }
 
-/// True if a new login may help.
-pub fn smn_wants_login(answer: Answer<'_>) -> bool {
-    answer.status == 401 || (answer.status == 403 && Said::of(answer).code == "SMN.0022")
-}
-
 /// The meaning of an answer to a publication.
 pub fn smn(answer: Answer<'_>) -> Outcome {
     let said = Said::of(answer);
@@ -58,8 +53,8 @@ pub fn smn(answer: Answer<'_>) -> Outcome {
             "check `template`: a template of that name with the protocol `default` must exist"
         }
         (_, "SMN.0057" | "SMN.0065") => "the account's quota of short messages or mails is used up: raise it, or wait",
-        (401, _) | (_, "SMN.0022") => {
-            "SMN does not accept a token that was issued this moment: check that `project` and the topic's region belong together"
+        (401, _) | (_, "SMN.0022" | "IAM.1108") => {
+            "SMN does not accept a login of this moment: check that `project` and the topic's region belong together"
         }
         (403, _) => "let the user publish: the permission `SMN:Publish` in this project, and the topic's access policy",
         (404, _) => "check `topic_urn`, and `url` if it is given: nothing is there",

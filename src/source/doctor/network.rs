@@ -148,11 +148,10 @@ async fn tls(report: &mut Report, credentials: &Credentials, url: &Url) -> Resul
         false => None,
     };
     let (found, fix) = match (shown, Fault::of(&reason)) {
-        (Some(shown), Some(Fault::UnknownIssuer)) => {
-            let found = format!(
-                "the certificate of `{host}` is issued by `{}`, whom this machine does not trust",
-                shown.issuer
-            );
+        (shown, Some(Fault::UnknownIssuer)) => {
+            // Through a proxy it is not shown.
+            let issuer = shown.map_or_else(|| "a CA".to_owned(), |shown| format!("`{}`", shown.issuer));
+            let found = format!("the certificate of `{host}` is issued by {issuer}, whom this machine does not trust");
             let fix = match &credentials.ca {
                 Some(ca) => format!("`cacert` (`{}`) is another CA: give the PEM file of this one", ca.display()),
                 None => "give the PEM file of this CA as `cacert` in the entry of clouds.yaml".to_owned(),
@@ -163,6 +162,13 @@ async fn tls(report: &mut Report, credentials: &Credentials, url: &Url) -> Resul
             let at = shown.expires.strftime("%Y-%m-%d %H:%M UTC");
             (format!("the certificate of `{host}` expired at {at}"), Fault::Expired.fix().to_owned())
         }
+        (None, Some(fault @ Fault::Expired)) => {
+            (format!("the certificate of `{host}` has expired"), fault.fix().to_owned())
+        }
+        (_, Some(fault @ Fault::ProxyLogin)) => (
+            "the proxy lets nobody through without a login, or does not accept this one".to_owned(),
+            fault.fix().to_owned(),
+        ),
         (_, Some(fault @ Fault::Early)) => (
             format!("the certificate of `{host}` is not valid yet, by the clock of this machine"),
             fault.fix().to_owned(),
@@ -256,7 +262,7 @@ impl Fault {
         Some(match () {
             () if has(&["no metadata service"]) => Self::NoMetadata,
             () if has(&["dns error", "failed to lookup"]) => Self::Name,
-            () if has(&["proxy authorization required", "proxy authentication required"]) => Self::ProxyLogin,
+            () if has(&["proxy auth"]) => Self::ProxyLogin,
             () if has(&["tunnel", "unsuccessful"]) => Self::Proxy,
             () if has(&["unknownissuer", "unknown issuer", "badsignature"]) => Self::UnknownIssuer,
             () if has(&["notvalidyet", "not valid yet"]) => Self::Early,

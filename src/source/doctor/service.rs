@@ -2,23 +2,31 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
-use serde_json::Value;
-
 use super::{Report, Stop, Verdict, age};
 use crate::{
     clock::{self, Timestamp},
     cloud::{CloudError, auth::Credentials, catalogue::Catalogue, http::Answer},
     source::{
+        SourceError,
         catalogue::{self, Session},
-        cts,
+        cts::{self, Api, Missing, missing},
         plan::RETENTION,
+        tracker::{
+            self, Tracker, Trackers,
+            standing::{self, Health, Look},
+        },
     },
     trace::decode,
 };
 
 /// Few accounts are this quiet.
 const QUIET: Duration = Duration::from_secs(24 * 3600);
+/// As policies of one's own name what is needed. The cloud's documentation names these two; of notifications and quotas
+/// it names only the policy that has them all.
+const LIST_TRACES: &str = "cts:trace:list";
+const LIST_TRACKERS: &str = "cts:tracker:list";
+const RECORD: &str = "check that this is the right project, and that its tracker records";
+const ADDRESS: &str = "check the project, the region and `cts_endpoint_override`";
 
 pub async fn examine(
     report: &mut Report,
@@ -39,91 +47,74 @@ pub async fn examine(
     let session = match catalogue::session(credentials) {
         Ok(session) => session,
         Err(error) => {
-            report.failed("traces", &error);
+            report.failed("traces", error);
             return Err(Stop);
         }
     };
-    let mut service = Service { session, v1: false, now };
+    let mut service = Service { session, api: Api::V3, now };
     service.traces(report).await?;
-    service.tracker(report).await?;
-    for (name, path, action, what) in [
-        ("notifications", "notifications/smn", "cts:notification:list", "read key event notifications"),
-        ("quotas", "quotas", "cts:quota:get", "read quotas"),
-    ] {
-        service.extra(report, name, path, action, what).await?;
-    }
-    Ok(())
+    tell_tracker(report, credentials, now).await?;
+    service.extra(report, "notifications", "notifications/smn", "read key event notifications").await?;
+    service.extra(report, "quotas", "quotas", "read quotas").await
 }
 
 struct Service {
     session: Session,
-    /// Where v3 is not offered.
-    v1: bool,
+    /// By which traces are read.
+    api: Api,
     now: Timestamp,
 }
 
 impl Service {
-    async fn ask(&mut self, name: &'static str, v3: &str, v1: &str, report: &mut Report) -> Result<Answer, Stop> {
-        let asked = self.get(v3, v1).await;
-        let answer = match asked {
-            Ok(answer) if answer.status == StatusCode::NOT_FOUND && !self.v1 && !is_of_cts(&answer) => {
-                self.v1 = true;
-                self.get(v3, v1).await
-            }
-            asked => asked,
-        };
-        match answer {
-            Ok(answer) if answer.is_transient() => {
-                let reason = format!("CTS answered {}", answer.describe());
-                report.wrong(name, Verdict::Unreachable, reason, "this may pass; try again");
-                Err(Stop)
-            }
-            Ok(answer) => Ok(answer),
-            Err(error) => {
-                report.failed(name, &error);
-                Err(Stop)
-            }
+    /// The newest traces, by the version of the API that a source would read them by.
+    async fn newest(&mut self) -> Result<Answer, CloudError> {
+        let (from, to) = (clock::minus(self.now, RETENTION).as_millisecond(), self.now.as_millisecond() + 1);
+        let parameters = vec![("limit", "10".to_owned()), ("from", from.to_string()), ("to", to.to_string())];
+        let answer = cts::ask(&mut self.session, Api::V3, tracker::NAME, &parameters, self.now).await?;
+        if missing(&answer) != Some(Missing::Api) {
+            return Ok(answer);
         }
-    }
-
-    async fn get(&mut self, v3: &str, v1: &str) -> Result<Answer, CloudError> {
-        let old = self.v1;
-        let call = self.session.call(self.now, "CTS", |client, endpoints| match old {
-            true => client.get(format!("{}/{v1}", endpoints.v1)),
-            false => client.get(format!("{}/{v3}", endpoints.v3)),
-        });
-        call.await
+        let older = cts::ask(&mut self.session, Api::V2, tracker::NAME, &parameters, self.now).await?;
+        if missing(&older) != Some(Missing::Api) {
+            self.api = Api::V2;
+        }
+        Ok(older)
     }
 
     async fn traces(&mut self, report: &mut Report) -> Result<(), Stop> {
-        let (from, to) = (clock::minus(self.now, RETENTION).as_millisecond(), self.now.as_millisecond() + 1);
-        let window = format!("limit=10&from={from}&to={to}");
-        let (v3, v1) = (format!("traces?trace_type=system&{window}"), format!("system/trace?{window}"));
-        let answer = self.ask("traces", &v3, &v1, report).await?;
-        let old = if self.v1 { " (by API v1: v3 is not offered)" } else { "" };
-        match answer.status.as_u16() {
-            200 => {}
-            403 => {
-                self.forbidden(report, "traces", Verdict::Bad, &answer, "cts:trace:list", "read traces");
+        let answer = match self.newest().await {
+            Ok(answer) if answer.is_transient() => {
+                let reason = format!("CTS answered {}", answer.describe());
+                report.wrong("traces", Verdict::Unreachable, reason, "this may pass; try again");
+                return Err(Stop);
+            }
+            Ok(answer) => answer,
+            Err(error) => {
+                report.failed("traces", error);
+                return Err(Stop);
+            }
+        };
+        let old = if self.api == Api::V3 { "" } else { " (by API v2: v3 is not offered)" };
+        match (answer.status.as_u16(), missing(&answer)) {
+            (200, _) => {}
+            (403, _) => {
+                let found = format!("the user may not read traces ({})", answer.describe());
+                report.wrong("traces", Verdict::Bad, found, grant(Some(LIST_TRACES)));
                 return Ok(());
             }
-            404 if is_of_cts(&answer) => {
-                report.wrong("traces", Verdict::Doubtful, format!("no traces of the last 7 days{old}"), RECORD);
-                return Ok(());
-            }
-            404 => {
+            (_, Some(Missing::Api)) => {
                 let found = format!("the trace service has no such path ({})", answer.describe());
                 report.wrong("traces", Verdict::Bad, found, "check region and `cts_endpoint_override`");
                 return Err(Stop);
             }
+            // Where there is no tracker the next step says so.
+            (_, Some(Missing::Tracker | Missing::Other)) => {
+                report.wrong("traces", Verdict::Doubtful, format!("no traces of the last 7 days{old}"), RECORD);
+                return Ok(());
+            }
             _ => {
                 let found = format!("the trace list answered {}", answer.describe());
-                report.wrong(
-                    "traces",
-                    Verdict::Bad,
-                    found,
-                    "check the project, the region and `cts_endpoint_override`",
-                );
+                report.wrong("traces", Verdict::Bad, found, ADDRESS);
                 return Ok(());
             }
         }
@@ -136,7 +127,7 @@ impl Service {
         let context = match self.session.endpoints(self.now).await {
             Ok(endpoints) => cts::context(endpoints),
             Err(error) => {
-                report.failed("traces", &error);
+                report.failed("traces", error);
                 return Err(Stop);
             }
         };
@@ -168,68 +159,15 @@ impl Service {
         Ok(())
     }
 
-    async fn tracker(&mut self, report: &mut Report) -> Result<(), Stop> {
-        let answer = self.ask("tracker", "trackers", "tracker", report).await?;
-        match answer.status.as_u16() {
-            200 => {}
-            403 => {
-                self.forbidden(report, "tracker", Verdict::Bad, &answer, "cts:tracker:list", "see the tracker");
-                return Ok(());
-            }
-            404 => {}
-            _ => {
-                let found = format!("the tracker service answered {}", answer.describe());
-                report.wrong(
-                    "tracker",
-                    Verdict::Bad,
-                    found,
-                    "check the project, the region and `cts_endpoint_override`",
-                );
-                return Ok(());
-            }
-        }
-        let listed = answer.json().filter(|_| answer.status == StatusCode::OK);
-        let Some(tracker) = listed.as_ref().and_then(system_tracker) else {
-            let found =
-                "there is no tracker in this project: no trace files are kept, and operations may go unrecorded";
-            report.wrong("tracker", Verdict::Bad, found, "create it: `tracebell tracker create --bucket NAME`");
-            return Ok(());
-        };
-        let text = |name: &str| tracker.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
-        let (status, detail) = (text("status"), text("detail"));
-        match (status, detail) {
-            (Some("disabled"), _) => {
-                let found = "the tracker is disabled: new operations are not recorded";
-                report.wrong("tracker", Verdict::Bad, found, "enable it: `tracebell tracker update --status enabled`");
-            }
-            (Some("error"), detail) => {
-                let found = format!("the tracker is in trouble: {}", detail.unwrap_or("the cloud does not say why"));
-                report.wrong("tracker", Verdict::Bad, found, "check its bucket: that it exists, and its policy");
-            }
-            (_, Some(detail)) => {
-                let found = format!("the tracker is enabled, but the cloud says: {detail}");
-                report.wrong("tracker", Verdict::Doubtful, found, "check its bucket: that it exists, and its policy");
-            }
-            _ => report.good("tracker", "`system` is enabled"),
-        }
-        Ok(())
-    }
-
     /// What only some commands need.
-    async fn extra(
-        &mut self,
-        report: &mut Report,
-        name: &'static str,
-        path: &str,
-        action: &str,
-        what: &str,
-    ) -> Result<(), Stop> {
-        if self.v1 {
-            report.tell(name, Verdict::NotTried, "not tried: API v1 does not have them", None);
+    async fn extra(&mut self, report: &mut Report, name: &'static str, path: &str, what: &str) -> Result<(), Stop> {
+        if self.api != Api::V3 {
+            report.tell(name, Verdict::NotTried, "not tried: only API v3 has them", None);
             return Ok(());
         }
         const FEW: &str = "only `push` and `tracker` need this";
-        let answer = match self.get(path, path).await {
+        let asked = self.session.call(self.now, "CTS", |client, at| client.get(format!("{}/{path}", at.v3))).await;
+        let answer = match asked {
             Ok(answer) => answer,
             // Traces are read without it.
             Err(CloudError::Transient { reason, .. }) => {
@@ -237,55 +175,76 @@ impl Service {
                 return Ok(());
             }
             Err(error) => {
-                report.failed(name, &error);
+                report.failed(name, error);
                 return Err(Stop);
             }
         };
         match answer.status.as_u16() {
             200 => report.good(name, "may be read"),
-            403 => self.forbidden(report, name, Verdict::Doubtful, &answer, action, what),
-            _ => {
-                let found = format!("CTS answered {}", answer.describe());
-                report.wrong(name, Verdict::Doubtful, found, FEW);
+            403 => {
+                let found = format!("the user may not {what} ({})", answer.describe());
+                report.wrong(name, Verdict::Doubtful, found, grant(None));
             }
+            _ => report.wrong(name, Verdict::Doubtful, format!("CTS answered {}", answer.describe()), FEW),
         }
         Ok(())
     }
+}
 
-    fn forbidden(
-        &self,
-        report: &mut Report,
-        name: &'static str,
-        verdict: Verdict,
-        answer: &Answer,
-        action: &str,
-        what: &str,
-    ) {
-        let found = format!("the user may not {what} ({})", answer.describe());
-        let fix = format!(
-            "grant the user's group the policy `CTS ReadOnlyAccess` in this project, or `{action}` in a policy of your own"
-        );
-        report.wrong(name, verdict, found, fix);
+async fn tell_tracker(report: &mut Report, credentials: &Credentials, now: Timestamp) -> Result<(), Stop> {
+    let look = match Trackers::new(credentials, None) {
+        Ok(mut trackers) => trackers.look(tracker::NAME, now).await,
+        Err(error) => Err(error),
+    };
+    let look = match look {
+        Ok(look) => look,
+        Err(error) => {
+            let stops = matches!(error, SourceError::Transient { .. });
+            report.failed("tracker", error);
+            return if stops { Err(Stop) } else { Ok(()) };
+        }
+    };
+    match &look {
+        Look::Forbidden { reason, .. } => {
+            let found = format!("the user may not see the tracker: {reason}");
+            report.wrong("tracker", Verdict::Bad, found, grant(Some(LIST_TRACKERS)));
+        }
+        Look::Absent => {
+            let found =
+                "there is no tracker in this project: no trace files are kept, and operations may go unrecorded";
+            report.wrong("tracker", Verdict::Bad, found, "create it: `tracebell tracker create --bucket NAME`");
+        }
+        Look::Tracker(tracker, _) => tell_standing(report, tracker, look.health()),
+    }
+    Ok(())
+}
+
+fn tell_standing(report: &mut Report, tracker: &Tracker, health: Option<Health>) {
+    let detail = tracker.detail.as_deref().filter(|detail| !detail.trim().is_empty());
+    let (means, fix) = standing::trouble(detail);
+    let why = match detail {
+        // A word that nobody documents is told as it is.
+        Some(detail) if standing::trouble(None).0 == means => format!("`{detail}`"),
+        Some(detail) => format!("{means} (`{detail}`)"),
+        None => means.to_owned(),
+    };
+    match health {
+        Some(Health::Disabled) => {
+            let found = "the tracker is disabled: new operations are not recorded";
+            report.wrong("tracker", Verdict::Bad, found, "enable it: `tracebell tracker update --status enabled`");
+        }
+        Some(Health::Error) => {
+            report.wrong("tracker", Verdict::Bad, format!("the tracker is in trouble: {why}"), fix);
+        }
+        _ if detail.is_some() => {
+            let found = format!("the tracker is enabled, but something is wrong: {why}");
+            report.wrong("tracker", Verdict::Doubtful, found, fix);
+        }
+        _ => report.good("tracker", format!("`{}` is enabled", tracker.name)),
     }
 }
 
-const RECORD: &str = "check that this is the right project, and that its tracker records";
-
-fn is_of_cts(answer: &Answer) -> bool {
-    answer.error_code().is_some_and(|code| code.starts_with("CTS."))
-}
-
-/// A list in v3; one object, or a list, in v1. Some clouds answer an empty object for none.
-fn system_tracker(json: &Value) -> Option<&Value> {
-    let list = json.get("trackers").unwrap_or(json);
-    let mut trackers = match list {
-        Value::Array(list) => list.iter().collect::<Vec<_>>(),
-        one => vec![one],
-    }
-    .into_iter()
-    .filter(|tracker| tracker.get("tracker_name").is_some_and(Value::is_string));
-    let first = trackers.next();
-    first
-        .filter(|tracker| tracker["tracker_name"] == "system")
-        .or_else(|| trackers.find(|tracker| tracker["tracker_name"] == "system").or(first))
+fn grant(action: Option<&str>) -> String {
+    let own = action.map(|action| format!(", or `{action}` in a policy of your own")).unwrap_or_default();
+    format!("grant the user's group the policy `CTS ReadOnlyAccess` in this project{own}")
 }

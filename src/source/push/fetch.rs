@@ -1,11 +1,11 @@
 //! SMN's certificates: fetched from its own host alone, and seldom.
 //!
 //! The address comes from a message that nobody has verified yet, so it is held against a grammar first. Nothing
-//! is followed, no proxy asked, and what was fetched, or could not be, is remembered: forged messages cause little
-//! traffic. What was good is used until something newer is there: SMN does not post again what was refused.
+//! is followed, no proxy asked, and what was fetched, or could not be, is remembered: whoever forges causes one fetch
+//! an hour. What was good is used until something newer is there: SMN does not post again what was refused.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     path::Path,
     sync::{Arc, Mutex},
@@ -16,7 +16,7 @@ use reqwest::{Client, StatusCode};
 use rustls::pki_types::{CertificateDer, TrustAnchor, pem::PemObject};
 use tokio::sync::watch;
 
-use super::certificate::Certificate;
+use super::{Kept, certificate::Certificate};
 use crate::{
     clock::{self, Timestamp},
     cloud::http,
@@ -31,13 +31,17 @@ const BAD_FOR: Duration = Duration::from_secs(3600);
 /// latter.
 const AGAIN: Duration = Duration::from_secs(5);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(60);
-/// Addresses without a good certificate that are tried within [`BAD_FOR`]. SMN has one certificate at a time, and
-/// an address that was good is no stranger.
-const STRANGERS: usize = 3;
 const WITHIN: Duration = Duration::from_secs(5);
 const LONGEST: usize = 16 * 1024;
 
-type Found = Result<Arc<Certificate>, Failure>;
+type Found = Result<Arc<Fetched>, Failure>;
+
+/// A good certificate, and all by which it can be known again.
+#[derive(Debug)]
+pub struct Fetched {
+    pub certificate: Certificate,
+    pub kept: Kept,
+}
 
 /// Why there is no certificate, and whether there may be one in a moment.
 #[derive(Debug, Clone)]
@@ -52,8 +56,16 @@ pub struct Certificates {
     name: Option<String>,
     client: Client,
     anchors: Arc<Vec<TrustAnchor<'static>>>,
-    known: Mutex<HashMap<String, Entry>>,
+    known: Mutex<Known>,
     metrics: Metrics,
+}
+
+#[derive(Default)]
+struct Known {
+    /// By their address.
+    entries: HashMap<String, Entry>,
+    /// Addresses by which SMN was believed before this process began.
+    familiar: HashSet<String>,
 }
 
 struct Entry {
@@ -61,29 +73,29 @@ struct Entry {
     at: Timestamp,
     found: watch::Receiver<Option<Found>>,
     /// What an earlier fetch found.
-    earlier: Option<Arc<Certificate>>,
+    earlier: Option<Arc<Fetched>>,
     /// Fetches in a row, before the last one, that failed by what may pass.
     failures: u32,
 }
 
 impl Entry {
-    fn good(&self) -> Option<Arc<Certificate>> {
+    fn good(&self) -> Option<Arc<Fetched>> {
         match &*self.found.borrow() {
-            Some(Ok(certificate)) => Some(Arc::clone(certificate)),
+            Some(Ok(fetched)) => Some(Arc::clone(fetched)),
             _ => self.earlier.clone(),
         }
     }
 
-    fn good_at(&self, now: Timestamp) -> Option<Arc<Certificate>> {
-        self.good().filter(|certificate| certificate.is_valid_at(now))
+    fn good_at(&self, now: Timestamp) -> Option<Arc<Fetched>> {
+        self.good().filter(|fetched| fetched.certificate.is_valid_at(now))
     }
 
     /// How long it is not asked for again.
-    fn rest(&self, now: Timestamp) -> Duration {
+    fn rest(&self, now: Timestamp, patience: Patience) -> Duration {
         let still = self.good_at(now).is_some();
         match &*self.found.borrow() {
             Some(Ok(_)) if still => GOOD_FOR,
-            Some(Err(failure)) if failure.passes && !still => {
+            Some(Err(failure)) if failure.passes && !still && patience == Patience::Little => {
                 (AGAIN * 2_u32.saturating_pow(self.failures.min(8))).min(AGAIN_AT_MOST)
             }
             _ => BAD_FOR,
@@ -96,7 +108,28 @@ impl Entry {
     }
 }
 
-type Looked = (Option<Arc<Certificate>>, watch::Receiver<Option<Found>>);
+/// With an address at which a fetch failed by what may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Little,
+    /// It may be anybody's.
+    Much,
+}
+
+impl Known {
+    /// SMN has one certificate at a time, and an address that was good is no stranger's. Of the others one is tried
+    /// in an hour, so that nobody makes us ask SMN for what he makes up.
+    fn is_stranger(&self, url: &str, entry: &Entry) -> bool {
+        entry.good().is_none() && !self.familiar.contains(url)
+    }
+
+    fn patience(&self, url: &str, entry: &Entry) -> Patience {
+        let knows_smn = !self.familiar.is_empty() || self.entries.values().any(|entry| entry.good().is_some());
+        if knows_smn && self.is_stranger(url, entry) { Patience::Much } else { Patience::Little }
+    }
+}
+
+type Looked = (Option<Arc<Fetched>>, watch::Receiver<Option<Found>>);
 
 impl Certificates {
     pub fn new(
@@ -114,8 +147,8 @@ impl Certificates {
     }
 
     /// The certificate at an address that a message of that region's SMN names.
-    pub async fn get(&self, url: &str, region: &str, now: Timestamp) -> Result<Arc<Certificate>, String> {
-        let host = self.host.clone().unwrap_or_else(|| super::host(region));
+    pub async fn get(&self, url: &str, region: &str, now: Timestamp) -> Result<Arc<Fetched>, String> {
+        let host = self.host_in(region);
         if !is_certificate(url, &host, region) {
             return Err(format!("the certificate is not where SMN has it: `https://{host}/smn/SMN_{region}_...pem`"));
         }
@@ -131,27 +164,56 @@ impl Certificates {
         }
     }
 
+    /// One by which SMN was believed before this process began. It is believed now only if it would be anew: where
+    /// certificates are and whose word counts may be configured otherwise by now.
+    pub fn recall(&self, kept: Kept, region: &str, now: Timestamp) {
+        let host = self.host_in(region);
+        if !is_certificate(&kept.url, &host, region) {
+            return;
+        }
+        let (url, at) = (kept.url.clone(), kept.fetched_at.min(now));
+        let mut known = self.known.lock().expect("nothing panics while it is held");
+        known.familiar.insert(url.clone());
+        match Certificate::vouched(&kept.pem, &self.anchors, self.name_at(&host), now) {
+            Ok(certificate) => {
+                let (_, found) = watch::channel(Some(Ok(Arc::new(Fetched { certificate, kept }))));
+                known.entries.entry(url).or_insert(Entry { at, found, earlier: None, failures: 0 });
+            }
+            Err(found) => tracing::debug!(source = self.source, "SMN's certificate of an earlier run {found}"),
+        }
+    }
+
+    fn host_in(&self, region: &str) -> String {
+        self.host.clone().unwrap_or_else(|| super::host(region))
+    }
+
+    /// Whom the certificate at that host must be for.
+    fn name_at<'a>(&'a self, host: &'a str) -> &'a str {
+        self.name.as_deref().unwrap_or_else(|| without_port(host))
+    }
+
     /// What is good now, and the fetch that was last begun; begins one if it is time.
     fn entry(&self, url: &str, host: &str, now: Timestamp) -> Result<Looked, String> {
         let mut known = self.known.lock().expect("nothing panics while it is held");
-        known.retain(|_, entry| entry.is_kept(now));
-        let (earlier, failures) = match known.get(url) {
-            Some(entry) if now < clock::plus(entry.at, entry.rest(now)) => {
+        known.entries.retain(|_, entry| entry.is_kept(now));
+        let (earlier, failures) = match known.entries.get(url) {
+            Some(entry) if now < clock::plus(entry.at, entry.rest(now, known.patience(url, entry))) => {
                 return Ok((entry.good_at(now), entry.found.clone()));
             }
             Some(entry) => {
                 let passes = matches!(&*entry.found.borrow(), Some(Err(failure)) if failure.passes);
                 (entry.good(), if passes { entry.failures + 1 } else { 0 })
             }
-            None if known.values().filter(|entry| entry.good().is_none()).count() >= STRANGERS => {
-                return Err("too many certificates were asked for within an hour".to_owned());
+            None if known.familiar.contains(url) => (None, 0),
+            None if known.entries.iter().any(|(url, entry)| known.is_stranger(url, entry)) => {
+                return Err("another certificate that is not SMN's was asked for within an hour".to_owned());
             }
             None => (None, 0),
         };
         let (settle, found) = watch::channel(None);
         let entry = Entry { at: now, found: found.clone(), earlier, failures };
         let good = entry.good_at(now);
-        known.insert(url.to_owned(), entry);
+        known.entries.insert(url.to_owned(), entry);
         drop(known);
         self.begin(url, host, now, settle);
         Ok((good, found))
@@ -159,7 +221,7 @@ impl Certificates {
 
     fn begin(&self, url: &str, host: &str, now: Timestamp, settle: watch::Sender<Option<Found>>) {
         let (client, url, anchors) = (self.client.clone(), url.to_owned(), Arc::clone(&self.anchors));
-        let name = self.name.clone().unwrap_or_else(|| without_port(host).to_owned());
+        let name = self.name_at(host).to_owned();
         let (metrics, source) = (self.metrics.clone(), self.source.clone());
         tokio::spawn(async move {
             let found = fetch(&client, &url, &anchors, &name, now).await;
@@ -179,7 +241,7 @@ async fn fetch(
     anchors: &[TrustAnchor<'static>],
     name: &str,
     now: Timestamp,
-) -> Result<Certificate, Failure> {
+) -> Result<Fetched, Failure> {
     let failed = |found: &dyn fmt::Display, passes| Failure {
         reason: format!("the certificate could not be fetched: {found}"),
         passes,
@@ -198,7 +260,13 @@ async fn fetch(
             return Err(lasts(format!("the certificate is longer than {} KiB", LONGEST / 1024)));
         }
     }
-    Certificate::vouched(&pem, anchors, name, now).map_err(|found| lasts(format!("the certificate {found}")))
+    match Certificate::vouched(&pem, anchors, name, now) {
+        Ok(certificate) => {
+            let kept = Kept { url: url.to_owned(), pem, fetched_at: now };
+            Ok(Fetched { certificate, kept })
+        }
+        Err(found) => Err(lasts(format!("the certificate {found}"))),
+    }
 }
 
 /// Those of the file, or those that this machine trusts.

@@ -20,7 +20,7 @@ use sqlx::{
 use super::{Sqlite, attempt, place::Place};
 use crate::{clock::Timestamp, store::StoreError};
 
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "state", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0001_state.sql"))),
     (2, "windows", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0002_windows.sql"))),
     (3, "delivery", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0003_delivery.sql"))),
@@ -32,6 +32,7 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
         "suspect_files",
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0007_suspect_files.sql")),
     ),
+    (8, "certificates", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite/0008_certificates.sql"))),
 ];
 
 /// The schema this build knows.

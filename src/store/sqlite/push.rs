@@ -5,7 +5,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 use super::{micros, moment};
 use crate::{
     clock::Timestamp,
-    store::{Heard, PushRow, Standing, StoreError},
+    store::{Heard, PushRow, SigningCertificate, Standing, StoreError},
 };
 
 /// Part of T1.
@@ -30,9 +30,38 @@ pub(super) async fn write(
     .bind(micros(now))
     .bind(&heard.subscribe_url)
     .bind(notified)
+    .execute(&mut *tx)
+    .await?;
+    let Some(certificate) = &heard.certificate else { return Ok(()) };
+    sqlx::query(
+        "INSERT INTO certificates (source, topic_urn, url, pem, fetched_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (source, topic_urn) DO UPDATE SET \
+         url = excluded.url, pem = excluded.pem, fetched_at = excluded.fetched_at \
+         WHERE url <> excluded.url OR fetched_at <> excluded.fetched_at",
+    )
+    .bind(source)
+    .bind(&heard.topic_urn)
+    .bind(&certificate.url)
+    .bind(&certificate.pem)
+    .bind(micros(certificate.fetched_at))
     .execute(tx)
     .await?;
     Ok(())
+}
+
+pub(super) async fn certificates(
+    pool: &SqlitePool,
+    source: &str,
+) -> Result<Vec<(String, SigningCertificate)>, StoreError> {
+    let rows: Vec<(String, String, Vec<u8>, i64)> =
+        sqlx::query_as("SELECT topic_urn, url, pem, fetched_at FROM certificates WHERE source = ?1 ORDER BY topic_urn")
+            .bind(source)
+            .fetch_all(pool)
+            .await?;
+    let certificate = |(topic_urn, url, pem, fetched_at): (String, String, Vec<u8>, i64)| {
+        (topic_urn, SigningCertificate { url, pem, fetched_at: moment(fetched_at) })
+    };
+    Ok(rows.into_iter().map(certificate).collect())
 }
 
 /// As they are selected.

@@ -17,7 +17,7 @@ use axum::{
 use tracebell::emulator::smn::{self, Delivery, Outcome};
 
 use super::*;
-use crate::world;
+use crate::{login::beside::Beside, world};
 
 const TOPIC: &str = "urn:smn:eu-de:0123456789abcdef0123456789abcdef:alerts";
 const BELOW: &str = "/smn/v2/{project}/notifications";
@@ -210,6 +210,65 @@ async fn only_a_failing_server_is_tried_again() {
     let got = subscriber.got(1).await;
     let repeats: BTreeSet<String> = got[got.len() - 7..].iter().map(|(_, body)| body.to_string()).collect();
     assert_eq!(repeats.len(), 1);
+}
+
+/// `push_policy` 1: what fails is not queued.
+#[tokio::test]
+async fn a_topic_that_drops_what_fails_tries_once() {
+    let (cloud, subscriber) = (cloud(|_| {}).await, Subscriber::start(&[]).await);
+    cloud.subscribe(&subscriber).await;
+    cloud.confirm(&subscriber).await;
+    let policy = async || cloud.ask("GET", &format!("/topics/{TOPIC}"), Value::Null, 200).await["push_policy"].clone();
+    assert_eq!(policy().await, 0);
+    let set = async |urn: &str, policy: u8| {
+        let body = json!({"topic_urn": urn, "push_policy": policy});
+        cloud.send("POST", "/emulator/smn/push_policy", body).await.0
+    };
+    assert_eq!([set(TOPIC, 2).await, set(&format!("{TOPIC}x"), 1).await], [400, 404]);
+    assert_eq!((set(TOPIC, 1).await, policy().await), (204, json!(1)));
+    for (script, outcome) in
+        [(&[503, 200][..], Outcome::Dropped("the topic drops what fails".to_owned())), (&[][..], Outcome::Delivered)]
+    {
+        subscriber.script.lock().unwrap().clear();
+        subscriber.answers(script);
+        let id = cloud.publish(json!({"message": "m"})).await;
+        let delivery = cloud.ended(&id).await;
+        assert_eq!((delivery.attempts.len(), delivery.outcome), (1, outcome));
+    }
+    subscriber.script.lock().unwrap().clear();
+    assert_eq!((set(TOPIC, 0).await, policy().await), (204, json!(0)));
+    subscriber.answers(&[503, 200]);
+    let id = cloud.publish(json!({"message": "m"})).await;
+    assert_eq!(cloud.ended(&id).await.attempts.len(), 2, "what was queued is tried again");
+}
+
+/// One whose certificate a private CA gave out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_over_https_is_heard_if_its_authority_is_trusted() {
+    let (folder, subscriber) = (tempfile::tempdir().unwrap(), Subscriber::start(&[]).await);
+    let behind = subscriber.url.trim_start_matches("http://").split('/').next().unwrap();
+    let front = Beside::tls(behind, folder.path(), "good");
+    let ca = std::fs::read_to_string(folder.path().join("ca.pem")).unwrap();
+    let endpoint = format!("https://127.0.0.1:{}/ingest", front.port);
+    let subscribe = json!({"protocol": "https", "endpoint": endpoint});
+    let path = format!("/topics/{TOPIC}/subscriptions");
+
+    let trusting = cloud(|settings| settings.ca = Some(ca)).await;
+    trusting.ask("POST", &path, json!({"protocol": "http", "endpoint": endpoint}), 400).await;
+    trusting.ask("POST", &path, subscribe.clone(), 201).await;
+    trusting.confirm(&subscriber).await;
+    let texts = json!({"default": "all", "http": "plain", "https": "over TLS"}).to_string();
+    let id = trusting.publish(json!({"message_structure": texts})).await;
+    assert_eq!(trusting.ended(&id).await.outcome, Outcome::Delivered);
+    assert_eq!(subscriber.got(2).await[1].1["message"], "over TLS");
+
+    let strict = cloud(|_| {}).await;
+    strict.ask("POST", &path, subscribe, 201).await;
+    let invitation = strict.handle().deliveries().remove(0);
+    let delivery = strict.ended(&invitation.message_id).await;
+    let reason = delivery.attempts[0].reason.clone().unwrap();
+    assert!(reason.contains("certificate") && delivery.attempts.len() == 7, "{delivery:?}");
+    assert_eq!(subscriber.got(2).await.len(), 2, "nothing went to whom is not trusted");
 }
 
 #[tokio::test]

@@ -223,12 +223,19 @@ async fn answers_decide() {
             _ => {}
         }
     }
-    // A token that is refused is renewed once, whatever SMN calls it.
-    for (status, body) in [(401, ""), (403, code("SMN.0022"))] {
-        let receiver = receiver(vec![(status, &[], body), (200, &[], taken)]).await;
-        let url = receiver.url.split("/hook").next().unwrap().to_owned();
-        let outcome = send(&to(topic(&cloud, Style::Text, Some(url))), opened()).await;
-        assert_said(&outcome, "delivered", "http_2xx");
-        assert_eq!(receiver.requests.lock().unwrap().len(), 2);
+    // A login that is refused is renewed once, whatever it is called.
+    let expired = r#"{"error_code":"IAM.1108","error_msg":"The access key has expired."}"#;
+    for (status, body) in [(401, ""), (403, code("SMN.0022")), (400, expired)] {
+        for (second, said, class) in [((200, taken), "delivered", "http_2xx"), ((status, body), "paused", "http_4")] {
+            let receiver = receiver(vec![(status, &[], body), (second.0, &[], second.1)]).await;
+            let url = receiver.url.split("/hook").next().unwrap().to_owned();
+            let outcome = send(&to(topic(&cloud, Style::Text, Some(url))), opened()).await;
+            assert_eq!(outcome.as_str(), said, "{outcome:?}");
+            assert!(outcome.reason().starts_with(class), "{outcome:?}");
+            assert_eq!(receiver.requests.lock().unwrap().len(), 2);
+            if let Outcome::Paused { fix, .. } = outcome {
+                assert!(fix.contains("does not accept a login of this moment"), "{fix}");
+            }
+        }
     }
 }

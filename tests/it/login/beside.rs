@@ -35,6 +35,11 @@ impl Beside {
         Self::start("http_proxy.py", &[login])
     }
 
+    /// One that others wrote.
+    pub fn proxy_program(login: &str, log: &Path) -> Self {
+        Self::start("proxy_program.py", &[login, log.to_str().unwrap()])
+    }
+
     /// The next line it prints.
     pub fn line(&mut self) -> String {
         self.lines.next().expect("the program ended").unwrap()

@@ -17,10 +17,10 @@ use tracebell::{
 use super::beside::{Beside, closed};
 use crate::world;
 
-const PASSWORD: &str = "username: alice, password: secret, user_domain_name: OTC00000000001000000001";
+pub(super) const PASSWORD: &str = "username: alice, password: secret, user_domain_name: OTC00000000001000000001";
 
 /// What an entry says, its addresses filled in.
-fn credentials(entry: &str, cloud: &Emulator) -> Credentials {
+pub(super) fn credentials(entry: &str, cloud: &Emulator) -> Credentials {
     let text = format!("clouds: {{ c: {{ region_name: eu-de, {entry} }} }}").replace("URL", &cloud.url());
     let read = |path: &Path| match path == Path::new("clouds.yaml") {
         true => Ok(text.clone()),
@@ -29,7 +29,7 @@ fn credentials(entry: &str, cloud: &Emulator) -> Credentials {
     clouds::find(Some("c"), &clouds::Surroundings { variable: &|_| None, read: &read }).unwrap()
 }
 
-async fn cloud(change: impl FnOnce(&mut Emulated)) -> Emulator {
+pub(super) async fn cloud(change: impl FnOnce(&mut Emulated)) -> Emulator {
     let mut settings = Emulated::default();
     change(&mut settings);
     let cloud = Emulator::start(settings).await.unwrap();
@@ -37,13 +37,13 @@ async fn cloud(change: impl FnOnce(&mut Emulated)) -> Emulator {
     cloud
 }
 
-fn source(credentials: Credentials) -> Cts {
+pub(super) fn source(credentials: Credentials) -> Cts {
     let settings = Settings { name: "prod".into(), credentials, tracker: "system".into(), polling: Polling::default() };
     Cts::new(&settings).unwrap()
 }
 
 /// The ids of the last hour's traces.
-async fn read(source: &mut Cts, now: Timestamp) -> Result<Vec<String>, SourceError> {
+pub(super) async fn read(source: &mut Cts, now: Timestamp) -> Result<Vec<String>, SourceError> {
     let to = clock::now();
     let mut walk = Walk::new(Window { from: clock::minus(to, Duration::from_secs(3600)), to, pass: Pass::Hot });
     let page = source.page(&mut walk, now).await?;
@@ -54,7 +54,7 @@ async fn read(source: &mut Cts, now: Timestamp) -> Result<Vec<String>, SourceErr
     Ok(page.records.iter().map(id).collect())
 }
 
-fn in_words(error: &SourceError) -> String {
+pub(super) fn in_words(error: &SourceError) -> String {
     match error {
         SourceError::Refused { reason, fix } => format!("{reason}: {fix}"),
         SourceError::Transient { reason, .. } => reason.clone(),

@@ -231,3 +231,14 @@ async fn mistakes_in_the_configuration_are_told() {
         Scene::ended(&output, 2, &[expected, "sources.prod.smn"]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_of_another_project_is_told_and_none_is_made_in_its_place() {
+    let scene = Scene::new("4s").await;
+    let other = TOPIC.replace("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
+    let smn = format!(" }}, smn: {{ topic_urn: \"{other}\", certificate: smn.pem }} }}");
+    rewrite(&scene.bridge.path("tracebell.yaml"), " } }\nendpoints", &format!("{smn}\nendpoints"));
+    let said = format!("the topic of this project is `{TOPIC}`, and `{other}` stands in the configuration");
+    Scene::ended(&scene.command(&["push", "enable"]).await, 2, &[&said]);
+    assert_eq!(scene.cloud.handle().stats().count("/notifications/topics", 201), 0);
+}

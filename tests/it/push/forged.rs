@@ -93,13 +93,13 @@ async fn a_certificate_is_fetched_once_whatever_is_posted() {
     assert_eq!(forge.served().len(), 3);
     assert_eq!(post(9, "good", "good", minutes(61)).await, "taken");
     assert_eq!(forge.served().len(), 3, "a good one is kept for longer");
-    // Whoever makes up addresses at the right host causes a handful of requests.
+    // Whoever makes up addresses at the right host causes no more than that one in an hour.
     for number in 0..50_u32 {
         let mut fields = notification(number, "x", minutes(61));
         fields["signing_cert_url"] = format!("https://{}/smn/SMN_eu-de_{number:032x}.pem", forge.host()).into();
         assert_eq!(judge(&gate, &forge.seal(&fields), minutes(61)).await, "certificate");
     }
-    assert!(forge.served().len() <= 5, "{:?}", forge.served());
+    assert_eq!(forge.served().len(), 3, "{:?}", forge.served());
     assert_eq!(post(9, "good", "good", minutes(61)).await, "taken", "what is known goes on");
 }
 
@@ -153,7 +153,7 @@ async fn forged_addresses_leave_a_try_for_the_good_one() {
         fields["signing_cert_url"] = format!("https://{}/smn/SMN_eu-de_{number:032x}.pem", forge.host()).into();
         assert_eq!(judge(&gate, &forge.seal(&fields), later).await, "certificate");
     }
-    assert_eq!(forge.served().len(), 4, "{:?}", forge.served());
+    assert_eq!(forge.served().len(), 2, "{:?}", forge.served());
     assert_eq!(judge(&gate, &forge.seal(&notification(1, "x", later)), later).await, "taken");
     let good = forge.paths["good"].as_str().unwrap();
     world::until("the good one to be fetched again", Duration::from_secs(10), async || {
@@ -278,7 +278,7 @@ async fn what_smn_signs_is_read() {
     let gate = gate(&forge.settings());
     let body = forge.seal(&notification(7, &text("a", "deleteServer"), now)).to_string();
     let found = gate.message(Some("Notification"), body.as_bytes(), now).await.unwrap();
-    let Message::Notification { id, records, .. } = found else { panic!("{found:?}") };
+    let Message::Notification { id, records, .. } = found.message else { panic!("{found:?}") };
     assert_eq!((id, records.len()), (format!("{:032x}", 7), 1));
     let tracebell::source::Record::Trace(trace) = &records[0] else { panic!("{records:?}") };
     assert_eq!((trace.id.as_str(), trace.region.as_deref()), ("a", Some("eu-de")));
@@ -296,5 +296,5 @@ async fn what_smn_signs_is_read() {
     farewell["type"] = json!("UnsubscribeConfirmation");
     let body = forge.seal(&farewell).to_string();
     let found = gate.message(Some("UnsubscribeConfirmation"), body.as_bytes(), now).await.unwrap();
-    assert!(matches!(found, Message::Farewell { .. }));
+    assert!(matches!(found.message, Message::Farewell { .. }));
 }

@@ -126,14 +126,14 @@ async fn a_newer_schema_is_refused() {
     let (store, home) = fresh_sqlite().await;
     store.close().await;
     let mut shell = shell(&home).await;
-    sqlx::query("INSERT INTO _sqlx_migrations SELECT 8, description, installed_on, success, checksum, execution_time FROM _sqlx_migrations LIMIT 1")
+    sqlx::query("INSERT INTO _sqlx_migrations SELECT 9, description, installed_on, success, checksum, execution_time FROM _sqlx_migrations LIMIT 1")
         .execute(&mut shell)
         .await
         .unwrap();
     shell.close().await.unwrap();
-    check_refused(Sqlite::open(&home.path(), at(0)).await, &["newer tracebell", "schema 8"]);
-    check_refused(Sqlite::open_read(&home.path()).await, &["schema 8"]);
-    check_refused(Sqlite::open_beside(&home.path()).await, &["schema 8"]);
+    check_refused(Sqlite::open(&home.path(), at(0)).await, &["newer tracebell", "schema 9"]);
+    check_refused(Sqlite::open_read(&home.path()).await, &["schema 9"]);
+    check_refused(Sqlite::open_beside(&home.path()).await, &["schema 9"]);
 }
 
 #[tokio::test]

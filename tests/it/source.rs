@@ -21,8 +21,11 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracebell::{
-    clock::{SignedDuration, Timestamp},
-    cloud::auth::{Credentials, Method as Login, NameOrId},
+    clock::{self, SignedDuration, Timestamp},
+    cloud::{
+        auth::{Credentials, Method as Login, NameOrId},
+        budget::{Allowance, Budget},
+    },
     secret::Secret,
     source::{PageNext, Pass, Record, Settings, SourceError, Walk, Window, cts::Cts, plan::Polling},
 };
@@ -275,6 +278,22 @@ async fn a_token_that_expires_between_pages_is_renewed_once_and_the_same_page_as
     assert_eq!(cloud.logins(), 2);
     let requests = cloud.requests();
     assert_eq!(requests[1].replace("token-1", "token-2"), requests[2]);
+}
+
+#[tokio::test]
+async fn a_503_makes_only_the_one_wait_who_got_it_and_a_429_all_who_ask_there() {
+    for (status, patience, expected) in [(503, 20, 0..10_000), (429, 1, 800..60_000)] {
+        let refused = reply(status, "{}").with("retry-after", &patience.to_string());
+        let cloud = Cloud::start([refused, page(0..1, None)]).await;
+        let budget = Budget::new(Allowance::default());
+        let (mut one, mut other) = (cloud.cts().within(Arc::clone(&budget)), cloud.cts().within(budget));
+        let (_, wish) = transient(one.page(&mut walk(), now()).await.unwrap_err());
+        assert_eq!(wish, Some(Duration::from_secs(patience)), "{status}");
+        let begun = clock::now();
+        other.page(&mut walk(), now()).await.unwrap();
+        let waited = clock::since(begun, clock::now()).as_millis();
+        assert!(expected.contains(&waited), "{status}: {waited} ms");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! How far a source has been read: the durable position and what could not be read.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -51,10 +51,10 @@ pub struct Fill {
     pub traces: u64,
     pub fresh: u64,
     pub alerts: u64,
-    /// Files that could not be read.
+    /// Files that could not be read, of the last try.
     pub unreadable: u64,
     /// Files that are not what the tracker wrote, as its digests tell.
-    pub suspect: u64,
+    pub suspects: BTreeSet<String>,
     pub done: bool,
 }
 
@@ -125,7 +125,7 @@ mod tests {
             fresh: 0,
             alerts: 0,
             unreadable: 0,
-            suspect: 0,
+            suspects: BTreeSet::new(),
             done: reached == to,
         }
     }

@@ -297,10 +297,9 @@ fn tell_suspects(suspects: &[String], gap: &Gap) {
     anstream::eprintln!("What they hold was judged all the same; what was taken out of them is not known.");
     anstream::eprintln!(
         "help: find out who may write to the bucket, and see all that is off: `tracebell archive verify --source {} \
-         --from {} --to {}`",
+         --from {}`",
         gap.source,
-        gap.from,
-        gap.to
+        gap.from.strftime("%Y-%m-%dT%H:%M:%SZ")
     );
 }
 

@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -17,6 +17,7 @@ use super::{
     entry::Raw,
     fault::Plan,
     obs::{self, Digests},
+    smn,
     tracker::Trouble,
     world::World,
 };
@@ -35,6 +36,7 @@ pub fn routes() -> Router<Arc<World>> {
         .route("/emulator/publications", get(show_publications))
         .route("/emulator/tracker", post(set_trouble))
         .route("/emulator/obs", post(deliver_traces))
+        .route("/emulator/obs/public_key.pem", get(show_public_key))
         .route("/emulator/smn/deliveries", get(show_deliveries))
         .route("/emulator/smn/confirm", post(confirm_subscription))
         .route("/emulator/smn/push_policy", post(set_push_policy))
@@ -71,6 +73,10 @@ async fn clear_faults(State(world): Shared) -> Response {
 async fn expire_tokens(State(world): Shared) -> Response {
     world.state().expire_tokens();
     StatusCode::NO_CONTENT.into_response()
+}
+
+async fn show_public_key() -> Response {
+    ([(header::CONTENT_TYPE, "application/x-pem-file")], smn::PUBLIC_KEY).into_response()
 }
 
 async fn show_stats(State(world): Shared) -> Response {

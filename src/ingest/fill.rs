@@ -56,7 +56,8 @@ pub struct Fill<S> {
     marked: Option<Timestamp>,
     /// Since the last commit.
     unreadable: u64,
-    suspect: Vec<String>,
+    /// And why.
+    suspect: Vec<(String, String)>,
     pub filled: Filled,
 }
 
@@ -152,9 +153,8 @@ impl<S: Store> Fill<S> {
         match self.reading.next(now).await? {
             reading::Step::On => {}
             reading::Step::Suspect { key, reason } => {
-                let found = format!("{key}: {reason}");
-                self.suspect.push(found.clone());
-                self.filled.suspects.push(found);
+                self.filled.suspects.push(format!("{key}: {reason}"));
+                self.suspect.push((key, reason));
             }
             reading::Step::Unreadable { key, reason } => {
                 self.unreadable += 1;
@@ -231,8 +231,9 @@ impl<S: Store> Fill<S> {
             let alerts = super::opened(&batch).len() as u64;
             let (traces, fresh, undecodable) =
                 (batch.counts.fetched, batch.seen.len() as u64, batch.counts.undecodable);
-            if let Some(first) = self.suspect.first() {
-                let notice = trouble::suspect_notice(&self.generation, &self.source, &self.part, first, now);
+            if let Some((key, reason)) = self.suspect.first() {
+                let first = format!("{key}: {reason}");
+                let notice = trouble::suspect_notice(&self.generation, &self.source, &self.part, &first, now);
                 batch.deliveries.extend(notice);
             }
             batch.fill = Some(FillMark {
@@ -240,7 +241,8 @@ impl<S: Store> Fill<S> {
                 by: self.by.clone(),
                 alerts,
                 unreadable: self.unreadable,
-                suspect: self.suspect.len() as u64,
+                suspects: self.suspect.iter().map(|(key, _)| key.clone()).collect(),
+                begins: self.marked.is_none(),
                 // One that died tells what it has when nobody waits for it any more.
                 told_at: if end.is_some() && !self.is_followed { now } else { clock::plus(now, GIVEN_UP) },
                 done,

@@ -57,7 +57,7 @@ impl Gaps {
                     json!({
                         "from": fill.part.from, "to": fill.part.to, "reached": fill.part.reached, "by": fill.by,
                         "at": fill.at, "traces": fill.traces, "fresh": fill.fresh, "alerts": fill.alerts,
-                        "unreadable_files": fill.unreadable, "suspect_files": fill.suspect, "done": fill.done,
+                        "unreadable_files": fill.unreadable, "suspect_files": fill.suspects, "done": fill.done,
                     })
                 })
                 .collect();
@@ -75,7 +75,7 @@ fn standing(gap: &Gap, fills: &[Fill], now: Timestamp) -> String {
     let Some(last) = fills.iter().max_by_key(|fill| fill.at) else { return "open".to_owned() };
     let sum = |number: fn(&Fill) -> u64| fills.iter().map(number).sum::<u64>();
     let (fresh, alerts) = (sum(|fill| fill.fresh), sum(|fill| fill.alerts));
-    let (unreadable, suspect) = (sum(|fill| fill.unreadable), sum(|fill| fill.suspect));
+    let (unreadable, suspect) = (sum(|fill| fill.unreadable), sum(|fill| fill.suspects.len() as u64));
     let how = if is_filled(gap, fills) {
         "filled"
     } else if fills.iter().all(|fill| fill.traces == 0 && fill.part.reached == fill.part.from) {

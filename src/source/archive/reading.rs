@@ -300,7 +300,7 @@ impl Reading {
 impl Step {
     fn of(Finding { wrong, object: key, detail }: Finding) -> Self {
         match wrong {
-            Wrong::MissingFile => Self::Unreadable { key, reason: format!("it is not there, and {detail}") },
+            Wrong::MissingFile => Self::Unreadable { key, reason: format!("it is not there, though {detail}") },
             wrong => Self::Suspect { key, reason: format!("{}: {detail}", wrong.in_words()) },
         }
     }

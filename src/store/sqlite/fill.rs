@@ -2,7 +2,10 @@
 
 use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
-use super::{micros, moment, row::count};
+use super::{
+    micros, moment,
+    row::{count, json},
+};
 use crate::{
     checkpoint::{Fill, Gap, Part, is_filled, known_up_to},
     clock::Timestamp,
@@ -12,14 +15,18 @@ use crate::{
 
 /// Part of T1.
 pub(super) async fn write(tx: &mut SqliteConnection, batch: &IngestBatch) -> Result<(), StoreError> {
-    let Some(FillMark { part, by, alerts, unreadable, suspect, told_at, done }) = &batch.fill else { return Ok(()) };
+    let Some(FillMark { part, by, alerts, unreadable, suspects, begins, told_at, done }) = &batch.fill else {
+        return Ok(());
+    };
     sqlx::query(
         "INSERT INTO fills (source, from_at, to_at, reached, by_whom, began_at, touched_at, traces, fresh, alerts, \
-         unreadable, suspect, done) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+         unreadable, suspects, done) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
          ON CONFLICT (source, from_at, to_at) DO UPDATE SET reached = max(reached, excluded.reached), \
          by_whom = excluded.by_whom, touched_at = excluded.touched_at, traces = traces + excluded.traces, \
          fresh = fresh + excluded.fresh, alerts = alerts + excluded.alerts, \
-         unreadable = unreadable + excluded.unreadable, suspect = suspect + excluded.suspect, done = max(done, excluded.done)",
+         unreadable = CASE WHEN ?13 THEN 0 ELSE unreadable END + excluded.unreadable, \
+         suspects = (SELECT json_group_array(value) FROM (SELECT value FROM json_each(suspects) \
+         UNION SELECT value FROM json_each(excluded.suspects))), done = max(done, excluded.done)",
     )
     .bind(&batch.source)
     .bind(micros(part.from))
@@ -31,8 +38,9 @@ pub(super) async fn write(tx: &mut SqliteConnection, batch: &IngestBatch) -> Res
     .bind(count(batch.seen.len() as u64))
     .bind(count(*alerts))
     .bind(count(*unreadable))
-    .bind(count(*suspect))
+    .bind(json(suspects))
     .bind(done)
+    .bind(begins)
     .execute(&mut *tx)
     .await?;
     // What is told in one waits until the last of it is there.
@@ -98,7 +106,7 @@ fn fill(row: &SqliteRow) -> Result<Fill, StoreError> {
         fresh: number("fresh")?,
         alerts: number("alerts")?,
         unreadable: number("unreadable")?,
-        suspect: number("suspect")?,
+        suspects: serde_json::from_str(row.try_get("suspects")?).unwrap_or_default(),
         done: row.try_get("done")?,
     })
 }

@@ -90,6 +90,7 @@ async fn a_changed_file_is_named_its_traces_are_judged_and_people_hear_of_it_onc
     trust.scene.run(&["status"], 0, &["filled", "2 files not what the tracker wrote"]);
     trust.scene.run(&["fill-gap"], 0, &["Every gap is filled"]);
     trust.scene.run(&["fill-gap", "--yes", "--again"], 1, &["0 of them new", "2 files of the archive"]);
+    trust.scene.run(&["status"], 0, &["2 files not what the tracker wrote"]);
     assert_eq!(trust.scene.notices().await, [], "it was told");
 }
 
@@ -101,6 +102,7 @@ async fn a_file_that_was_taken_away_leaves_the_gap_open() {
     let expected = ["5 alerts opened", "1 file could not be read", &trust.files[2], "a digest names it", "stays open"];
     trust.scene.run(&["fill-gap", "--yes"], 1, &expected);
     trust.scene.run(&["fill-gap", "--yes"], 1, &["0 of them new", "1 file could not be read"]);
+    trust.scene.run(&["status"], 0, &["open, filled in part", "1 file unreadable"]);
     // It is found again in a backup.
     trust.scene.moto.put(BUCKET, &trust.files[2], body).await;
     trust.scene.run(&["fill-gap", "--yes"], 0, &["1 of them new", "1 alert opened"]);

@@ -174,7 +174,9 @@ async fn what_the_emulated_tracker_writes_is_good() {
     for name in ["ak", "sk"] {
         world::write(&bridge.path(name), "test");
     }
-    world::write(&bridge.path("emulator.pem"), cloud.handle().public_key());
+    let (status, key) = world::get(&format!("{}/emulator/obs/public_key.pem", cloud.url())).await;
+    assert_eq!(status, 200, "{key}");
+    world::write(&bridge.path("emulator.pem"), &key);
     let begin = clock::now();
     let run = |args: &[&str], code: i32| {
         let output = bridge.command(args).output().unwrap();

@@ -41,7 +41,7 @@ struct Gap {
 }
 
 impl Gap {
-    async fn new(format: Format, recent: impl IntoIterator<Item = serde_json::Value>) -> Self {
+    async fn new(format: Format, recent: impl IntoIterator<Item = Value>) -> Self {
         let (rules, problems) = rule::load(&[File { name: "test.yaml".into(), text: BACKUPS.into() }]);
         assert!(problems.is_empty(), "{problems:?}");
         let mut generation = Generation { rules, ..generation() };
@@ -62,7 +62,7 @@ impl Gap {
         clock::plus(self.part.from, after)
     }
 
-    async fn deliver(&self, serial: u32, traces: &[serde_json::Value]) {
+    async fn deliver(&self, serial: u32, traces: &[Value]) {
         let last = traces.iter().map(|trace| trace["time"].as_i64().unwrap()).max().unwrap();
         let uploaded = clock::plus(Timestamp::from_millisecond(last).unwrap(), Duration::from_secs(300));
         self.moto.put(archive::BUCKET, &moto::key(uploaded, "ECS", serial), moto::file(traces)).await;
@@ -88,7 +88,7 @@ impl Gap {
     }
 }
 
-fn backup(of: &str, at: Timestamp) -> serde_json::Value {
+fn backup(of: &str, at: Timestamp) -> Value {
     let mut trace = world::trace(&format!("{of}-{}", at.as_second()), "createBackup", at);
     trace["resource_name"] = of.into();
     trace

@@ -129,7 +129,7 @@ fn summary(patients: &[Patient]) -> String {
     let named = ill[..ill.len().min(NAMED)].join(", ");
     match ill.len() {
         0 => well,
-        ..=NAMED => format!("{well}; not: {named}"),
+        1..=NAMED => format!("{well}; not: {named}"),
         more => format!("{well}; not: {named}, and {} more", more - NAMED),
     }
 }

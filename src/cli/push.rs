@@ -9,8 +9,8 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use super::{
-    ConfigArg, Output, USAGE,
-    tracker::{failed, usage},
+    ConfigArg, Output, USAGE, terminal,
+    tracker::{failed, usage, visible},
 };
 use crate::{
     config,
@@ -43,6 +43,11 @@ enum Command {
     Disable(disable::Args),
 }
 
+/// Narrower than this nothing is broken.
+const NARROWEST: usize = 16;
+/// Names of sources that an error tells.
+const NAMED: usize = 10;
+
 /// Which source, and how the result is shown.
 #[derive(Debug, clap::Args)]
 struct Which {
@@ -52,7 +57,7 @@ struct Which {
     #[command(flatten)]
     config: ConfigArg,
     /// How to print it
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "table")]
+    #[arg(long, short, value_name = "FORMAT", value_enum, default_value = "table")]
     output: Output,
 }
 
@@ -98,7 +103,12 @@ impl Which {
         };
         let Some(source) = source else {
             let given = self.source.as_ref().map_or_else(String::new, |name| format!("there is no source `{name}`; "));
-            return Err(usage(&[format!("{given}give `--source` with one of: {}", names.join(", "))]));
+            let told = names[..names.len().min(NAMED)].join(", ");
+            let more = match names.len() {
+                ..=NAMED => String::new(),
+                all => format!(" and {} more", all - NAMED),
+            };
+            return Err(usage(&[format!("{given}give `--source` with one of: {told}{more}")]));
         };
         if source.name.contains('/') {
             let problem = "a push belongs to one project: give this one a source of its own, with one entry in \
@@ -164,8 +174,27 @@ impl Lines {
     }
 
     fn print(&self) {
-        let rows = self.0.iter().map(|row| row.iter().map(|cell| super::tracker::visible(cell)).collect());
-        super::tracker::print(&super::tracker::table(None, rows));
+        self.fitted(terminal::columns()).iter().for_each(|line| say!("{line}"));
+    }
+
+    /// As wide as the terminal is: what is too long goes on below itself.
+    fn fitted(&self, width: Option<usize>) -> Vec<String> {
+        let rows: Vec<[String; 3]> = self.0.iter().map(|row| row.each_ref().map(|cell| visible(cell))).collect();
+        let widest = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or_default();
+        let (first, second) = (widest(0), widest(1));
+        let before = first + 2 + second + 2;
+        let room = width.map_or(usize::MAX, |width| width.saturating_sub(before).max(NARROWEST));
+        let mut lines = Vec::new();
+        for [what, standing, more] in &rows {
+            for (at, part) in terminal::wrap(more, room).iter().enumerate() {
+                let line = match at {
+                    0 => format!("{what:first$}  {standing:second$}  {part}"),
+                    _ => format!("{:before$}{part}", ""),
+                };
+                lines.push(line.trim_end().to_owned());
+            }
+        }
+        lines
     }
 
     fn json(&self) -> Value {
@@ -190,7 +219,24 @@ fn lines_to_add(site: &Site, topic: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::cloud_name;
+    use super::{Lines, cloud_name};
+
+    #[test]
+    fn a_narrow_terminal_is_not_overrun() {
+        let mut lines = Lines::default();
+        lines.add("source", "prod", "");
+        lines.add("topic", "was there", "urn:smn:eu-de:0123456789abcdef0123456789abcdef:tracebell_prod");
+        lines.add("notification", "created", "tracebell_prod: every operation");
+        let found = lines.fitted(Some(46));
+        assert!(found.iter().all(|line| line.chars().count() <= 46), "{found:#?}");
+        assert_eq!(found[0], "source        prod");
+        assert_eq!(
+            found[1..3],
+            ["topic         was there  urn:smn:eu-de:0123456", "                         789abcdef0123456789ab"]
+        );
+        assert_eq!(lines.fitted(None).len(), 3);
+        assert_eq!(lines.fitted(None)[2], "notification  created    tracebell_prod: every operation");
+    }
 
     #[test]
     fn names_are_such_that_the_cloud_takes_them() {

@@ -82,7 +82,9 @@ fn ask(found: &[String]) -> Result<(), ExitCode> {
     if !stdin.is_terminal() {
         return Err(tracker::usage(&["deleting needs a person to confirm it, or `--yes`".to_owned()]));
     }
-    anstream::eprint!("Delete {}? Alerts then wait for the next poll. [y/N] ", tracker::visible(&found.join(", ")));
+    anstream::eprintln!("This deletes");
+    found.iter().for_each(|part| anstream::eprintln!("  {}", tracker::visible(part)));
+    anstream::eprint!("and alerts then wait for the next poll. Delete it? [y/N] ");
     let mut answer = String::new();
     // An unreadable answer is no yes.
     let _ = stdin.lock().read_line(&mut answer);

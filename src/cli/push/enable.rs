@@ -26,7 +26,7 @@ pub struct Args {
     #[command(flatten)]
     wanted: Wanted,
     /// How long to wait for the confirmation that the cloud posts
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = patience)]
     wait: Duration,
 }
 
@@ -42,6 +42,10 @@ enum Confirmed {
     ByPerson(String),
     /// Nothing came.
     Never,
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    duration(text).map_err(|_| "expected a duration such as `2m` or `30s`".to_owned())
 }
 
 pub async fn run(args: Args) -> Said {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Lines, Said, Site, Which, wanted};
 use crate::{
-    cli::{BAD, Output, status, tracker},
+    cli::{BAD, Output, status, terminal, tracker},
     clock::{self, Timestamp},
     source::{
         SourceError,
@@ -21,6 +21,7 @@ pub struct Args {
     which: Which,
 }
 
+const TO_DO: &str = "  what to do: ";
 /// Delays of so long ago are told.
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
@@ -52,7 +53,11 @@ pub async fn run(args: Args) -> Said {
         Output::Table => {
             found.lines.print();
             for advice in &found.advice {
-                say!("  what to do: {advice}");
+                let room = terminal::columns().map_or(usize::MAX, |width| width.saturating_sub(TO_DO.len()).max(20));
+                for (at, line) in terminal::wrap(&tracker::visible(advice), room).iter().enumerate() {
+                    let before = if at == 0 { TO_DO } else { "" };
+                    say!("{before:width$}{line}", width = TO_DO.len());
+                }
             }
         }
         Output::Json => {

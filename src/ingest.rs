@@ -20,7 +20,7 @@ use crate::{
         Page, PageNext, Pass, Source, SourceError, Walk, Window,
         plan::{Plan, Polled, Polling},
     },
-    store::{self, IngestBatch, Store, StoreError, Way},
+    store::{IngestBatch, Store, StoreError, Way},
 };
 
 mod delay;
@@ -28,12 +28,14 @@ mod effects;
 pub mod fill;
 pub(crate) mod pacing;
 pub mod push;
+mod settle;
 pub mod tracker;
 mod trouble;
 mod turn;
 
+use effects::Watermark;
 pub use effects::by_itself;
-use effects::{Decided, Watermark};
+use settle::{Arrival, Intake};
 use trouble::Trouble;
 pub use turn::Turn;
 
@@ -234,8 +236,9 @@ impl<S: Store> Ingest<S> {
         // A copy walks ahead: a page that is read but cannot be stored must be read again.
         let round = self.round.as_ref().expect("a round was planned above");
         let (mut walk, jumps) = (round.walk.clone(), round.jump.is_some());
+        let begun = clock::now();
         let page = {
-            let (begun, mut told) = (clock::now(), false);
+            let mut told = false;
             let mut reading = std::pin::pin!(self.source.page(&mut walk, now));
             loop {
                 tokio::select! {
@@ -260,6 +263,8 @@ impl<S: Store> Ingest<S> {
                 }
             }
         };
+        // The interval counts from here: sources that began at once then ask one after the other.
+        let now = clock::plus(now, clock::since(begun, clock::now()));
         self.clock_offset = page.clock_offset;
         let cloud_now = now.checked_add(self.clock_offset).unwrap_or(now);
         if jumps && !self.plan(&checkpoint, cloud_now).is_ok_and(|round| round.jump.is_some()) {
@@ -319,7 +324,6 @@ impl<S: Store> Ingest<S> {
         let cloud_now = now.checked_add(self.clock_offset).unwrap_or(now);
         let generation = self.generation.borrow().clone();
         let fetched = records.len();
-        let records = Arc::new(records);
         let advanced = match complete {
             true => Some(self.polling.advance(checkpoint, &round.window, cloud_now)),
             false => round.jump.as_ref().map(|jump| jump.checkpoint.clone()),
@@ -329,37 +333,27 @@ impl<S: Store> Ingest<S> {
         let late = self.polling.overlap;
         let watermark =
             advanced.as_ref().filter(|_| complete).map(|advanced| Watermark { at: advanced.watermark, late });
-        let mut conflicts = 0;
         let turn = self.turn.wait().await;
-        let fresh = loop {
-            let Decided { mut batch, crowded_out } =
-                effects::decide(&self.name, &self.store, &generation, records.clone(), watermark, now).await?;
+        let intake = Intake {
+            source: &self.name,
+            store: &self.store,
+            generation: &generation,
+            records: Arc::new(records),
+            watermark,
+            arrival: Some(Arrival { way: Way::Poll, since, now: cloud_now }),
+            now,
+        };
+        let settled = intake.settle(CONFLICTS_PER_PAGE, |batch| {
             batch.gaps.clone_from(&gaps);
             batch.checkpoint.clone_from(&advanced);
             for gap in &gaps {
                 batch.deliveries.extend(trouble::gap_notice(&generation, gap, now));
             }
-            let took = delay::of(&records, &batch, since, cloud_now);
-            batch.delays = store::delay(Way::Poll, &took);
-            let (fresh, opened) = (batch.seen.len(), opened(&batch));
-            let rings = !batch.deliveries.is_empty();
-            match self.store.commit_ingest(batch).await {
-                Ok(()) => {
-                    self.metrics.window_traces_crowded_out.inc_by(crowded_out);
-                    delay::observe(&self.metrics, Way::Poll, &took);
-                    for label in opened {
-                        self.metrics.alerts.get_or_create(&label).inc();
-                    }
-                    if rings {
-                        self.committed.send_replace(());
-                    }
-                    break fresh;
-                }
-                Err(StoreError::Conflict) if conflicts < CONFLICTS_PER_PAGE => conflicts += 1,
-                Err(error) => return Err(error.into()),
-            }
-        };
+        });
+        let settled = settled.await?;
         drop(turn);
+        settled.tell(&self.metrics, &self.committed);
+        let fresh = settled.fresh;
         for gap in &gaps {
             warn!(source = self.name, from = %gap.from, to = %gap.to, "a stretch of the audit log cannot be read");
         }
@@ -477,15 +471,6 @@ impl<S: Store> Ingest<S> {
         self.committed.send_replace(());
         stored.is_ok()
     }
-}
-
-fn opened(batch: &IngestBatch) -> Vec<crate::metrics::RuleLabel> {
-    let alert =
-        |row: &store::LedgerRow| batch.alerts.iter().find(|alert| alert.id == row.alert && alert.first.id == row.trace);
-    let opened = batch.ledger.iter().filter_map(alert);
-    opened
-        .map(|alert| crate::metrics::RuleLabel { rule: alert.rule.clone(), severity: alert.severity.as_str() })
-        .collect()
 }
 
 /// Why a step failed: the outside or the store.

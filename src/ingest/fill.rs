@@ -228,7 +228,7 @@ impl<S: Store> Fill<S> {
             if self.telling == Telling::InOne {
                 self.hold(&mut batch.deliveries, now);
             }
-            let alerts = super::opened(&batch).len() as u64;
+            let alerts = super::settle::opened(&batch).len() as u64;
             let (traces, fresh, undecodable) =
                 (batch.counts.fetched, batch.seen.len() as u64, batch.counts.undecodable);
             if let Some((key, reason)) = self.suspect.first() {

@@ -11,9 +11,8 @@ use tokio::sync::{OnceCell, watch};
 use tracing::{debug, warn};
 
 use super::{
-    CONFLICTS_PER_PAGE, Turn, delay,
-    effects::{self, Decided},
-    opened,
+    CONFLICTS_PER_PAGE, Turn,
+    settle::{Arrival, Intake},
 };
 use crate::{
     alert::Severity,
@@ -26,7 +25,7 @@ use crate::{
         Record,
         push::{Gate, Genuine, Kept, Message, Refusal},
     },
-    store::{self, Heard, SigningCertificate, Standing, Store, StoreError, Way},
+    store::{Heard, SigningCertificate, Standing, Store, StoreError, Way},
 };
 
 /// What is refused is logged this often for each reason: who floods must not fill the log too.
@@ -142,47 +141,44 @@ impl<S: Store> Push<S> {
     }
 
     async fn take(&self, parcel: Parcel, now: Timestamp) -> Result<Taken, PushError> {
-        let mut conflicts = 0;
-        loop {
-            match self.commit(&parcel, now).await {
-                Err(StoreError::Conflict) if conflicts < CONFLICTS_PER_PAGE => conflicts += 1,
-                done => {
-                    return Ok(done.inspect_err(|error| warn!(source = self.source, %error, "a push was not stored"))?);
-                }
-            }
-        }
+        Ok(self
+            .commit(parcel, now)
+            .await
+            .inspect_err(|error| warn!(source = self.source, %error, "a push was not stored"))?)
     }
 
-    async fn commit(&self, Parcel { id, records, heard }: &Parcel, now: Timestamp) -> Result<Taken, StoreError> {
-        let _turn = self.turn.wait().await;
-        if let Some(id) = id
+    async fn commit(&self, Parcel { id, records, heard }: Parcel, now: Timestamp) -> Result<Taken, StoreError> {
+        let turn = self.turn.wait().await;
+        if let Some(id) = &id
             && !self.store.seen(&self.source, std::slice::from_ref(id)).await?.is_empty()
         {
             return Ok(Taken::Replayed);
         }
         let generation = self.generation.borrow().clone();
-        let Decided { mut batch, crowded_out } =
-            effects::decide(&self.source, &self.store, &generation, Arc::clone(records), None, now).await?;
-        let took = delay::of(records, &batch, Timestamp::MIN, now);
-        batch.delays = store::delay(Way::Push, &took);
-        batch.seen.extend(id.clone());
-        if let (Some(Heard { standing: Standing::Left, topic_urn, .. }), Some(id)) = (heard, id) {
-            batch.deliveries.extend(self.left(&generation, topic_urn, id, now));
-        }
-        batch.heard.clone_from(heard);
-        let (counts, opened, rings) = (batch.counts, opened(&batch), !batch.deliveries.is_empty());
-        self.store.commit_ingest(batch).await?;
-        self.metrics.window_traces_crowded_out.inc_by(crowded_out);
-        delay::observe(&self.metrics, Way::Push, &took);
-        for label in opened {
-            self.metrics.alerts.get_or_create(&label).inc();
-        }
-        if rings {
-            self.committed.send_replace(());
-        }
-        if records.is_empty() {
+        let noted = records.is_empty();
+        let intake = Intake {
+            source: &self.source,
+            store: &self.store,
+            generation: &generation,
+            records,
+            watermark: None,
+            arrival: Some(Arrival { way: Way::Push, since: Timestamp::MIN, now }),
+            now,
+        };
+        let settled = intake.settle(CONFLICTS_PER_PAGE, |batch| {
+            batch.seen.extend(id.clone());
+            if let (Some(Heard { standing: Standing::Left, topic_urn, .. }), Some(id)) = (&heard, &id) {
+                batch.deliveries.extend(self.left(&generation, topic_urn, id, now));
+            }
+            batch.heard.clone_from(&heard);
+        });
+        let settled = settled.await?;
+        drop(turn);
+        settled.tell(&self.metrics, &self.committed);
+        if noted {
             return Ok(Taken::Noted);
         }
+        let counts = settled.counts;
         let (fresh, duplicate, undecodable) = (counts.evaluated, counts.duplicate, counts.undecodable);
         for (outcome, count) in [("fresh", fresh), ("duplicate", duplicate), ("undecodable", undecodable)] {
             self.metrics.pushed_traces.get_or_create(&PushLabel { source: self.source.clone(), outcome }).inc_by(count);

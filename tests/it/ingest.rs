@@ -7,7 +7,10 @@ use tokio_util::sync::CancellationToken;
 use tracebell::{
     checkpoint::Checkpoint,
     clock::{self, Timestamp},
-    cloud::auth::{Credentials, Method, NameOrId},
+    cloud::{
+        auth::{Credentials, Method, NameOrId},
+        budget::{Allowance, Budget},
+    },
     delivery::State,
     document::File,
     emulator::{
@@ -36,6 +39,7 @@ mod promises;
 mod silenced;
 mod topic;
 mod tracker;
+mod turn;
 mod windows;
 
 const RULES: &str = r#"
@@ -194,6 +198,17 @@ fn source(
     password: &str,
     poll_every: Duration,
 ) -> Ingest<Sqlite> {
+    source_within(&Budget::new(Allowance::default()), cloud, store, generation, password, poll_every)
+}
+
+fn source_within(
+    budget: &Arc<Budget>,
+    cloud: &Emulator,
+    store: &Sqlite,
+    generation: &watch::Sender<Arc<Generation>>,
+    password: &str,
+    poll_every: Duration,
+) -> Ingest<Sqlite> {
     let credentials = credentials(cloud, password);
     let settings = Settings {
         name: "prod".into(),
@@ -201,7 +216,7 @@ fn source(
         tracker: "system".into(),
         polling: Polling { poll_every, poll_quiet_every: poll_every, ..Polling::default() },
     };
-    let cts = Cts::new(&settings).unwrap();
+    let cts = Cts::new(&settings).unwrap().within(Arc::clone(budget));
     let (metrics, _) = Metrics::new();
     let (committed, _) = watch::channel(());
     Ingest::new(
@@ -427,6 +442,20 @@ async fn a_clock_that_runs_ahead_at_start_makes_no_gap() {
     }
     assert_eq!(scene.store.gaps("prod").await.unwrap(), []);
     assert_eq!(scene.accounting().await.sources[0].counts.matched, 1);
+}
+
+#[tokio::test]
+async fn records_that_cannot_be_read_are_told_once_a_day() {
+    let mut scene = Scene::new().await;
+    let now = clock::now();
+    scene.read_all(now).await;
+    let broken = |id: &str| format!(r#"{{"trace_id": "{id}", "record_time": {}}}"#, now.as_millisecond() - 1000);
+    for (seconds, id) in [(2, "b1"), (4, "b2")] {
+        scene.cloud.handle().add_text(&broken(id));
+        scene.read_all(after(now, seconds)).await;
+    }
+    assert_eq!(scene.accounting().await.sources[0].counts.undecodable, 2);
+    assert_eq!(scene.told("sent a record that could not be decoded").await, 1);
 }
 
 #[tokio::test]

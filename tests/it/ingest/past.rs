@@ -139,7 +139,7 @@ async fn what_is_told_late_says_so_and_a_total_re_read_tells_nothing_twice() {
     assert!(told.iter().all(|row| row.delivery.thread == row.delivery.id), "both open their conversation");
 
     // Two hours later everything is read again: by then the second one is late as well.
-    scene.sweep().step(after(now, 3600)).await.unwrap();
+    scene.sweep().step(after(now, 3660)).await.unwrap();
     scene.sql("DELETE FROM seen").await;
     scene.left_off(ago(DAY)).await;
     scene.restart().await;

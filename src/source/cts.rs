@@ -12,7 +12,7 @@ use super::{
     walk::{PAGE_LIMIT, Seen},
 };
 use crate::{
-    clock::Timestamp,
+    clock::{self, Timestamp},
     cloud::{
         CloudError,
         budget::{Budget, Host},

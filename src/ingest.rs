@@ -343,7 +343,7 @@ impl<S: Store> Ingest<S> {
             arrival: Some(Arrival { way: Way::Poll, since, now: cloud_now }),
             now,
         };
-        let settled = intake.settle(CONFLICTS_PER_PAGE, |batch| {
+        let settled = intake.settle(CONFLICTS_PER_PAGE, |batch, _| {
             batch.gaps.clone_from(&gaps);
             batch.checkpoint.clone_from(&advanced);
             for gap in &gaps {

@@ -7,7 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Failure, effects, trouble};
+use super::{Failure, settle::Intake, trouble};
 use crate::{
     checkpoint::{GIVEN_UP, Part},
     clock::{self, Timestamp},
@@ -17,7 +17,7 @@ use crate::{
         Record,
         archive::reading::{self, Progress, Reading},
     },
-    store::{FillMark, Store, StoreError},
+    store::{FillMark, Store},
 };
 
 /// Traces of one transaction: a poller beside it waits no longer than for a page of its own.
@@ -218,19 +218,19 @@ impl<S: Store> Fill<S> {
 
     /// `end` says that these are the last, and what then keeps the part open.
     async fn store(&mut self, records: Vec<Record>, end: Option<Option<Open>>, now: Timestamp) -> Result<(), Failure> {
-        let done = end == Some(None);
-        let records = Arc::new(records);
-        let mut conflicts = 0;
-        loop {
-            let decided =
-                effects::decide(&self.source, &self.store, &self.generation, records.clone(), None, now).await?;
-            let mut batch = decided.batch;
+        let intake = Intake {
+            source: &self.source,
+            store: &self.store,
+            generation: &self.generation,
+            records: Arc::new(records),
+            watermark: None,
+            arrival: None,
+            now,
+        };
+        let settled = intake.settle(CONFLICTS, |batch, alerts| {
             if self.telling == Telling::InOne {
                 self.hold(&mut batch.deliveries, now);
             }
-            let alerts = super::settle::opened(&batch).len() as u64;
-            let (traces, fresh, undecodable) =
-                (batch.counts.fetched, batch.seen.len() as u64, batch.counts.undecodable);
             if let Some((key, reason)) = self.suspect.first() {
                 let first = format!("{key}: {reason}");
                 let notice = trouble::suspect_notice(&self.generation, &self.source, &self.part, &first, now);
@@ -239,29 +239,24 @@ impl<S: Store> Fill<S> {
             batch.fill = Some(FillMark {
                 part: self.part,
                 by: self.by.clone(),
-                alerts,
+                alerts: alerts.len() as u64,
                 unreadable: self.unreadable,
                 suspects: self.suspect.iter().map(|(key, _)| key.clone()).collect(),
                 begins: self.marked.is_none(),
                 // One that died tells what it has when nobody waits for it any more.
                 told_at: if end.is_some() && !self.is_followed { now } else { clock::plus(now, GIVEN_UP) },
-                done,
+                done: end == Some(None),
             });
-            match self.store.commit_ingest(batch).await {
-                Ok(()) => {
-                    self.marked = Some(now);
-                    self.unreadable = 0;
-                    self.suspect.clear();
-                    self.filled.traces += traces;
-                    self.filled.fresh += fresh;
-                    self.filled.undecodable += undecodable;
-                    self.filled.alerts += alerts;
-                    return Ok(());
-                }
-                Err(StoreError::Conflict) if conflicts < CONFLICTS => conflicts += 1,
-                Err(error) => return Err(error.into()),
-            }
-        }
+        });
+        let settled = settled.await?;
+        self.marked = Some(now);
+        self.unreadable = 0;
+        self.suspect.clear();
+        self.filled.traces += settled.counts.fetched;
+        self.filled.fresh += settled.fresh as u64;
+        self.filled.undecodable += settled.counts.undecodable;
+        self.filled.alerts += settled.opened.len() as u64;
+        Ok(())
     }
 
     /// Holds back what people would be told one by one.

@@ -165,7 +165,7 @@ impl<S: Store> Push<S> {
             arrival: Some(Arrival { way: Way::Push, since: Timestamp::MIN, now }),
             now,
         };
-        let settled = intake.settle(CONFLICTS_PER_PAGE, |batch| {
+        let settled = intake.settle(CONFLICTS_PER_PAGE, |batch, _| {
             batch.seen.extend(id.clone());
             if let (Some(Heard { standing: Standing::Left, topic_urn, .. }), Some(id)) = (&heard, &id) {
                 batch.deliveries.extend(self.left(&generation, topic_urn, id, now));

@@ -51,8 +51,13 @@ pub struct Settled {
 }
 
 impl<S: Store> Intake<'_, S> {
-    /// `complete` adds what only the caller knows, each time anew. After so many conflicts the last one is returned.
-    pub async fn settle(self, conflicts: u32, complete: impl Fn(&mut IngestBatch)) -> Result<Settled, StoreError> {
+    /// `complete` adds what only the caller knows, each time anew; it is told of which rules alerts open. After so many
+    /// conflicts the last one is returned.
+    pub async fn settle(
+        self,
+        conflicts: u32,
+        complete: impl Fn(&mut IngestBatch, &[RuleLabel]),
+    ) -> Result<Settled, StoreError> {
         let Self { source, store, generation, records, watermark, arrival, now } = self;
         let mut left = conflicts;
         loop {
@@ -61,8 +66,9 @@ impl<S: Store> Intake<'_, S> {
             let fresh = batch.seen.len();
             let took = arrival.map(|Arrival { way, since, now }| (way, delay::of(&records, &batch, since, now)));
             batch.delays = took.as_ref().map(|(way, took)| store::delay(*way, took)).unwrap_or_default();
-            complete(&mut batch);
-            let (counts, opened, rings) = (batch.counts, opened(&batch), !batch.deliveries.is_empty());
+            let opened = opened(&batch);
+            complete(&mut batch, &opened);
+            let (counts, rings) = (batch.counts, !batch.deliveries.is_empty());
             match store.commit_ingest(batch).await {
                 Ok(()) => return Ok(Settled { counts, fresh, opened, rings, crowded_out, took }),
                 Err(StoreError::Conflict) if left > 0 => left -= 1,
@@ -89,7 +95,7 @@ impl Settled {
 }
 
 /// The rules of alerts that a batch opens.
-pub fn opened(batch: &IngestBatch) -> Vec<RuleLabel> {
+fn opened(batch: &IngestBatch) -> Vec<RuleLabel> {
     let alert =
         |row: &store::LedgerRow| batch.alerts.iter().find(|alert| alert.id == row.alert && alert.first.id == row.trace);
     let opened = batch.ledger.iter().filter_map(alert);

@@ -24,8 +24,9 @@ use receiver::Receiver;
 async fn main() {
     let (count, minutes) = (option("--projects", 1000), option("--minutes", 5));
     let receiver = Receiver::start().await;
-    for polling in ["poll_every: 30s", "poll_every: 10s, poll_quiet_every: 2m"] {
-        projects::run(count, minutes, polling, &receiver).await;
+    let (alike, by_silence) = ("poll_every: 30s", "poll_every: 10s, poll_quiet_every: 2m");
+    for (polling, settle) in [(alike, projects::SETTLE), (by_silence, projects::QUIET)] {
+        projects::run(count, minutes, polling, settle, &receiver).await;
     }
     backlog::run(option("--traces", 1_000_000), &receiver).await;
 }

@@ -11,6 +11,7 @@ pub mod catalogue;
 pub mod certificate;
 pub mod clouds;
 pub mod greeting;
+pub mod host;
 pub mod http;
 mod login;
 mod logins;

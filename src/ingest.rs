@@ -76,6 +76,7 @@ pub struct Ingest<S> {
     clock_offset: jiff::SignedDuration,
     stop: CancellationToken,
     turn: Turn,
+    patience: Patience,
     /// When reading began.
     since: Option<Timestamp>,
 }
@@ -101,6 +102,21 @@ struct Unread {
 struct Jump {
     gap: Gap,
     checkpoint: Checkpoint,
+}
+
+/// How long one that waits for a page is thought to be well.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// It gives a sign of life this often.
+    pub beat_every: Duration,
+    /// From then on people are told.
+    pub longest_turn: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { beat_every: BEAT_EVERY, longest_turn: LONGEST_TURN }
+    }
 }
 
 /// What one step came to.
@@ -146,6 +162,7 @@ impl<S: Store> Ingest<S> {
             clock_offset,
             stop,
             turn: Turn::default(),
+            patience: Patience::default(),
             since: None,
         }
     }
@@ -153,6 +170,11 @@ impl<S: Store> Ingest<S> {
     /// The same, where others write for this source too.
     pub fn taking_turns(self, turn: Turn) -> Self {
         Self { turn, ..self }
+    }
+
+    /// The same, told of a wait earlier or later.
+    pub fn patient(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// The name under which this loop beats on the health board.
@@ -186,6 +208,7 @@ impl<S: Store> Ingest<S> {
 
     /// Reads and commits at most one page.
     pub async fn step(&mut self, now: Timestamp) -> Step {
+        let begun = clock::now();
         match self.try_step(now).await {
             Ok(step) => {
                 match step {
@@ -195,7 +218,8 @@ impl<S: Store> Ingest<S> {
                 }
                 step
             }
-            Err(failure) => self.fail(failure, now).await,
+            // What it waits now counts from the answer.
+            Err(failure) => self.fail(failure, clock::plus(now, clock::since(begun, clock::now()))).await,
         }
     }
 
@@ -246,9 +270,9 @@ impl<S: Store> Ingest<S> {
                     // A cloud that takes its time holds up neither a stop nor a reload.
                     () = self.stop.cancelled() => return Ok(Step::Failed { until: now }),
                     // One of many that waits for its turn is not dead, for a while.
-                    () = clock::sleep(BEAT_EVERY) => {
+                    () = clock::sleep(self.patience.beat_every) => {
                         let now = clock::now();
-                        if clock::since(begun, now) >= LONGEST_TURN {
+                        if clock::since(begun, now) >= self.patience.longest_turn {
                             self.board.trouble(&Self::task(&self.name), "waits for its turn at the cloud", now);
                             let notices = trouble::queued_notice(&self.generation.borrow().clone(), &self.name, begun, now);
                             // Told once a wait; what cannot be stored now is told at the next look.
@@ -285,7 +309,10 @@ impl<S: Store> Ingest<S> {
         }
         match plan {
             Plan::Read(window) => {
-                let walk = Walk::new(window.clone());
+                let walk = match window.pass {
+                    Pass::Hot => Walk::open(window.clone()),
+                    _ => Walk::new(window.clone()),
+                };
                 Ok(Round { window, walk, rest: VecDeque::new(), failures: 0, jump })
             }
             Plan::Wait { until } => Err(until),

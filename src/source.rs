@@ -16,7 +16,6 @@ mod catalogue;
 pub mod cts;
 pub mod doctor;
 pub mod file;
-mod host;
 pub mod listing;
 pub mod plan;
 pub mod push;

@@ -14,17 +14,18 @@ use crate::{
 
 /// One project in so many is busy.
 const BUSY: usize = 10;
-/// Nothing happens before each project was polled for the first time.
-const SETTLE: Duration = Duration::from_secs(60);
+/// How long nothing happens: each project is polled for the first time, and quiet ones are known to be quiet.
+pub const SETTLE: Duration = Duration::from_secs(60);
+pub const QUIET: Duration = Duration::from_secs(300);
 
-pub async fn run(projects: usize, minutes: usize, polling: &str, receiver: &Receiver) {
+pub async fn run(projects: usize, minutes: usize, polling: &str, settle: Duration, receiver: &Receiver) {
     let account = Account::new(projects, polling, receiver).await;
     let handle = account.cloud.handle();
     receiver.reset();
     let begun = Instant::now();
     let process = account.start();
     let ready = begun.elapsed();
-    clock::sleep(SETTLE).await;
+    clock::sleep(settle).await;
     let (cpu, asked) = (process.cpu(), requests(&account));
     let ids: Vec<String> = handle.projects().into_iter().map(|(_, id)| id).collect();
     let mut visible = HashMap::new();

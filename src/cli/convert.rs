@@ -13,7 +13,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Subcommand;
 
-use super::{BAD, Output, USAGE};
+use super::{BAD, Output, USAGE, terminal};
 use crate::{
     convert::{self, Converted, Draft, key_event, sigma},
     document::{File, decode_bytes},
@@ -80,7 +80,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let drafts: Vec<&Draft> = converted.iter().filter_map(|one| one.draft.as_ref()).collect();
     let text = convert::text(&drafts.iter().map(|draft| (*draft).clone()).collect::<Vec<_>>());
     if to.output == Output::Json {
-        say!("{}", serde_json::to_string_pretty(&json(&converted, &text))?);
+        terminal::print_json(&json(&converted, &text));
     } else {
         anstream::eprint!("{}", table(&converted));
     }

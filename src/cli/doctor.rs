@@ -74,8 +74,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         say!("{}", summary(&patients));
     }
     if args.output == Output::Json {
-        let text = serde_json::to_string_pretty(&json!(patients.iter().map(object).collect::<Vec<_>>()));
-        say!("{}", text.expect("a value made of JSON can be written as JSON"));
+        terminal::print_json(&patients.iter().map(object).collect::<Vec<_>>());
     }
     let has = |verdict| patients.iter().flat_map(|patient| &patient.steps).any(|step: &Step| step.verdict == verdict);
     Ok(match () {

@@ -106,12 +106,14 @@ impl Credentials {
 }
 
 impl Method {
-    /// Who logs in, without any secret: to tell one account from another. A token is nothing but a secret, and says
-    /// nothing of whose it is.
+    /// Who logs in, without any secret: to tell one account from another. A token or a temporary key
+    /// is another one at each renewal, and says nothing of whose it is.
     pub fn who(&self) -> String {
         match self {
             Self::Password { user, domain, .. } => format!("user {user:?} {domain:?}"),
             Self::Token(_) => "token".to_owned(),
+            // Another one at each renewal.
+            Self::Key(key) if key.security_token.is_some() => "temporary key".to_owned(),
             Self::Key(key) => format!("key {}", key.access),
             Self::Agency(agency) => format!("agency {:?} {:?} {}", agency.name, agency.domain, agency.by.who()),
             Self::EcsAgency { metadata } => format!("server {metadata}"),

@@ -207,13 +207,15 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// Whether an answer says that what was shown with the request is not good any more. Of a temporary key that has expired
 /// IAM says 400, of a token that is none SMN says 403.
 pub fn wants_login(status: u16, body: &[u8]) -> bool {
-    let is = |key: &str, code: &str| {
-        serde_json::from_slice::<Value>(body).is_ok_and(|json| json.get(key).is_some_and(|found| found == code))
+    let is = |code: &str| {
+        let says =
+            |json: &Value| ["error_code", "code"].iter().any(|key| json.get(*key).is_some_and(|found| found == code));
+        serde_json::from_slice::<Value>(body).is_ok_and(|json| says(&json))
     };
     match status {
         401 => true,
-        400 => is("error_code", "IAM.1108"),
-        403 => is("code", "SMN.0022"),
+        400 => is("IAM.1108"),
+        403 => is("SMN.0022"),
         _ => false,
     }
 }

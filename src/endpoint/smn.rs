@@ -22,7 +22,7 @@ use crate::{
         CloudError,
         auth::{Credentials, Proof, Session},
         catalogue::Catalogue,
-        http,
+        host, http,
     },
     delivery::{Delivery, Outcome},
     render::publication::Style,
@@ -120,10 +120,9 @@ impl Publisher {
         let region = topic_urn.split(':').nth(2).unwrap_or_default();
         let given = url.as_ref().or(credentials.smn_endpoint_override.as_ref()).map(|url| catalogue.fill(url));
         let found = || catalogue.find("smn", Some(region)).map(str::to_owned);
-        let host = credentials.auth_url.split('/').nth(2).unwrap_or_default();
+        let login = credentials.auth_url.split('/').nth(2).unwrap_or_default();
         // Nobody but this cloud's own login is sent there with its token.
-        let usual =
-            || host.ends_with(".otc.t-systems.com").then(|| format!("https://smn.{region}.otc.t-systems.com/v2"));
+        let usual = || host::is_the_clouds(login).then(|| format!("https://{}/v2", host::of("smn", region)));
         let base = given.or_else(found).or_else(usual).ok_or_else(|| {
             (
                 format!(

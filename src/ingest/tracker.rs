@@ -145,6 +145,7 @@ impl<S: Store> TrackerWatch<S> {
         if let Some(until) = due {
             return Step::Idle { until };
         }
+        let begun = clock::now();
         match self.look(now).await {
             Ok(step) => {
                 self.failures = 0;
@@ -154,6 +155,8 @@ impl<S: Store> TrackerWatch<S> {
                 step
             }
             Err(failure) => {
+                // What it waits now counts from the answer.
+                let now = clock::plus(now, clock::since(begun, clock::now()));
                 self.failures += 1;
                 let parts = [self.source.as_str(), &now.to_string()];
                 let spread = backoff::full_jitter(Duration::from_secs(5), self.every, self.failures, &parts);

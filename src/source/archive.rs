@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::{SourceError, catalogue, cts, host};
+use super::{SourceError, catalogue, cts};
 use crate::{
     clock::Timestamp,
-    cloud::{auth::Credentials, sign::AccessKey},
+    cloud::{auth::Credentials, host, sign::AccessKey},
     secret::Secret,
 };
 

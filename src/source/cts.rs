@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Page, Pass, Record, Settings, SourceError, Walk,
+    Page, Record, Settings, SourceError, Walk,
     catalogue::{self, Endpoints, Session},
     walk::{PAGE_LIMIT, Seen},
 };
@@ -83,10 +83,7 @@ impl Cts {
         let begun = clock::now();
         let host = budget.host(&self.session.endpoints(now).await?.v3);
         let turn = host.turn(clock::plus(now, clock::since(begun, clock::now()))).await;
-        // What happened while a poll waited for its turn is not left to the next one.
-        if walk.window.pass == Pass::Hot && walk.marker.is_none() {
-            walk.window.to = clock::plus(walk.window.to, clock::since(now, turn.now));
-        }
+        walk.waited(clock::since(now, turn.now));
         self.ask(walk, Some(&host), turn.now).await
     }
 

@@ -78,7 +78,8 @@ impl Listing {
         let mut marker: Option<String> = None;
         let mut stale = 0;
         loop {
-            let limit = PAGE_LIMIT.min(query.limit - records.len());
+            // Two at least: the first one may stand on the page before.
+            let limit = PAGE_LIMIT.min((query.limit - records.len()).max(2));
             let Some(answer) = self.ask(limit, query.from, query.to, marker.as_deref(), now).await? else {
                 return Ok(Found { records, more: false, circle: false });
             };

@@ -128,7 +128,7 @@ impl Polling {
     /// When the next hot pass is due. A source that was silent for a while will be so for another tenth of it.
     pub fn due(&self, polled: Polled, now: Timestamp) -> Timestamp {
         // A time far in the future is left from a clock that was set back since.
-        let Some(at) = polled.at.filter(|at| *at <= clock::plus(now, self.poll_every)) else { return now };
+        let Some(at) = polled.at.filter(|at| *at <= clock::plus(now, self.poll_every.min(MINUTE))) else { return now };
         let quiet = polled.found.map_or(Duration::ZERO, |found| clock::since(found, at));
         clock::plus(at, (quiet / 10).min(self.poll_quiet_every).max(self.poll_every))
     }

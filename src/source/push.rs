@@ -259,7 +259,7 @@ pub fn region(topic_urn: &str) -> &str {
 
 /// Where SMN is in a region.
 pub fn host(region: &str) -> String {
-    super::host::of("smn", region)
+    crate::cloud::host::of("smn", region)
 }
 
 /// `urn:smn:eu-de:<32 hex>:<name>`, in the letters that the cloud uses.

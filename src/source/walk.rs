@@ -7,10 +7,11 @@
 use std::{
     collections::{HashSet, VecDeque},
     hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
 };
 
 use super::{PageNext, Window};
-use crate::clock::Timestamp;
+use crate::clock::{self, Timestamp};
 
 /// Largest page the API gives; always asked for.
 pub const PAGE_LIMIT: usize = 200;
@@ -26,6 +27,8 @@ const HOUR_MS: i64 = 3_600_000;
 #[derive(Debug, Clone)]
 pub struct Walk {
     pub window: Window,
+    /// Until a page was read the window ends when it is asked for, and not when it was planned.
+    is_open: bool,
     /// What to send as `next`.
     pub(super) marker: Option<String>,
     pages: u32,
@@ -47,7 +50,28 @@ pub(super) struct Seen {
 
 impl Walk {
     pub fn new(window: Window) -> Self {
-        Self { window, marker: None, pages: 0, stale: 0, sent: HashSet::new(), recent: VecDeque::new(), oldest: None }
+        Self {
+            window,
+            is_open: false,
+            marker: None,
+            pages: 0,
+            stale: 0,
+            sent: HashSet::new(),
+            recent: VecDeque::new(),
+            oldest: None,
+        }
+    }
+
+    /// Through a window that reaches the present, until a page of it is read.
+    pub fn open(window: Window) -> Self {
+        Self { is_open: true, ..Self::new(window) }
+    }
+
+    /// It waited for so long to be asked: what happened meanwhile is not left to the next poll.
+    pub(super) fn waited(&mut self, wait: Duration) {
+        if self.is_open && self.marker.is_none() {
+            self.window.to = clock::plus(self.window.to, wait);
+        }
     }
 
     /// Takes note of a page. The error is the reason why this walk cannot end;

@@ -202,7 +202,7 @@ impl Run<'_> {
     /// What the cloud has forgotten meanwhile, from here to at most `end`, is one gap.
     fn pass_over(&mut self, from: Timestamp, end: Timestamp, grace: Duration) -> Result<(), Stopped> {
         let oldest = clock::minus(clock::now(), RETENTION);
-        if clock::since(from, oldest) <= grace {
+        if from > end || clock::since(from, oldest) <= grace {
             return Ok(());
         }
         let to = clock::minus(oldest, Duration::from_millis(1)).min(end);

@@ -229,6 +229,10 @@ impl Reading {
     }
 
     async fn digest(&mut self, object: &Object) -> Result<Step, SourceError> {
+        if object.size > FILE_LIMIT {
+            let (key, reason) = (object.key.clone(), format!("it is longer than {} MB", FILE_LIMIT >> 20));
+            return Ok(Step::Suspect { key, reason });
+        }
         let Some(stored) = self.bucket.get(&object.key).await? else {
             let (key, reason) = (object.key.clone(), "it was deleted meanwhile".to_owned());
             return Ok(Step::Suspect { key, reason });

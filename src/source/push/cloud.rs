@@ -243,7 +243,7 @@ fn places(catalogue: &Catalogue, credentials: &Credentials) -> Result<Places, Wr
     let found = || catalogue.find("smn", Some(&region)).map(str::to_owned);
     let login = credentials.auth_url.split('/').nth(2).unwrap_or_default();
     // Nobody but this cloud's own login is sent there with its token.
-    let usual = || login.ends_with(".otc.t-systems.com").then(|| format!("https://{}/v2", host(&region)));
+    let usual = || crate::cloud::host::is_the_clouds(login).then(|| format!("https://{}/v2", host(&region)));
     let base = given.or_else(found).or_else(usual).ok_or_else(|| {
         (
             format!("the catalogue does not list Simple Message Notification (`smn`) in region `{region}`"),

@@ -1,8 +1,8 @@
 //! SMN's certificates: fetched from its own host alone, and seldom.
 //!
 //! The address comes from a message that nobody has verified yet, so it is held against a grammar first. Nothing
-//! is followed, no proxy asked, and what was fetched, or could not be, is remembered: whoever forges causes one fetch
-//! an hour. What was good is used until something newer is there: SMN does not post again what was refused.
+//! is followed, no proxy asked, and what was fetched, or could not be, is remembered: once SMN is known, whoever forges
+//! causes one fetch an hour. What was good is used until something newer is there: SMN does not post again what was refused.
 
 use std::{
     collections::{HashMap, HashSet},

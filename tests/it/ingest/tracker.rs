@@ -274,14 +274,14 @@ async fn each_request_of_a_look_has_a_turn_of_its_own_and_patience_is_kept() {
     trackers.look("system", begun).await.unwrap();
     assert!(clock::since(begun, clock::now()) >= Duration::from_millis(250));
     handle.clear_faults();
-    let throttle = Fault::Throttle { retry_after: Some("1".into()) };
+    let throttle = Fault::Throttle { retry_after: Some("3".into()) };
     handle.plan(Plan { times: Some(1), path: "/tracker".into(), ..Plan::new(throttle) });
     trackers.look("system", clock::now()).await.unwrap_err();
     // Whoever asks there waits.
     let asked = clock::now();
     let host = budget.host(&watched.scene.cloud.url());
     let turn = host.turn(asked).await;
-    assert!(clock::since(asked, turn.now) >= Duration::from_millis(800), "{asked} {}", turn.now);
+    assert!(clock::since(asked, turn.now) >= Duration::from_millis(1500), "{asked} {}", turn.now);
 }
 
 #[tokio::test]

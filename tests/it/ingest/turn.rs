@@ -35,3 +35,61 @@ async fn what_happens_while_a_poll_waits_is_read_with_it_and_the_interval_counts
     let Step::Idle { until } = scene.ingest.step(after(planned, 1)).await else { panic!("something is due") };
     assert!(until >= clock::plus(happened, poll_every), "{until}, happened {happened}");
 }
+
+#[tokio::test]
+async fn a_source_that_waits_long_for_its_turn_is_told_once() {
+    let mut scene = Scene::new().await;
+    let budget = Budget::new(Allowance { per_second: 1000, at_once: 1 });
+    let host = budget.host(&scene.cloud.url());
+    let somebody = host.turn(clock::now()).await;
+    let (beat_every, longest_turn) = (Duration::from_millis(5), Duration::from_millis(50));
+    scene.ingest =
+        source_within(&budget, &scene.cloud, &scene.store, &scene.generation, scene.password, scene.poll_every)
+            .patient(Patience { beat_every, longest_turn });
+    let (store, begun) = (scene.store.clone(), clock::now());
+    let mut step = Box::pin(scene.ingest.step(begun));
+    let late = async || {
+        let rows = store.deliveries(DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap();
+        let title = "Source prod is late: alerts from it ring late";
+        let (told, rest): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.delivery.notification.title == title);
+        assert!(rest.is_empty(), "{rest:?}");
+        told
+    };
+    let mut after_it = 0;
+    // A hundred more chances to tell it again.
+    while after_it < 100 {
+        tokio::select! {
+            step = &mut step => panic!("it asked out of turn: {step:?}"),
+            () = clock::sleep(beat_every) => {}
+        }
+        let told = late().await;
+        assert!(told.is_empty() || clock::since(begun, clock::now()) >= longest_turn, "too soon");
+        after_it += usize::from(!told.is_empty());
+    }
+    drop(somebody);
+    assert!(matches!(step.await, Step::Page { .. }));
+    let subscriptions: Vec<String> = late().await.into_iter().map(|row| row.delivery.subscription).collect();
+    assert_eq!(subscriptions.len(), subscriptions.iter().collect::<std::collections::BTreeSet<_>>().len());
+    assert!(!subscriptions.is_empty());
+}
+
+/// The parts of a window that is too full end where they end, however long each of them waits for its turn.
+#[tokio::test]
+async fn a_crowded_millisecond_is_told_on_a_busy_host_too() {
+    let mut scene = Scene::new().await;
+    let budget = Budget::new(Allowance { per_second: 20, at_once: 1 });
+    scene.ingest =
+        source_within(&budget, &scene.cloud, &scene.store, &scene.generation, scene.password, scene.poll_every);
+    scene.cloud.handle().plan(Plan { path: "/traces".into(), ..Plan::new(Fault::MarkerLoop) });
+    let now = clock::now();
+    let at = clock::minus(now, Duration::from_secs(10));
+    let crowd = (0..1000).map(|number| world::trace(&format!("t{number}"), "startServer", at));
+    scene.cloud.handle().add(crowd.collect::<Vec<_>>());
+    let mut steps = 0;
+    while let Step::Page { .. } = scene.ingest.step(now).await {
+        steps += 1;
+        assert!(steps < 50, "it never came to an end");
+    }
+    let accounting = scene.accounting().await;
+    assert_eq!((accounting.sources[0].gaps, accounting.sources[0].counts.evaluated), (1, 200));
+}

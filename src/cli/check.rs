@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use super::{BAD, CONFIG, USAGE};
+use super::{BAD, CONFIG, USAGE, terminal};
 use crate::{
     clock,
     config::{self, Loaded},
@@ -64,7 +64,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let errors = found.problems.iter().filter(|problem| problem.level == Level::Error).count();
     let warnings = found.problems.len() - errors;
     match args.output {
-        Format::Json => say!("{}", json::problems(&found.problems, &found.files)),
+        Format::Json => terminal::print_json(&json::problems(&found.problems, &found.files)),
         Format::Sarif => say!("{}", sarif::log(&found.problems, &found.files)),
         Format::Table => {
             print_problems(&found.problems, &found.files);

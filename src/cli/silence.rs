@@ -8,6 +8,7 @@ use jiff::SpanRelativeTo;
 use super::{
     BAD, Output, USAGE,
     status::{StateArg, failed, plain},
+    terminal,
 };
 use crate::{
     clock::{self, Timestamp},
@@ -199,7 +200,9 @@ async fn expire(store: &Sqlite, args: OneArgs, now: Timestamp) -> Result<ExitCod
         return Ok(ExitCode::from(BAD));
     }
     match args.output {
-        Output::Json => say!("{:#}", serde_json::json!({ "id": id, "expired_at": now, "swallowed": row.swallowed })),
+        Output::Json => {
+            terminal::print_json(&serde_json::json!({ "id": id, "expired_at": now, "swallowed": row.swallowed }))
+        }
         Output::Table => say!("{id} is over; it swallowed {}.", show::many(row.swallowed)),
     }
     Ok(ExitCode::SUCCESS)

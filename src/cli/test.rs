@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::Context;
 
-use super::{BAD, Output, USAGE, terminal::columns};
+use super::{
+    BAD, Output, USAGE,
+    terminal::{self, columns},
+};
 use crate::{
     config,
     document::{self, File, Level, Problem},
@@ -61,7 +64,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let width = columns().unwrap_or(usize::MAX);
             say!("{}", table::text(&verdicts, args.coverage, width));
         }
-        Output::Json => say!("{}", json(&verdicts)),
+        Output::Json => terminal::print_json(&json(&verdicts)),
     }
     let uncovered = args.coverage && !verdicts.uncovered.is_empty();
     Ok(if verdicts.failed() > 0 || uncovered { ExitCode::from(BAD) } else { ExitCode::SUCCESS })

@@ -35,6 +35,16 @@ pub const BUCKET: &str = "audit-bucket";
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
+/// Rules see of an archived trace what they see of a polled one.
+const PROJECT: &str = r#"
+rules:
+  - id: of-project
+    title: "Deleted in {{ project.name }}"
+    severity: high
+    match: { operation: deleteServer, project.name: eu-de }
+    topics: [security]
+"#;
+
 /// A source with an archive at `s3`, and a webhook.
 fn config(s3: &str, url: &str) -> String {
     world::config("soar", url).replace(

@@ -2,9 +2,8 @@
 
 use crate::document::{File, Level, Problem};
 
-pub fn problems(problems: &[Problem], files: &[File]) -> String {
-    let list: Vec<serde_json::Value> = problems.iter().map(|problem| one(problem, files)).collect();
-    format!("{:#}", serde_json::Value::Array(list))
+pub fn problems(problems: &[Problem], files: &[File]) -> Vec<serde_json::Value> {
+    problems.iter().map(|problem| one(problem, files)).collect()
 }
 
 fn one(problem: &Problem, files: &[File]) -> serde_json::Value {

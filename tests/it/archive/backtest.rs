@@ -88,16 +88,6 @@ async fn the_archive_leads_up_to_where_the_trace_list_begins() {
     assert!(from.contains("archive") && from.contains("trace list"), "{from}");
 }
 
-/// Rules see of an archived trace what they see of a polled one.
-const PROJECT: &str = r#"
-rules:
-  - id: of-project
-    title: "Deleted in {{ project.name }}"
-    severity: high
-    match: { operation: deleteServer, project.name: eu-de }
-    topics: [security]
-"#;
-
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_on_the_project_match_what_comes_from_the_archive() {
     let (moto, cloud) = (Moto::start(BUCKET).await, world::cloud().await);

@@ -79,16 +79,6 @@ async fn a_gap_of_which_not_all_was_read_stays_open_and_says_why() {
     assert_eq!(scene.told().await.len(), 3);
 }
 
-/// Rules see of an archived trace what they see of a polled one.
-const PROJECT: &str = r#"
-rules:
-  - id: of-project
-    title: "Deleted in {{ project.name }}"
-    severity: high
-    match: { operation: deleteServer, project.name: eu-de }
-    topics: [security]
-"#;
-
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_on_the_project_match_what_comes_from_the_archive() {
     let mut scene = Scene::new(PROJECT).await;

@@ -198,11 +198,11 @@ fn source(
     password: &str,
     poll_every: Duration,
 ) -> Ingest<Sqlite> {
-    source_within(&Budget::new(Allowance::default()), cloud, store, generation, password, poll_every)
+    source_within(None, cloud, store, generation, password, poll_every)
 }
 
 fn source_within(
-    budget: &Arc<Budget>,
+    budget: Option<&Arc<Budget>>,
     cloud: &Emulator,
     store: &Sqlite,
     generation: &watch::Sender<Arc<Generation>>,
@@ -216,7 +216,10 @@ fn source_within(
         tracker: "system".into(),
         polling: Polling { poll_every, poll_quiet_every: poll_every, ..Polling::default() },
     };
-    let cts = Cts::new(&settings).unwrap().within(Arc::clone(budget));
+    let mut cts = Cts::new(&settings).unwrap();
+    if let Some(budget) = budget {
+        cts = cts.within(Arc::clone(budget));
+    }
     let (metrics, _) = Metrics::new();
     let (committed, _) = watch::channel(());
     Ingest::new(

@@ -10,7 +10,8 @@ async fn what_happens_while_a_poll_waits_is_read_with_it_and_the_interval_counts
     let host = budget.host(&scene.cloud.url());
     let somebody = host.turn(clock::now()).await;
     let poll_every = Duration::from_secs(30);
-    scene.ingest = source_within(&budget, &scene.cloud, &scene.store, &scene.generation, scene.password, poll_every);
+    scene.ingest =
+        source_within(Some(&budget), &scene.cloud, &scene.store, &scene.generation, scene.password, poll_every);
     let planned = clock::now();
     let mut step = Box::pin(scene.ingest.step(planned));
     let mut happens = None;
@@ -44,7 +45,7 @@ async fn a_source_that_waits_long_for_its_turn_is_told_once() {
     let somebody = host.turn(clock::now()).await;
     let (beat_every, longest_turn) = (Duration::from_millis(5), Duration::from_millis(50));
     scene.ingest =
-        source_within(&budget, &scene.cloud, &scene.store, &scene.generation, scene.password, scene.poll_every)
+        source_within(Some(&budget), &scene.cloud, &scene.store, &scene.generation, scene.password, scene.poll_every)
             .patient(Patience { beat_every, longest_turn });
     let (store, begun) = (scene.store.clone(), clock::now());
     let mut step = Box::pin(scene.ingest.step(begun));
@@ -79,7 +80,7 @@ async fn a_crowded_millisecond_is_told_on_a_busy_host_too() {
     let mut scene = Scene::new().await;
     let budget = Budget::new(Allowance { per_second: 20, at_once: 1 });
     scene.ingest =
-        source_within(&budget, &scene.cloud, &scene.store, &scene.generation, scene.password, scene.poll_every);
+        source_within(Some(&budget), &scene.cloud, &scene.store, &scene.generation, scene.password, scene.poll_every);
     scene.cloud.handle().plan(Plan { path: "/traces".into(), ..Plan::new(Fault::MarkerLoop) });
     let now = clock::now();
     let at = clock::minus(now, Duration::from_secs(10));

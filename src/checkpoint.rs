@@ -131,6 +131,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn one_that_stands_still_is_not_waited_for_nor_one_of_another_clock() {
+        let fill = fill((100, 200, 150));
+        for (now, waited) in [(0, true), (3599, true), (3600, false), (-3599, true), (-3600, false)] {
+            assert_eq!(fill.is_waited_for(at(now)), waited, "{now}");
+        }
+    }
+
     /// Of a gap from 100 to 200 with these fills; asked for from 0 to 1000.
     #[track_caller]
     fn check(fills: &[(i64, i64, i64)], expected: &[(i64, i64, i64)]) {

@@ -37,6 +37,12 @@ pub fn since(earlier: Timestamp, later: Timestamp) -> Duration {
     later.duration_since(earlier).try_into().unwrap_or(Duration::ZERO)
 }
 
+/// `now` as it is by now: moved on by what passed since `begun`, a moment of this machine's clock. For whoever was told
+/// the time, waited, and goes on.
+pub fn moved_on(now: Timestamp, begun: Timestamp) -> Timestamp {
+    plus(now, since(begun, self::now()))
+}
+
 /// `time` plus `duration`, held at the end of representable time.
 pub fn plus(time: Timestamp, duration: Duration) -> Timestamp {
     time.checked_add(duration).unwrap_or(Timestamp::MAX)

@@ -219,7 +219,7 @@ impl<S: Store> Ingest<S> {
                 step
             }
             // What it waits now counts from the answer.
-            Err(failure) => self.fail(failure, clock::plus(now, clock::since(begun, clock::now()))).await,
+            Err(failure) => self.fail(failure, clock::moved_on(now, begun)).await,
         }
     }
 
@@ -288,7 +288,7 @@ impl<S: Store> Ingest<S> {
             }
         };
         // The interval counts from here: sources that began at once then ask one after the other.
-        let now = clock::plus(now, clock::since(begun, clock::now()));
+        let now = clock::moved_on(now, begun);
         self.clock_offset = page.clock_offset;
         let cloud_now = now.checked_add(self.clock_offset).unwrap_or(now);
         if jumps && !self.plan(&checkpoint, cloud_now).is_ok_and(|round| round.jump.is_some()) {

@@ -259,3 +259,19 @@ impl<P> Session<P> {
 fn put_on(proof: &Proof, request: &mut reqwest::Request, now: Timestamp) {
     http::touched(request, |method, url, headers, body| proof.put_on(method, url, headers, body, now));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renewed_temporary_key_is_still_the_one_it_was() {
+        let key = |access: &str, token: Option<&str>| {
+            let security_token = token.map(Secret::new);
+            Method::Key(AccessKey { access: access.into(), secret: Secret::new("secret"), security_token }).who()
+        };
+        assert_eq!(key("AK1", Some("t1")), key("AK2", Some("t2")));
+        assert_ne!(key("AK1", None), key("AK2", None));
+        assert_eq!(key("AK1", None), "key AK1");
+    }
+}

@@ -87,7 +87,7 @@ impl Host {
             clock::sleep(wait).await;
         }
         *next = clock::plus(clock::plus(come, wait), self.interval);
-        Turn { _place: place, now: clock::plus(now, clock::since(begun, clock::now())) }
+        Turn { _place: place, now: clock::moved_on(now, begun) }
     }
 
     /// Hears what the host answered to one: a 429 speaks of how much it is asked, which is everybody's doing, so

@@ -13,12 +13,12 @@ use crate::{
     trace::Trace,
 };
 
+mod absent;
 mod ledger;
 mod mute;
 mod owe;
 mod past;
 mod recollect;
-mod silence;
 mod tell;
 
 pub use tell::by_itself;
@@ -58,7 +58,7 @@ pub async fn decide<S: Store>(
     let known = memories.since.clone();
     let mut hits = ring::recall(source, rules, &looked, &mut memories, now);
     if let Some(watermark) = watermark {
-        hits.extend(silence::tell(store, generation, &mut memories, watermark, &mut batch).await?);
+        hits.extend(absent::tell(store, generation, &mut memories, watermark, &mut batch).await?);
     }
     let fingerprints: Vec<String> = hits.iter().map(|hit| hit.fingerprint.clone()).collect();
     let open = if hits.is_empty() { Vec::new() } else { store.open_alerts(&fingerprints).await? };

@@ -147,7 +147,7 @@ impl<S: Store> Fill<S> {
     /// Reads a file, or stores what is complete.
     pub async fn step(&mut self, now: Timestamp) -> Result<Step, Failure> {
         if self.marked.is_none() {
-            // From here on the poller waits with silences that this may explain.
+            // From here on the poller waits with absences that this may explain.
             self.store(Vec::new(), None, now).await?;
         }
         match self.reading.next(now).await? {

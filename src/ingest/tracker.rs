@@ -156,7 +156,7 @@ impl<S: Store> TrackerWatch<S> {
             }
             Err(failure) => {
                 // What it waits now counts from the answer.
-                let now = clock::plus(now, clock::since(begun, clock::now()));
+                let now = clock::moved_on(now, begun);
                 self.failures += 1;
                 let parts = [self.source.as_str(), &now.to_string()];
                 let spread = backoff::full_jitter(Duration::from_secs(5), self.every, self.failures, &parts);

@@ -82,7 +82,7 @@ impl Cts {
         let Some(budget) = &self.budget else { return self.ask(walk, None, now).await };
         let begun = clock::now();
         let host = budget.host(&self.session.endpoints(now).await?.v3);
-        let turn = host.turn(clock::plus(now, clock::since(begun, clock::now()))).await;
+        let turn = host.turn(clock::moved_on(now, begun)).await;
         walk.waited(clock::since(now, turn.now));
         self.ask(walk, Some(&host), turn.now).await
     }

@@ -216,6 +216,15 @@ async fn what_the_cloud_forgot_before_an_export_went_on_is_told_as_a_gap() {
     let (to, oldest) = (to.parse::<Timestamp>().unwrap(), clock::minus(begun, Duration::from_secs(7 * 24 * 3600)));
     assert!(clock::since(oldest, to) < Duration::from_secs(60) && to >= clock::minus(oldest, Duration::from_secs(1)));
     scene.check_whole(&lines(&std::fs::read_to_string(scene.path("audit.ndjson")).unwrap()));
+    // All of it was written long ago, but for its name.
+    let written = clock::minus(clock::now(), Duration::from_secs(8 * 24 * 3600));
+    state["next"] = serde_json::json!(clock::plus(written, Duration::from_millis(1)));
+    state["asked"]["to"] = serde_json::json!(written);
+    state["asked"]["from"] = serde_json::json!(clock::minus(written, Duration::from_secs(3600)));
+    std::fs::rename(scene.path("audit.ndjson"), scene.path("audit.ndjson.part")).unwrap();
+    std::fs::write(scene.path("audit.ndjson.part.state"), state.to_string()).unwrap();
+    let (code, _, errors) = scene.export("--since 6d --out audit.ndjson").await;
+    assert!(code == 0 && !errors.contains("forgotten"), "{code} {errors}");
     // To ask for all that the cloud keeps is no gap, however long the first answer takes.
     let slow = Plan { path: "/traces".into(), times: Some(1), ..Plan::new(Fault::LatencyMs(1500)) };
     scene.cloud.handle().plan(slow);

@@ -41,6 +41,13 @@ impl Trust {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_that_is_too_long_is_named_and_stops_nothing() {
+    let trust = Trust::new().await;
+    trust.scene.moto.put(BUCKET, &trust.digests[2], vec![b' '; (64 << 20) + 1]).await;
+    trust.scene.run(&["fill-gap", "--yes"], 1, &["6 traces read", "it is longer than 64 MB"]);
+}
+
 const NOTICE: &str = "Archive of source prod: files are not what the tracker wrote";
 
 #[tokio::test(flavor = "multi_thread")]

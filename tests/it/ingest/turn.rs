@@ -1,17 +1,25 @@
 //! A source that waits for its turn at a host which many ask.
 
+use tracebell::cloud::budget::Host;
+
 use super::*;
+
+/// A source that shares its host within this allowance.
+async fn shared(allowance: Allowance, poll_every: Duration) -> (Scene, Arc<Host>) {
+    let mut scene = Scene::new().await;
+    let budget = Budget::new(allowance);
+    scene.ingest =
+        source_within(Some(&budget), &scene.cloud, &scene.store, &scene.generation, scene.password, poll_every);
+    let host = budget.host(&scene.cloud.url());
+    (scene, host)
+}
 
 #[tokio::test]
 async fn what_happens_while_a_poll_waits_is_read_with_it_and_the_interval_counts_from_then() {
-    let mut scene = Scene::new().await;
-    // One request at once, and somebody else has it.
-    let budget = Budget::new(Allowance { per_second: 1000, at_once: 1 });
-    let host = budget.host(&scene.cloud.url());
-    let somebody = host.turn(clock::now()).await;
     let poll_every = Duration::from_secs(30);
-    scene.ingest =
-        source_within(Some(&budget), &scene.cloud, &scene.store, &scene.generation, scene.password, poll_every);
+    let (mut scene, host) = shared(Allowance { per_second: 1000, at_once: 1 }, poll_every).await;
+    // One request at once, and somebody else has it.
+    let somebody = host.turn(clock::now()).await;
     let planned = clock::now();
     let mut step = Box::pin(scene.ingest.step(planned));
     let mut happens = None;
@@ -39,14 +47,10 @@ async fn what_happens_while_a_poll_waits_is_read_with_it_and_the_interval_counts
 
 #[tokio::test]
 async fn a_source_that_waits_long_for_its_turn_is_told_once() {
-    let mut scene = Scene::new().await;
-    let budget = Budget::new(Allowance { per_second: 1000, at_once: 1 });
-    let host = budget.host(&scene.cloud.url());
+    let (mut scene, host) = shared(Allowance { per_second: 1000, at_once: 1 }, Duration::from_secs(1)).await;
     let somebody = host.turn(clock::now()).await;
     let (beat_every, longest_turn) = (Duration::from_millis(5), Duration::from_millis(50));
-    scene.ingest =
-        source_within(Some(&budget), &scene.cloud, &scene.store, &scene.generation, scene.password, scene.poll_every)
-            .patient(Patience { beat_every, longest_turn });
+    scene.ingest = scene.ingest.patient(Patience { beat_every, longest_turn });
     let (store, begun) = (scene.store.clone(), clock::now());
     let mut step = Box::pin(scene.ingest.step(begun));
     let late = async || {
@@ -77,10 +81,7 @@ async fn a_source_that_waits_long_for_its_turn_is_told_once() {
 /// The parts of a window that is too full end where they end, however long each of them waits for its turn.
 #[tokio::test]
 async fn a_crowded_millisecond_is_told_on_a_busy_host_too() {
-    let mut scene = Scene::new().await;
-    let budget = Budget::new(Allowance { per_second: 20, at_once: 1 });
-    scene.ingest =
-        source_within(Some(&budget), &scene.cloud, &scene.store, &scene.generation, scene.password, scene.poll_every);
+    let (mut scene, _) = shared(Allowance { per_second: 20, at_once: 1 }, Duration::from_secs(1)).await;
     scene.cloud.handle().plan(Plan { path: "/traces".into(), ..Plan::new(Fault::MarkerLoop) });
     let now = clock::now();
     let at = clock::minus(now, Duration::from_secs(10));

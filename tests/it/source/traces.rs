@@ -133,6 +133,21 @@ async fn markers_that_lead_in_a_circle_are_told_and_others_are_followed() {
     }
 }
 
+/// The first trace of a page may be the last one of the page before: a page of one would bring nothing new.
+#[tokio::test]
+async fn a_limit_is_reached_with_inclusive_markers_too() {
+    let pages = [page(0..200, Some("t199")), page(199..249, Some("t248")), page(248..250, Some("t249"))];
+    let cloud = Cloud::start(pages).await;
+    let (code, out, errors) = tracebell(&cloud, "traces list --limit 250 --output ndjson").await;
+    assert_eq!((code, out.lines().count()), (0, 250), "{errors}");
+    let asked: Vec<bool> = ["limit=200", "limit=50", "limit=2&"]
+        .iter()
+        .zip(cloud.requests())
+        .map(|(limit, asked)| asked.contains(limit))
+        .collect();
+    assert_eq!(asked, [true; 3], "{:?}", cloud.requests());
+}
+
 #[tokio::test]
 async fn programs_get_the_same_bytes_everywhere_and_a_terminal_nothing_to_obey() {
     let nasty = "al\u{1b}[2J\u{9b}31m\u{7f}\u{85}\u{202e}ice\u{2066}\u{200f}\u{61c}";

@@ -24,12 +24,6 @@ rules:
     match: { operation: createBackup }
     when: { absent: { for: 24h, by: [resource.name] } }
     topics: [security]
-  - id: server-deleted
-    title: "{{ actor.name }} deleted server {{ resource.name }}"
-    severity: high
-    match: { operation: deleteServer }
-    dedup: { by: [resource.id], for: 1h }
-    topics: [security]
 "#;
 
 /// A poller that was down for ten days and reads again, and an archive that knows the three that the cloud forgot.
@@ -42,7 +36,10 @@ struct Gap {
 
 impl Gap {
     async fn new(format: Format, recent: impl IntoIterator<Item = Value>) -> Self {
-        let (rules, problems) = rule::load(&[File { name: "test.yaml".into(), text: BACKUPS.into() }]);
+        let (rules, problems) = rule::load(
+            &[("backups.yaml", BACKUPS), ("servers.yaml", world::RULES)]
+                .map(|(name, text)| File { name: name.into(), text: text.into() }),
+        );
         assert!(problems.is_empty(), "{problems:?}");
         let mut generation = Generation { rules, ..generation() };
         generation.topics.addresses = [("soar".to_owned(), Address::plain(format))].into();

@@ -1,8 +1,8 @@
-//! What did not come: silences that a page completes, as far as all before them is known.
+//! What did not come, judged as a page completes a window, as far as all before it is known.
 //!
-//! While a gap is being filled, what it will bring may be what a rule misses: silences of the source wait until the
+//! While a gap is being filled, what it will bring may be what a rule misses: absences of the source wait until the
 //! fill has passed them. Not for ever, for then one that was killed would hide a backup that failed: one that stands
-//! still is not waited for, and a silence that it might yet explain is told with a notice that says so.
+//! still is not waited for, and an absence that it might yet explain is told with a notice that says so.
 
 use super::{Watermark, recollect};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     store::{IngestBatch, Store, StoreError},
 };
 
-/// The silences that are over due; what the rules keep of them goes into `memories`.
+/// The absences that are over due; what the rules keep of them goes into `memories`.
 pub async fn tell<'g, S: Store>(
     store: &S,
     generation: &'g Generation,

@@ -121,7 +121,7 @@ fn peak(id: u32) -> Option<u64> {
 
 #[tokio::test]
 async fn memory_does_not_grow_with_the_length_of_the_past() {
-    const FILES: u32 = 600;
+    const FILES: u32 = 200;
     const TRACES: u32 = 500;
     let moto = Moto::start(BUCKET).await;
     let bridge = place(&moto);
